@@ -1,0 +1,7 @@
+"""AutoRefine: fine-tune a language model by measured downstream effect instead of human feedback.
+
+The package follows the data flow of Korkmaz et al. (2025, arXiv 2501.07324):
+generator -> recommender -> diversity metrics -> reward -> reinforcement learning.
+"""
+
+__version__ = "0.1.0"

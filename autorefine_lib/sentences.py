@@ -1,0 +1,39 @@
+"""Split an ad into sentences and put it together again without losing a character.
+
+Small generators rewrite one sentence at a time; everything between the sentences (line breaks,
+bullets, blank lines) is kept verbatim, so ``join(split(text)) == text`` for every text.
+"""
+
+import re
+
+# A sentence ends at a line break, or at . ! ? with optional closing quotes before white space and a
+# capital, a digit or a bullet. "e.g. Python" and "Inc. is" stay whole because a lower-case letter or
+# a known abbreviation is no boundary.
+_ABBREVIATION = re.compile(r"\b(?:e\.g|i\.e|etc|vs|approx|dr|mr|mrs|ms|prof|st|no|inc|ltd|co|u\.s|ph\.d)\.$", re.IGNORECASE)
+_BOUNDARY = re.compile(r"\n+[\s\-*•·–]*|(?<=[.!?])[\"')\]]*\s+(?=[A-Z0-9\"'(•*\-])")
+
+
+def split(text: str) -> list[str]:
+    """Split `text` into alternating sentences and separators.
+
+    Returns a list of odd length: the even positions hold sentences (possibly empty), the odd
+    positions the separators between them, verbatim.
+    """
+    parts, start = [], 0
+    for boundary in _BOUNDARY.finditer(text):
+        sentence = text[start : boundary.start()]
+        if "\n" not in boundary.group() and _ABBREVIATION.search(sentence):
+            continue
+        parts += [sentence, boundary.group()]
+        start = boundary.end()
+    return parts + [text[start:]]
+
+
+def join(parts: list[str]) -> str:
+    """Put together what `split` took apart."""
+    return "".join(parts)
+
+
+def rewritable(sentence: str, shortest: int = 5, longest: int = 40) -> bool:
+    """Whether a sentence has between `shortest` and `longest` words, the range small generators handle."""
+    return shortest <= len(sentence.split()) <= longest
