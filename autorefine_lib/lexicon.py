@@ -1,0 +1,198 @@
+"""Gender-coded wording: phrase sets, counting, and the context-safe word-swap baseline.
+
+Job ads carry masculine-coded (agentic) and feminine-coded (communal) wording, and that wording
+changes whom an ad appeals to (Gaucher, Friesen and Kay, 2011, JPSP 101(1), 109-128). The list in
+``resources/wording.json`` was written for this project. It holds whole phrases, grouped in sets whose
+members fit the same place in a sentence, so that a replacement needs no grammar but "a" or "an".
+"""
+
+import json
+import random
+import re
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+CODINGS = ("masculine", "neutral", "feminine")
+
+# Words that the article repair, or a grammatical repair by a generator, may bring in.
+FUNCTION_WORDS = frozenset(
+    "a an the and or but of to in on at by for from with without as is are be been being was were will would can "
+    "could may must should has have had do does did not no we you they it this that these those who which what "
+    "where when how our your their its us them if than then so such all each every any some other more most very "
+    "also only both up out into over under about after before through between while because there here".split()
+)
+
+# A word begins with a vowel sound, roughly: enough for the words of the list and the usual exceptions.
+_VOWEL_SOUND = re.compile(r"(?:[aeio]|u(?!ni[^nm]|s[aeiu]|t[ei]|k|rol)|hour|honest|heir|honou?r|[FHLMNRSX](?![a-z]))", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class PhraseSet:
+    """Phrases that fit the same place, by coding; those in `into_only` are brought in but never replaced."""
+
+    name: str
+    masculine: tuple[str, ...]
+    neutral: tuple[str, ...]
+    feminine: tuple[str, ...]
+    into_only: frozenset[str]
+
+    def phrases(self, coding: str | None = None) -> tuple[str, ...]:
+        """The phrases of one coding, or of all three."""
+        return getattr(self, coding) if coding else self.masculine + self.neutral + self.feminine
+
+
+@cache
+def _resource() -> dict:
+    return json.loads(files("autorefine_lib").joinpath("resources/wording.json").read_text(encoding="utf-8"))
+
+
+@cache
+def phrase_sets() -> dict[str, PhraseSet]:
+    """All phrase sets of the list, by name."""
+    return {
+        row["name"]: PhraseSet(
+            row["name"], *(tuple(row[coding]) for coding in CODINGS), frozenset(row.get("into_only", ()))
+        )
+        for row in _resource()["sets"]
+    }
+
+
+@cache
+def _listed() -> dict[str, tuple[PhraseSet, str] | None]:
+    """Every phrase that is looked for, lower case, with its set and coding; None for phrases to be kept as they are."""
+    listed: dict[str, tuple[PhraseSet, str] | None] = {}
+    for phrase_set in phrase_sets().values():
+        for coding in CODINGS:
+            for phrase in phrase_set.phrases(coding):
+                if phrase not in phrase_set.into_only:
+                    listed[phrase] = (phrase_set, coding)
+    return listed | dict.fromkeys(_resource()["keep"])
+
+
+# A hyphen counts as part of a word: "user-friendly" is not "friendly".
+_WORD = re.compile(r"(?<![\w\-@/.])\w+")
+_ARTICLE_BEFORE = re.compile(r"(?<![\w\-])an?\s+$", re.IGNORECASE)
+
+
+@cache
+def _patterns() -> dict[str, re.Pattern[str]]:
+    """One pattern for each first word of a listed phrase: some ten times faster than one pattern for all."""
+    by_first_word: dict[str, list[str]] = {}
+    # Longest first, so that "strong communication skills" wins over any shorter phrase at the same place.
+    for phrase in sorted(_listed(), key=len, reverse=True):
+        spelled = re.escape(phrase).replace(r"\ ", r"\s+").replace("'", "['’]")
+        by_first_word.setdefault(re.match(r"\w+", phrase).group(), []).append(spelled)
+    return {
+        word: re.compile(rf"(?:{'|'.join(phrases)})(?![\w\-@/]|['’]\w)", re.IGNORECASE)
+        for word, phrases in by_first_word.items()
+    }
+
+
+def _key(phrase: str) -> str:
+    return re.sub(r"\s+", " ", phrase.replace("’", "'").lower())
+
+
+def _is_heading(phrase: str) -> bool:
+    """Title Case of several words: a heading or a name, which is left alone."""
+    words = phrase.split()
+    return len(words) > 1 and all(word[0].isupper() for word in words[1:]) and not phrase.isupper()
+
+
+@dataclass(frozen=True)
+class Found:
+    """A listed phrase in a text: where it stands, its set and its coding."""
+
+    start: int
+    end: int
+    phrase: str
+    phrase_set: PhraseSet
+    coding: str
+
+
+def find(text: str) -> list[Found]:
+    """The listed phrases of `text`, left to right, never overlapping, the longest at each place."""
+    found, end = [], 0
+    for word in _WORD.finditer(text):
+        pattern = _patterns().get(word.group().lower())
+        match = pattern.match(text, word.start()) if pattern and word.start() >= end else None
+        if match is None:
+            continue
+        end = match.end()
+        entry = _listed()[_key(match.group())]
+        if entry is not None and not _is_heading(match.group()):
+            found.append(Found(match.start(), end, match.group(), *entry))
+    return found
+
+
+def article_for(word: str) -> str:
+    """"a" or "an", by the sound that `word` begins with."""
+    return "an" if _VOWEL_SOUND.match(word) else "a"
+
+
+def _in_case_of(source: str, phrase: str) -> str:
+    if source.isupper() and len(source) > 1:
+        return phrase.upper()
+    return phrase[0].upper() + phrase[1:] if source[0].isupper() else phrase
+
+
+def _with_article(before: str, phrase: str) -> str:
+    """`before` with its final "a" or "an", if it ends in one, made to fit `phrase`."""
+    match = _ARTICLE_BEFORE.search(before)
+    if not match:
+        return before
+    old = match.group().rstrip()
+    return before[: match.start()] + _in_case_of(old[0], article_for(phrase)) + before[match.start() + len(old) :]
+
+
+def _alternatives(phrase_set: PhraseSet, source: str, coding: str, toward: str | None) -> tuple[str, ...]:
+    if toward is None:
+        return tuple(phrase for phrase in phrase_set.phrases() if phrase != source)
+    if coding == toward:
+        return ()
+    # A set without a feminine phrase still has a neutral one, a step in the asked direction.
+    return phrase_set.phrases(toward) or (phrase_set.neutral if coding != "neutral" else ())
+
+
+def swap(sentence: str, rng: random.Random, toward: str | None = None, probability: float = 1.0) -> str:
+    """Replace listed phrases by an alternative of the same set; everything else is kept to the letter.
+
+    Args:
+        sentence: text of any length.
+        rng: the source of every random choice.
+        toward: "masculine", "neutral" or "feminine": phrases of another coding are replaced by one of this coding.
+            None: by any other phrase of the set, chosen uniformly. ``toward="neutral"`` is the gender-coded
+            word-swap baseline.
+        probability: chance that a given phrase is replaced.
+
+    Raises:
+        ValueError: `toward` is no coding.
+    """
+    if toward is not None and toward not in CODINGS:
+        raise ValueError(f"toward={toward!r} is not one of {', '.join(CODINGS)} or None")
+    swapped, end = "", 0
+    for found in find(sentence):
+        alternatives = _alternatives(found.phrase_set, _key(found.phrase), found.coding, toward)
+        if not alternatives or rng.random() >= probability:
+            continue
+        phrase = rng.choice(alternatives)
+        swapped = _with_article(swapped + sentence[end : found.start], phrase) + _in_case_of(found.phrase, phrase)
+        end = found.end
+    return swapped + sentence[end:]
+
+
+def coded_count(text: str) -> dict[str, int]:
+    """How many masculine- and feminine-coded phrases of the list `text` holds."""
+    codings = [found.coding for found in find(text)]
+    return {coding: codings.count(coding) for coding in ("masculine", "feminine")}
+
+
+@cache
+def ad_words() -> frozenset[str]:
+    """All lower-case words that a replacement may bring in (hyphenated ones whole and in parts), plus function words."""
+    words = set(FUNCTION_WORDS)
+    for phrase_set in phrase_sets().values():
+        for phrase in phrase_set.phrases():
+            words.update(re.findall(r"[a-z]+(?:'[a-z]+)?", phrase))
+            words.update(re.findall(r"[a-z]+(?:[-'][a-z]+)*", phrase))
+    return frozenset(words)
