@@ -1,0 +1,61 @@
+# make reproduce [PROFILE=embedded]   run the notebooks, write reports/<profile>/
+# make test                           lint, unit tests, notebooks in the smoke profile
+# make lab                            JupyterLab on the notebooks
+# make lint | notebooks | clean       ruff; record the checked outputs in notebooks/; remove .venv and caches
+SHELL := /bin/bash
+PROFILE ?= embedded
+LOCK ?= env/requirements.lock
+# PyTorch's index of CPU builds, asked only where pip's own index has none (env/README.md).
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+SUPPORTED = import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do $$p -c '$(SUPPORTED)' 2>/dev/null && echo $$p && break; done)
+BIN = .venv/bin
+CHECKED = build/notebooks
+# Further words for the command, as in: make reproduce ARGS="--set seeds=[1] --force"
+ARGS ?=
+
+.PHONY: help env reproduce test lab lint notebooks clean
+
+help:
+	@sed -n 's/^# \(make .*\)/\1/p' Makefile
+
+env: .venv/.installed
+
+.venv/.installed: $(LOCK) pyproject.toml
+	@test -n "$(PYTHON)" || { echo "No Python 3.11, 3.12 or 3.13 found; install one or give its name: make PYTHON=/path/to/python"; exit 2; }
+	@# Debian keeps ensurepip in python3-venv; without it the system's own pip fills the environment.
+	@test -x $(BIN)/pip || { echo "Making .venv with $(PYTHON)"; $(PYTHON) -m venv .venv 2>/dev/null || \
+	  { $(PYTHON) -m venv --clear --without-pip .venv && $(PYTHON) -m pip --python .venv/bin/python install --quiet pip; }; }
+	@echo "Installing the locked packages (about 1.5 GB; 2 to 5 minutes the first time)"
+	@torch=$$(sed -n 's/^\(torch==[^ ]*\).*/\1/p' $(LOCK) | head -n 1); \
+	  $(BIN)/python -c "import importlib.metadata as m, sys; sys.exit('torch==' + m.version('torch') != '$$torch')" 2>/dev/null || \
+	  $(BIN)/pip install --no-deps $$torch 2>/dev/null || \
+	  $(BIN)/pip install --no-deps --index-url $(TORCH_INDEX) $$torch || \
+	  { echo "torch has no build for this machine in pip's index or $(TORCH_INDEX): see env/README.md"; exit 2; }
+	@set -o pipefail; $(BIN)/pip install --no-deps -r $(LOCK) | grep -v '^Requirement already satisfied\|^Looking in'; test $${PIPESTATUS[0]} -eq 0
+	@$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m ipykernel install --sys-prefix --name autorefine --display-name AutoRefine >/dev/null
+	@touch $@
+
+reproduce: env
+	@$(BIN)/autorefine reproduce --profile $(PROFILE) $(ARGS)
+
+lint: env
+	$(BIN)/ruff check .
+
+# pytest's own notebook run comes last: copies of the notebooks with the smoke parameters, whose checked cells are
+# compared with the outputs stored in notebooks/.
+test: lint
+	$(BIN)/python -m pytest tests
+	$(BIN)/python tests/smoke_notebooks.py prepare $(CHECKED)
+	$(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-sanitize-with tests/nbval_sanitize.cfg $(CHECKED)
+
+lab: env
+	$(BIN)/jupyter lab notebooks
+
+# A developer's step after a change of the notebooks or of the numbers; a run never writes notebooks/.
+notebooks: env
+	$(BIN)/python tests/smoke_notebooks.py record
+
+clean:
+	rm -rf .venv build cache .pytest_cache .ruff_cache .hypothesis *.egg-info

@@ -1,0 +1,43 @@
+"""Where a number comes from: commit, versions and device, for the result rows and the report."""
+
+import os
+import platform
+import subprocess
+from importlib import metadata
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ("torch", "transformers", "peft", "trl", "datasets", "sentence-transformers", "ranx", "numpy", "pandas")
+
+
+def commit() -> str:
+    """Short hash of the checked-out commit, with `+changes` where tracked files differ; `unknown` outside git."""
+
+    def git(*words: str) -> str:
+        return subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True, check=True).stdout
+
+    try:
+        # Reports are what a run writes: they do not make the code another one.
+        changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", ":(exclude)reports")
+        return git("rev-parse", "--short=10", "HEAD").strip() + ("+changes" if changed.strip() else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def versions() -> dict[str, str]:
+    """Python and the packages whose version can move a number."""
+    return {"python": platform.python_version(), **{name: metadata.version(name) for name in PACKAGES}}
+
+
+def versions_line() -> str:
+    """`versions()` as one table cell: `python 3.11.7, torch 2.13.0+cpu, …`."""
+    return ", ".join(f"{name} {version}" for name, version in versions().items())
+
+
+def device() -> str:
+    """The GPU's name, or `CPU` with the number of usable cores."""
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name(0)
+    return f"CPU, {len(os.sched_getaffinity(0)) if platform.system() == 'Linux' else os.cpu_count()} cores"

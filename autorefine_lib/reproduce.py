@@ -1,0 +1,334 @@
+"""Run the numbered notebooks in order with papermill and keep what they made under one run folder.
+
+A notebook is not repeated while its inputs stay the same. Its inputs are its own source, its parameters, the files
+those parameters name, the library's source and the notebook before it; their hash is the fingerprint in `run.json`.
+`notebooks/` is only read: executed copies go to `<run>/notebooks/`.
+"""
+
+import ast
+import difflib
+import hashlib
+import json
+import os
+import shlex
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from autorefine_lib import provenance
+from autorefine_lib.errors import InputError, disk_is_full
+from autorefine_lib.files import write_json, write_text
+
+NOTEBOOKS = provenance.ROOT / "notebooks"
+KERNEL = "autorefine"
+# Filled in by the runner for every notebook that has them; they say where and why, not what, so no fingerprint.
+RUNNER_PARAMETERS = ("run_dir", "command")
+# Source that no notebook's numbers depend on: how a run is started.
+NOT_INPUT = {"cli.py", "reproduce.py", "progress.py"}
+
+
+class NotebookFailed(RuntimeError):
+    """A notebook raised; the message names notebook, cell, error and the command that resumes."""
+
+
+@dataclass
+class Step:
+    """One notebook of a run."""
+
+    path: Path
+    """the notebook in `notebooks/`"""
+    defaults: dict[str, Any]
+    """the literals of its `parameters` cell"""
+    parameters: dict[str, Any] = field(default_factory=dict)
+    """what the profile and `--set` change of them"""
+
+    @property
+    def name(self) -> str:
+        return self.path.stem
+
+
+@dataclass
+class Run:
+    """What was asked for, and the command that asks for it again."""
+
+    profile: str
+    """one of profiles.json"""
+    overrides: Sequence[str] = ()
+    """`key=value` as typed after --set"""
+    out: Path | None = None
+    """run folder; default reports/<profile>"""
+    notebooks: Path = NOTEBOOKS
+    """folder of the numbered notebooks"""
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.out).resolve() if self.out else provenance.ROOT / "reports" / self.profile
+
+    @property
+    def command(self) -> str:
+        words = ["autorefine", "reproduce", "--profile", self.profile]
+        for override in self.overrides:
+            words += ["--set", override]
+        if self.out:
+            words += ["--out", str(self.out)]
+        return shlex.join(words)
+
+
+def profiles() -> dict[str, dict]:
+    """The profiles of resources/profiles.json by name."""
+    return json.loads(resources.files("autorefine_lib").joinpath("resources/profiles.json").read_text("utf-8"))
+
+
+def _nearest(word: str, allowed: Sequence[str]) -> str:
+    return difflib.get_close_matches(word, allowed, n=1, cutoff=0.0)[0]
+
+
+def read_steps(notebooks: Path) -> list[Step]:
+    """The notebooks `NN_*.ipynb` of a folder in order, with their default parameters."""
+    import papermill
+
+    paths = sorted(Path(notebooks).glob("[0-9][0-9]_*.ipynb"))
+    if not paths:
+        raise InputError(f"no notebook named NN_*.ipynb in {notebooks}: run from a full clone of the repository")
+    steps = []
+    for path in paths:
+        found = papermill.inspect_notebook(str(path))
+        steps.append(Step(path, {name: ast.literal_eval(item["default"]) for name, item in found.items()}))
+    return steps
+
+
+def _parse(key: str, text: str, default: Any) -> Any:
+    """Read the typed text of `--set key=text` as the type that `default` has."""
+    if isinstance(default, str):
+        return text
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError:
+        value = text
+    if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if default is not None and type(value) is not type(default):
+        kind = {"bool": "true or false", "int": "a whole number", "float": "a number"}.get(type(default).__name__)
+        raise InputError(f"--set {key}={text}: expected {kind or f'a {type(default).__name__}'} such as {default!r}")
+    return value
+
+
+def resolve(steps: list[Step], profile: str, overrides: Sequence[str]) -> list[Step]:
+    """Give every step the parameters of the profile, then those of `--set`; refuse names that no notebook has."""
+    known = sorted({name for step in steps for name in step.defaults} - set(RUNNER_PARAMETERS))
+    chosen = profiles().get(profile)
+    if chosen is None:
+        raise InputError(f"unknown profile '{profile}': one of {', '.join(profiles())}")
+
+    def refuse_unknown(name: str, names: Sequence[str], where: str) -> None:
+        if name not in names:
+            nearest = f"the nearest name is '{_nearest(name, names)}'" if names else "there are none"
+            raise InputError(f"{where}: no notebook has a parameter '{name}'; {nearest}")
+
+    for name in chosen["common"]:
+        refuse_unknown(name, known, f"profile {profile}")
+    for step in steps:
+        own = chosen["notebooks"].get(step.name, {})
+        for name in own:
+            refuse_unknown(name, sorted(step.defaults), f"profile {profile}, {step.name}")
+        common = {name: value for name, value in chosen["common"].items() if name in step.defaults}
+        step.parameters = {**common, **own}
+    for override in overrides:
+        name, equals, text = override.partition("=")
+        if not equals:
+            raise InputError(f"--set {override}: write it as name=value, for example --set k=20")
+        refuse_unknown(name, known, f"--set {override}")
+        for step in steps:
+            if name in step.defaults:
+                step.parameters[name] = _parse(name, text, step.defaults[name])
+    return steps
+
+
+def library_hash() -> str:
+    """Hash of the library's source and resources, without the files in NOT_INPUT."""
+    folder = Path(__file__).parent
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    digest = hashlib.sha256()
+    for path in paths:
+        if path.name not in NOT_INPUT:
+            digest.update(str(path.relative_to(folder)).encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+def _content(value: Any) -> str | None:
+    """Hash of the file that a parameter names; None where it names none."""
+    if not isinstance(value, str) or not value or len(value) > 1000 or not Path(value).is_file():
+        return None
+    return hashlib.sha256(Path(value).read_bytes()).hexdigest()
+
+
+def fingerprint(step: Step, library: str, before: str) -> str:
+    """Hash of everything that a notebook's result depends on, as 64 hexadecimal digits."""
+    cells = [(cell["cell_type"], cell["source"]) for cell in json.loads(step.path.read_text("utf-8"))["cells"]]
+    files = {name: _content(value) for name, value in step.parameters.items()}
+    inputs = [cells, step.parameters, files, library, before]
+    return hashlib.sha256(json.dumps(inputs, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def ensure_kernel() -> None:
+    """Register the kernel `autorefine` inside this environment unless it is there and runs this Python."""
+    from ipykernel import kernelspec
+    from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
+
+    try:
+        command = KernelSpecManager().get_kernel_spec(KERNEL).argv[0]
+    except NoSuchKernel:
+        command = ""
+    if Path(command).parent != Path(sys.executable).parent:
+        kernelspec.install(prefix=sys.prefix, kernel_name=KERNEL, display_name="AutoRefine")
+
+
+@contextmanager
+def _environment(offline: bool) -> Iterator[None]:
+    """The kernels' environment: repeatable, without a screen and, where the profile says so, without the hub."""
+    wanted = {
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+        "PYTHONHASHSEED": "0",
+        "TOKENIZERS_PARALLELISM": "false",
+        "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+        "JUPYTER_PREFER_ENV_PATH": "1",
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+    } | ({"HF_HUB_OFFLINE": "1"} if offline else {})
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+def _place(folder: Path) -> str:
+    """The run folder as the notebooks see it: short and free of this machine's paths where it lies below here."""
+    here = Path.cwd()
+    return str(folder.relative_to(here)) if folder.is_relative_to(here) else str(folder)
+
+
+def _execute(step: Step, target: Path, run: Run, cell_timeout: int) -> None:
+    """Run one notebook into `target`; raise NotebookFailed, or InputError where the notebook raised one."""
+    import papermill
+    from nbclient.exceptions import CellTimeoutError, DeadKernelError
+
+    filled = {"run_dir": _place(run.folder), "command": run.command}
+    parameters = step.parameters | {name: value for name, value in filled.items() if name in step.defaults}
+    resume = f"to go on from there: {run.command}"
+    try:
+        papermill.execute_notebook(
+            str(step.path),
+            str(target),
+            parameters=parameters,
+            kernel_name=KERNEL,
+            language="python",
+            cwd=str(Path.cwd()),
+            progress_bar=False,
+            execution_timeout=cell_timeout,
+            start_timeout=120,
+        )
+    except papermill.PapermillExecutionError as error:
+        line = next((line.strip() for line in error.evalue.splitlines() if line.strip()), "")
+        first = next((line for line in error.source.splitlines() if line.strip() and not line.startswith("#")), "")
+        where = f"{step.name}, cell {error.exec_count}: {first.strip()}"
+        if error.ename == "InputError":
+            raise InputError(f"{line} [{where}; {resume}]") from None
+        if disk_is_full(f"{error.ename}: {line}"):
+            raise InputError(f"the disk is full: free some space [{where}; {resume}]") from None
+        raise NotebookFailed(f"{where}\n  {error.ename}: {line}\n  executed copy: {target}\n  {resume}") from None
+    except CellTimeoutError:
+        raise NotebookFailed(f"{step.name}: a cell ran longer than {cell_timeout} s\n  {resume}") from None
+    except DeadKernelError:
+        raise NotebookFailed(f"{step.name}: the kernel died, most often for want of memory\n  {resume}") from None
+    finally:
+        if target.exists():
+            _drop_machine_paths(target)
+
+
+def _drop_machine_paths(target: Path) -> None:
+    """Executed copies are published: papermill's metadata keeps the notebook's name only."""
+    notebook = json.loads(target.read_text("utf-8"))
+    noted = notebook["metadata"].get("papermill", {})
+    for key in ("input_path", "output_path"):
+        if noted.get(key):
+            noted[key] = Path(noted[key]).name
+    write_text(target, json.dumps(notebook, indent=1, ensure_ascii=False) + "\n")
+
+
+def _read_state(folder: Path) -> dict[str, dict]:
+    """What earlier runs finished; nothing in a fresh clone, where the report is there but not the artefacts."""
+    record = folder / "run.json"
+    if not (folder / "artefacts").is_dir() or not record.is_file():
+        return {}
+    return json.loads(record.read_text("utf-8"))["notebooks"]
+
+
+def reproduce(run: Run, force: bool = False, start: str | None = None) -> Path:
+    """Run what is not finished yet and return the run folder.
+
+    `force` repeats every notebook; `start` ("04" or the name) repeats that one and those after it.
+    Raises InputError (bad parameters, bad input data, full disk), NotebookFailed, and KeyboardInterrupt with the
+    command to go on.
+    """
+    from autorefine_lib import progress
+
+    steps = resolve(read_steps(run.notebooks), run.profile, run.overrides)
+    chosen = profiles()[run.profile]
+    starts = [step.name for step in steps if start and step.name.startswith(start)]
+    if start and not starts:
+        raise InputError(f"--from {start}: no such notebook; one of {', '.join(step.name for step in steps)}")
+    ensure_kernel()
+
+    folder = run.folder
+    state = _read_state(folder)
+    (folder / "artefacts").mkdir(parents=True, exist_ok=True)
+    (folder / "notebooks").mkdir(exist_ok=True)
+    facts = {
+        "profile": run.profile,
+        "command": run.command,
+        "commit": provenance.commit(),
+        "versions": provenance.versions(),
+        "device": provenance.device(),
+    }
+
+    def save() -> None:
+        write_json(folder / "run.json", {**facts, "notebooks": state})
+
+    library, before, repeat = library_hash(), "", force
+    with _environment(chosen["offline"]), progress.show(len(steps)) as show:
+        for step in steps:
+            repeat = repeat or step.name in starts
+            before = fingerprint(step, library, before)
+            target = folder / "notebooks" / step.path.name
+            done = state.get(step.name, {})
+            if not repeat and (done.get("status"), done.get("fingerprint")) == ("done", before) and target.exists():
+                show.skipped(step.name)
+                continue
+            # Whatever comes after a notebook that ran reads new files, so it runs too.
+            repeat = True
+            state[step.name] = {"status": "running", "parameters": step.parameters, "seconds": done.get("seconds")}
+            save()
+            began = time.monotonic()
+            show.started(step.name, done.get("seconds") or chosen["seconds"].get(step.name))
+            try:
+                _execute(step, target, run, chosen["cell_timeout"])
+            except KeyboardInterrupt:
+                state[step.name]["status"] = "interrupted"
+                save()
+                raise KeyboardInterrupt(f"stopped in {step.name}; to go on: {run.command}") from None
+            except BaseException:
+                state[step.name]["status"] = "failed"
+                save()
+                raise
+            seconds = round(time.monotonic() - began, 1)
+            state[step.name] |= {"status": "done", "seconds": seconds, "fingerprint": before}
+            save()
+            show.finished(step.name, seconds)
+    return folder
