@@ -49,6 +49,7 @@ def align(generator: Generator, pairs: Dataset, config: AlignConfig, output_dir:
         warmup_steps=0.03,
         adam_beta2=0.98,
         bf16=config.bf16,
+        use_cpu=not torch.cuda.is_available(),
         seed=config.seed,
         logging_steps=20,
         save_strategy="no",
@@ -135,8 +136,8 @@ def evaluate(generator: Generator, pairs: Dataset, temperature: float = 0.0, see
     rows = []
     for source, completion in zip(sources, generator.complete(sources, temperature, seed), strict=True):
         text, reasons = generator.finish(source, completion)
-        listed = lexicon.phrases(source)
-        gone = [phrase for phrase in listed if phrase.text.lower() not in text.lower()]
+        listed = [match["phrase"].lower() for match, _, _ in lexicon.find(source)]
+        gone = [phrase for phrase in listed if phrase not in text.lower()]
         rows.append((source, completion, text, "; ".join(reasons), text == source, len(listed), len(gone)))
     columns = ["source", "completion", "text", "reasons", "copied", "phrases", "replaced"]
     return pd.DataFrame(rows, columns=columns)

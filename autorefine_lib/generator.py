@@ -92,7 +92,7 @@ class Generator:
                 rows.append((job_id, -1, ad))
                 continue
             for position, sentence in enumerate(sentences.split(ad)):
-                if position % 2 == 0 and sentences.rewritable(sentence) and lexicon.phrases(sentence):
+                if position % 2 == 0 and sentences.rewritable(sentence) and lexicon.find(sentence):
                     rows.append((job_id, position, sentence))
         return {
             "job_id": [row[0] for row in rows],
@@ -167,7 +167,9 @@ def restore_case(source: str, completion: str, tokenizer: PreTrainedTokenizerBas
             piece = source[spans[i][0] : spans[i_end - 1][1]]
         else:
             replaced = source[spans[i][0] : spans[i_end - 1][1]] if i_end > i else ""
-            piece = _with_case_of(replaced, tokenizer.decode(new[j:j_end]))
+            # The capital that starts a sentence says nothing about the words that replace it.
+            model = replaced.partition(" ")[2] if i == 0 and not replaced.isupper() else replaced
+            piece = _with_case_of(model, tokenizer.decode(new[j:j_end]))
             gap = "" if piece.startswith("##") else gap if kind == "replace" else " "
             piece = piece.removeprefix("##")
         text += (gap if text else "") + piece

