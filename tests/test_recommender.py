@@ -1,0 +1,104 @@
+"""The recommender: the packaged MiniLM on a few hand-written texts."""
+
+import numpy as np
+import pytest
+from datasets import Dataset
+
+from autorefine_lib import recommender
+from autorefine_lib.errors import InputError
+from autorefine_lib.recommender import DenseRecommender
+
+BIOS = ["She is a nurse in a children's ward.", "He keeps the books of a bakery.", "She paints houses.", "He is a nurse."]
+ADS = ["We are looking for a nurse.", "Accountant wanted for our office in town, five days a week."]
+
+
+def candidates(texts: list[str] = BIOS) -> Dataset:
+    return Dataset.from_dict({"text": texts})
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory) -> DenseRecommender:
+    return DenseRecommender(cache_dir=tmp_path_factory.mktemp("cache")).fit(candidates())
+
+
+def test_ranks_the_fitting_candidate_first(fitted):
+    scores = fitted.rank(ADS)
+    assert scores.shape == (2, 4) and scores.dtype == np.float32
+    assert scores.argmax(1).tolist() == [3, 1]
+
+
+def test_scores_are_cosines(fitted):
+    vectors = fitted.embed(BIOS)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
+    np.testing.assert_allclose(np.diag(fitted.rank(BIOS)), 1, atol=1e-5)
+
+
+def test_vector_does_not_depend_on_company_order_or_memory(fitted):
+    together = fitted._embed_unique(ADS + BIOS + ADS)
+    for text, vector in zip(ADS + BIOS + ADS, together, strict=True):
+        np.testing.assert_array_equal(fitted._embed_unique([text])[0], vector)
+    np.testing.assert_array_equal(fitted.embed(ADS), together[:2])
+    np.testing.assert_array_equal(fitted.embed(ADS), together[:2])
+
+
+def test_bfloat16_stays_close_to_float32():
+    texts = BIOS + ADS
+    vectors = [DenseRecommender(precision=precision).embed(texts) for precision in ("float32", "bfloat16")]
+    assert (vectors[0] * vectors[1]).sum(1).min() > 1 - 1e-3
+
+
+def test_candidates_are_read_from_disk_the_second_time(fitted, monkeypatch):
+    def fail(*_):
+        raise AssertionError("embedded again")
+
+    again = DenseRecommender(cache_dir=fitted.cache_dir)
+    monkeypatch.setattr(again, "_embed_unique", fail)
+    again.fit(candidates())
+    assert isinstance(again._candidates, np.memmap)
+    np.testing.assert_array_equal(again._candidates, fitted._candidates)
+    with pytest.raises(AssertionError, match="embedded again"):
+        again.fit(candidates(BIOS[::-1]))
+
+
+def test_memory_of_queries_is_bounded(monkeypatch):
+    monkeypatch.setattr(recommender, "_REMEMBERED", 2)
+    model = DenseRecommender()
+    first = model.embed(BIOS)
+    assert list(model._queries) == BIOS[-2:]
+    np.testing.assert_array_equal(model.embed(BIOS), first)
+
+
+def test_no_ads_give_no_rows(fitted):
+    assert fitted.rank([]).shape == (0, 4)
+
+
+def test_rank_before_fit_says_so():
+    with pytest.raises(InputError, match="call fit"):
+        DenseRecommender().rank(ADS)
+
+
+def test_no_candidates_are_refused(fitted):
+    with pytest.raises(InputError, match="0 rows"):
+        DenseRecommender().fit(candidates([]))
+
+
+def test_unknown_model_says_how_to_get_it(tmp_path):
+    with pytest.raises(InputError, match="hf download .*nothing-here") as error:
+        DenseRecommender(str(tmp_path / "nothing-here"))
+    assert "\n" not in str(error.value)
+
+
+def test_tampered_weights_are_refused(monkeypatch, tmp_path):
+    (tmp_path / "model.safetensors").write_bytes(b"other")
+    monkeypatch.setattr(recommender, "_MINILM_DIR", tmp_path)
+    with pytest.raises(InputError, match="SHA-256"):
+        DenseRecommender()
+
+
+def test_full_disk_is_one_line(monkeypatch, tmp_path):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(recommender, "write_atomic", full)
+    with pytest.raises(InputError, match="No space left"):
+        DenseRecommender(cache_dir=tmp_path).fit(candidates())
