@@ -76,6 +76,8 @@ class Run:
             words += ["--set", override]
         if self.out:
             words += ["--out", str(self.out)]
+        if self.notebooks != NOTEBOOKS:
+            words += ["--notebooks", str(self.notebooks)]
         return shlex.join(words)
 
 

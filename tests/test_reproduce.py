@@ -123,7 +123,8 @@ def test_a_failing_cell_stops_the_run_and_says_how_to_resume(run: Run):
     # Papermill's injected parameters are a cell too: the number is the one beside the cell in the executed copy.
     assert first == "02_second, cell 4: x / 0"
     assert second.strip() == "ZeroDivisionError: division by zero"
-    assert last.strip() == f"to go on from there: autorefine reproduce --profile embedded --out {run.out}"
+    assert last.strip() == f"to go on from there: {run.command}"
+    assert run.command == f"autorefine reproduce --profile embedded --out {run.out} --notebooks {run.notebooks}"
     assert log(run) == "3", "nothing after the failure ran"
     write_notebook(run.notebooks, "02_second", "x = 1")
     reproduce(run)
@@ -154,7 +155,8 @@ def test_profiles_name_parameters_that_the_notebooks_have(profile: str):
 
 
 def test_interrupt_keeps_the_state_and_prints_the_command(run: Run):
-    write_notebook(run.notebooks, "02_second", "import time\nopen(f'{run_dir}/artefacts/begun', 'w').close()\ntime.sleep(60)")
+    sleep = "import time\nopen(run_dir + '/artefacts/begun', 'w').close()\ntime.sleep(60)"
+    write_notebook(run.notebooks, "02_second", sleep)
     words = ["reproduce", "--profile", "embedded", "--out", str(run.out), "--notebooks", str(run.notebooks)]
     process = subprocess.Popen(
         [sys.executable, "-m", "autorefine_lib.cli", *words], stderr=subprocess.PIPE, text=True, env={**os.environ}
