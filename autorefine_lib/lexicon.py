@@ -23,8 +23,10 @@ FUNCTION_WORDS = frozenset(
     "also only both up out into over under about after before through between while because there here".split()
 )
 
-# A word begins with a vowel sound, roughly: enough for the words of the list and the usual exceptions.
-_VOWEL_SOUND = re.compile(r"(?:[aeio]|u(?!ni[^nm]|s[aeiu]|t[ei]|k|rol)|hour|honest|heir|honou?r|[FHLMNRSX](?![a-z]))", re.IGNORECASE)
+# A vowel sound at the start of a word, roughly: enough for the words of the list and the usual exceptions.
+_VOWEL_SOUND = re.compile(
+    r"[aei](?!u)|au|o(?!ne\b|nce\b)|u(?!ni|s[aei]|til|tens|biq)|hour|honest|honor|heir", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,7 @@ def find(text: str) -> list[Found]:
 
 
 def article_for(word: str) -> str:
-    """"a" or "an", by the sound that `word` begins with."""
+    """ "a" or "an", by the sound that `word` begins with."""
     return "an" if _VOWEL_SOUND.match(word) else "a"
 
 
@@ -189,7 +191,7 @@ def coded_count(text: str) -> dict[str, int]:
 
 @cache
 def ad_words() -> frozenset[str]:
-    """All lower-case words that a replacement may bring in (hyphenated ones whole and in parts), plus function words."""
+    """All lower-case words that a replacement may bring in, hyphenated ones whole and in parts, and function words."""
     words = set(FUNCTION_WORDS)
     for phrase_set in phrase_sets().values():
         for phrase in phrase_set.phrases():
