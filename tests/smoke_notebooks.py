@@ -1,0 +1,74 @@
+"""The notebooks in the smoke profile, for nbval: `prepare DIR` makes copies to check, `record` stores what they print.
+
+The outputs stored in `notebooks/` are those of cells marked `# NBVAL_CHECK_OUTPUT`, run with the smoke parameters;
+nbval runs the copies and compares. `record` is a developer's step after numbers changed on purpose: the diff shows
+which. Neither is part of a run.
+"""
+
+import argparse
+import tempfile
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+from papermill.parameterize import parameterize_notebook
+
+from autorefine_lib.files import write_text
+from autorefine_lib.reproduce import NOTEBOOKS, Run, ensure_kernel, read_steps, reproduce, resolve
+
+MARK = "# NBVAL_CHECK_OUTPUT"
+
+
+def checked(notebook: NotebookNode) -> list[NotebookNode]:
+    """The cells that nbval compares."""
+    return [cell for cell in notebook.cells if cell.cell_type == "code" and MARK in cell.source]
+
+
+def prepare(folder: Path) -> list[Path]:
+    """Write copies with the smoke parameters into an empty `folder`; their run folder is `folder`/run."""
+    run_dir = folder.resolve() / "run"
+    (run_dir / "artefacts").mkdir(parents=True, exist_ok=True)
+    ensure_kernel()
+    paths = []
+    for step in resolve(read_steps(NOTEBOOKS), "smoke", []):
+        parameters = step.parameters | {"run_dir": str(run_dir)}
+        notebook = parameterize_notebook(nbformat.read(step.path, as_version=4), parameters)
+        paths.append(write_text(folder / step.path.name, nbformat.writes(notebook) + "\n"))
+    return paths
+
+
+def record(notebooks: Path = NOTEBOOKS) -> None:
+    """Run the smoke profile and store the outputs of the marked cells in `notebooks`; every other cell is bare."""
+    with tempfile.TemporaryDirectory() as folder:
+        executed = reproduce(Run("smoke", out=Path(folder) / "run", notebooks=notebooks)) / "notebooks"
+        for path in sorted(notebooks.glob("[0-9][0-9]_*.ipynb")):
+            notebook = nbformat.read(path, as_version=4)
+            outputs = {cell.id: cell.outputs for cell in checked(nbformat.read(executed / path.name, as_version=4))}
+            store(notebook, outputs)
+            write_text(path, nbformat.writes(notebook) + "\n")
+
+
+def store(notebook: NotebookNode, outputs: dict[str, list[NotebookNode]]) -> None:
+    """Give the marked cells their text outputs and an execution count, and clear all other code cells."""
+    for count, cell in enumerate((cell for cell in notebook.cells if cell.cell_type == "code"), start=1):
+        marked = cell.id in outputs
+        cell.execution_count = count if marked else None
+        cell.outputs = outputs.get(cell.id, [])
+        cell.metadata.pop("papermill", None)
+        cell.metadata.pop("execution", None)
+        for output in cell.outputs:
+            if "execution_count" in output:
+                output.execution_count = count
+            output.get("metadata", {}).clear()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("prepare").add_argument("folder", type=Path)
+    commands.add_parser("record")
+    arguments = parser.parse_args()
+    if arguments.command == "prepare":
+        prepare(arguments.folder)
+    else:
+        record()
