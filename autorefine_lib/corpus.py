@@ -311,7 +311,7 @@ def alignment_pairs(config: CorpusConfig | None = None, n: int = 50_000, seed: i
     """
     config = config or CorpusConfig()
     rng = random.Random(f"alignment {config.seed} {seed}")
-    even = {coding: 1 / 3 for coding in lexicon.CODINGS}
+    even = dict.fromkeys(lexicon.CODINGS, 1 / 3)
     companies = company_names(config)["train"]
     templates = [t for family in families("train").values() for key, ts in family.items() if key != "split" for t in ts]
     coded = [template for template in templates if "<" in template]

@@ -15,17 +15,9 @@ from importlib.resources import files
 
 CODINGS = ("masculine", "neutral", "feminine")
 
-# Words that the article repair, or a grammatical repair by a generator, may bring in.
-FUNCTION_WORDS = frozenset(
-    "a an the and or but of to in on at by for from with without as is are be been being was were will would can "
-    "could may must should has have had do does did not no we you they it this that these those who which what "
-    "where when how our your their its us them if than then so such all each every any some other more most very "
-    "also only both up out into over under about after before through between while because there here".split()
-)
-
 # A vowel sound at the start of a word, roughly: enough for the words of the list and the usual exceptions.
 _VOWEL_SOUND = re.compile(
-    r"[aei](?!u)|au|o(?!ne\b|nce\b)|u(?!ni|s[aei]|til|tens|biq)|hour|honest|honor|heir", re.IGNORECASE
+    r"[aei](?!u)|au|o(?!ne\b|nce\b)|u(?!ni(?!m|n)|s[aeiu]|til|tens|biq)|hour|honest|honor|heir", re.IGNORECASE
 )
 
 
@@ -47,6 +39,12 @@ class PhraseSet:
 @cache
 def _resource() -> dict:
     return json.loads(files("autorefine_lib").joinpath("resources/wording.json").read_text(encoding="utf-8"))
+
+
+@cache
+def function_words() -> frozenset[str]:
+    """Articles, pronouns, prepositions and the like: what a grammatical repair may bring in."""
+    return frozenset(_resource()["function_words"])
 
 
 @cache
@@ -192,7 +190,7 @@ def coded_count(text: str) -> dict[str, int]:
 @cache
 def ad_words() -> frozenset[str]:
     """All lower-case words that a replacement may bring in, hyphenated ones whole and in parts, and function words."""
-    words = set(FUNCTION_WORDS)
+    words = set(function_words())
     for phrase_set in phrase_sets().values():
         for phrase in phrase_set.phrases():
             words.update(re.findall(r"[a-z]+(?:'[a-z]+)?", phrase))

@@ -1,0 +1,149 @@
+"""The one schema of jobs and candidates, checked on load: every mistake ends in one line that says what to do.
+
+Jobs: job_id, title, text, occupation, split (train, validation or test), and any further columns.
+Candidates: candidate_id, text, occupation, and any number of attribute columns such as gender, race, age_band.
+"""
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+
+import pandas as pd
+from datasets import Dataset
+
+from autorefine_lib.errors import InputError
+
+JOB_COLUMNS = ("job_id", "title", "text", "occupation", "split")
+CANDIDATE_COLUMNS = ("candidate_id", "text", "occupation")
+SPLITS = ("train", "validation", "test")
+LONGEST_TEXT = 1_000_000
+"""Bytes of UTF-8; an ad of a megabyte is a file in the wrong column."""
+
+
+def require_columns(df: pd.DataFrame, columns: Sequence[str], origin: str) -> None:
+    """Raise InputError for the first of `columns` that is missing, naming the nearest column there is."""
+    for column in columns:
+        if column in df.columns:
+            continue
+        present = [str(name) for name in df.columns]
+        near = get_close_matches(column, present, n=1, cutoff=0.5)
+        hint = f"rename '{near[0]}' or map it" if near else "add it or map one of yours to it"
+        raise InputError(f"{origin}: no column '{column}' among {', '.join(present) or 'no columns'}; {hint}")
+
+
+def _rows(mask: pd.Series) -> str:
+    """The first rows of a mask, counted from 1 as a reader of the file would, the header not included."""
+    numbers = [str(i + 1) for i, bad in enumerate(mask) if bad]
+    return f"row {numbers[0]}" if len(numbers) == 1 else f"{len(numbers)} rows, the first is row {numbers[0]}"
+
+
+def _check_ids(df: pd.DataFrame, column: str, origin: str) -> None:
+    missing = df[column].isna() | (df[column].astype(str).str.strip() == "")
+    if missing.any():
+        raise InputError(f"{origin}: '{column}' is empty in {_rows(missing)}; give each row an id of its own")
+    doubled = df[column].astype(str).duplicated()
+    if doubled.any():
+        value = df[column].astype(str)[doubled].iloc[0]
+        raise InputError(
+            f"{origin}: '{column}' {value!r} occurs more than once ({int(doubled.sum())} doubled in all); "
+            "ids must be unique, remove the copies"
+        )
+
+
+def _check_filled(df: pd.DataFrame, column: str, origin: str) -> None:
+    blank = df[column].isna() | ~df[column].map(lambda value: isinstance(value, str) and bool(value.strip()))
+    if blank.any():
+        raise InputError(
+            f"{origin}: '{column}' is empty, NaN or not text in {_rows(blank)}; fill it in or remove the rows"
+        )
+
+
+def _check_text(df: pd.DataFrame, origin: str) -> None:
+    _check_filled(df, "text", origin)
+    size = df["text"].map(lambda text: len(text.encode("utf-8", errors="replace")))
+    if (size > LONGEST_TEXT).any():
+        raise InputError(
+            f"{origin}: the text of {_rows(size > LONGEST_TEXT)} has {size.max():,} bytes; at most {LONGEST_TEXT:,} "
+            "are allowed, check that it is one ad or biography"
+        )
+
+
+def _check(df: pd.DataFrame, columns: Sequence[str], origin: str) -> None:
+    if len(df) == 0:
+        raise InputError(f"{origin}: no rows; at least one is needed")
+    require_columns(df, columns, origin)
+    _check_ids(df, columns[0], origin)
+    _check_text(df, origin)
+    _check_filled(df, "occupation", origin)
+
+
+def check_jobs(df: pd.DataFrame, origin: str) -> Dataset:
+    """Check ads against the schema and return them as a Hugging Face data set.
+
+    Args:
+        df: one row an ad, with `JOB_COLUMNS`; further columns are kept.
+        origin: what an error message calls the data, for instance the file's name.
+
+    Raises:
+        InputError: a missing or misnamed column, no rows, empty or doubled ids, empty or NaN text, title or
+            occupation, a text over `LONGEST_TEXT` bytes, an unknown split.
+    """
+    _check(df, JOB_COLUMNS, origin)
+    _check_filled(df, "title", origin)
+    unknown = sorted(set(df["split"].astype(str)) - set(SPLITS))
+    if unknown:
+        near = get_close_matches(unknown[0], SPLITS, n=1)
+        hint = f"did you mean '{near[0]}'?" if near else "rename it"
+        raise InputError(f"{origin}: split {unknown[0]!r} is not one of {', '.join(SPLITS)}; {hint}")
+    return Dataset.from_pandas(df.assign(job_id=df["job_id"].map(str)), preserve_index=False)
+
+
+def check_candidates(df: pd.DataFrame, origin: str, attributes: Sequence[str]) -> Dataset:
+    """Check candidates against the schema and return them as a Hugging Face data set.
+
+    Args:
+        df: one row a candidate, with `CANDIDATE_COLUMNS` and one column for each attribute; others are kept.
+        origin: what an error message calls the data.
+        attributes: the protected attributes to be measured, for instance ["gender"].
+
+    Raises:
+        InputError: as `check_jobs`; also an empty value of an attribute, or an attribute with fewer than two groups.
+    """
+    _check(df, [*CANDIDATE_COLUMNS, *attributes], origin)
+    df = df.assign(**{column: df[column].map(str, na_action="ignore") for column in ("candidate_id", *attributes)})
+    for attribute in attributes:
+        _check_filled(df, attribute, origin)
+        groups = sorted(df[attribute].unique())
+        if len(groups) < 2:
+            raise InputError(
+                f"{origin}: '{attribute}' has the one group {groups[0]!r}; an impact ratio compares at least two"
+            )
+    return Dataset.from_pandas(df, preserve_index=False)
+
+
+def check_match(jobs: Dataset, candidates: Dataset, attribute: str, min_group: int = 2) -> None:
+    """Check that jobs and candidates can be measured together.
+
+    Args:
+        jobs, candidates: as returned by `check_jobs` and `check_candidates`.
+        attribute: the protected attribute.
+        min_group: the fewest candidates a group may have in the whole pool.
+
+    Raises:
+        InputError: an occupation of a job that no candidate has, or a group smaller than `min_group`.
+    """
+    require_columns(pd.DataFrame(columns=candidates.column_names), [attribute], "candidates")
+    known = set(candidates["occupation"])
+    unmatched = sorted(set(jobs["occupation"]) - known)
+    if unmatched:
+        near = get_close_matches(unmatched[0], known, n=1)
+        hint = f"the nearest is {near[0]!r}; " if near else ""
+        raise InputError(
+            f"jobs: no candidate has the occupation {unmatched[0]!r} ({len(unmatched)} such in all); {hint}"
+            "rename it, or drop such ads with drop_unmatched=True"
+        )
+    sizes = pd.Series(candidates[attribute]).value_counts()
+    if sizes.min() < min_group:
+        raise InputError(
+            f"candidates: the group {sizes.idxmin()!r} of '{attribute}' has {sizes.min()} of {sizes.sum()} candidates; "
+            f"at least {min_group} are needed for a rate"
+        )
