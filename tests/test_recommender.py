@@ -8,8 +8,8 @@ from autorefine_lib import recommender
 from autorefine_lib.errors import InputError
 from autorefine_lib.recommender import DenseRecommender
 
-BIOS = ["She is a nurse in a children's ward.", "He keeps the books of a bakery.", "She paints houses.", "He is a nurse."]
-ADS = ["We are looking for a nurse.", "Accountant wanted for our office in town, five days a week."]
+BIOS = ["She flies airliners.", "He keeps the books of a bakery.", "She paints houses.", "He is a nurse."]
+ADS = ["We are looking for a nurse for our ward.", "Accountant wanted for our office in town, five days a week."]
 
 
 def candidates(texts: list[str] = BIOS) -> Dataset:
@@ -86,13 +86,6 @@ def test_unknown_model_says_how_to_get_it(tmp_path):
     with pytest.raises(InputError, match="hf download .*nothing-here") as error:
         DenseRecommender(str(tmp_path / "nothing-here"))
     assert "\n" not in str(error.value)
-
-
-def test_tampered_weights_are_refused(monkeypatch, tmp_path):
-    (tmp_path / "model.safetensors").write_bytes(b"other")
-    monkeypatch.setattr(recommender, "_MINILM_DIR", tmp_path)
-    with pytest.raises(InputError, match="SHA-256"):
-        DenseRecommender()
 
 
 def test_full_disk_is_one_line(monkeypatch, tmp_path):

@@ -1,0 +1,220 @@
+"""What a ranking does to groups (selection rate, impact ratio) and how good it is (MRR, NDCG).
+
+A job *selects* its k best-scored candidates. Two pools are looked at:
+
+- "qualified": the candidates with the job's occupation, ranked among themselves. This is the primary pool. With the
+  whole pool, an ad for a nurse ranks nurses first, and most nurses are women: the shares of the occupations would
+  swamp what the wording does.
+- "all": every candidate. The ranking as a recruiter sees it.
+
+Selection rate of group g over jobs J = sum over J of selected members of g / sum over J of members of g in the pool.
+Impact ratio of g = selection rate of g / selection rate of the reference group: the most selected group in New York
+City's rules for automated employment decision tools (Local Law 144 of 2021; 6 RCNY § 5-300, "impact ratio" and
+"selection rate", § 5-301), or a group named by the caller. Below 4/5 it is generally regarded as evidence of
+adverse impact under the Uniform Guidelines on Employee Selection Procedures, 29 CFR 1607.4(D).
+"""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+from datasets import Dataset
+
+from autorefine_lib.errors import InputError
+
+POOLS = ("qualified", "all")
+MOST_SELECTED = "most_selected"
+
+
+def top_k(scores: np.ndarray, k: int) -> np.ndarray:
+    """Column indices of the k best scores of each row, int [rows, k], best first.
+
+    Equal scores keep the order of the candidates, so that a ranking never depends on chance.
+
+    Raises:
+        InputError: k is not between 1 and the number of columns.
+    """
+    _check_k(k, scores.shape[1])
+    return np.argsort(-scores, axis=1, kind="stable")[:, :k]
+
+
+def _check_k(k: int, pool: int) -> None:
+    if not 1 <= k <= pool:
+        raise InputError(f"k={k} is not between 1 and {pool}, the size of the pool of candidates; choose k in between")
+
+
+def qualified(jobs: Dataset, candidates: Dataset) -> dict[str, np.ndarray]:
+    """Indices of the candidates with each occupation that a job has.
+
+    Raises:
+        InputError: no candidate has the occupation of some job.
+    """
+    occupations = np.asarray(candidates["occupation"], dtype=object)
+    pools = {name: np.flatnonzero(occupations == name) for name in dict.fromkeys(jobs["occupation"])}
+    for name, pool in pools.items():
+        if not len(pool):
+            known = ", ".join(sorted(map(str, set(occupations.tolist())))[:10])
+            raise InputError(f"no candidate has a job's occupation {name!r}; candidates have {known}; drop those jobs")
+    return pools
+
+
+def attribute_values(candidates: Dataset, attribute: str) -> np.ndarray:
+    """The attribute column, object [candidates]; a missing value is None and belongs to no group.
+
+    Raises:
+        InputError: there is no such column.
+    """
+    if attribute not in candidates.column_names:
+        raise InputError(f"candidates have no column {attribute!r}; they have {', '.join(candidates.column_names)}")
+    return np.asarray(candidates[attribute], dtype=object)
+
+
+def check_scores(scores: np.ndarray, ads: int, candidates: int) -> np.ndarray:
+    """`scores` if it is a finite array [ads, candidates].
+
+    Raises:
+        InputError: it has another shape, or holds NaN or infinity.
+    """
+    scores = np.asarray(scores)
+    if scores.shape != (ads, candidates):
+        raise InputError(f"rank returned shape {scores.shape}, not {(ads, candidates)}; give [ads, candidates]")
+    if not np.isfinite(scores).all():
+        row, column = np.argwhere(~np.isfinite(scores))[0]
+        raise InputError(f"rank returned {scores[row, column]} for ad {row}, candidate {column}; give finite scores")
+    return scores
+
+
+def per_job(scores: np.ndarray, jobs: Dataset, candidates: Dataset, attribute: str, k: int) -> pd.DataFrame:
+    """Who is selected, job by job.
+
+    Args:
+        scores: float [jobs, candidates], higher is better.
+        attribute: column of the candidates that names the groups.
+        k: how many candidates a job selects, from either pool.
+
+    Returns:
+        One row per job, pool and group: job_id, occupation, pool, group, selected, available (both counts).
+
+    Raises:
+        InputError: wrong scores, unknown attribute, k larger than a pool, an occupation that no candidate has.
+    """
+    scores = check_scores(scores, len(jobs), len(candidates))
+    values = attribute_values(candidates, attribute)
+    groups = sorted({value for value in values if value is not None})
+    members = np.stack([values == group for group in groups])
+    everyone = np.arange(len(candidates))
+    occupations = np.asarray(jobs["occupation"], dtype=object)
+    frames = []
+    for occupation, pool in qualified(jobs, candidates).items():
+        if k > len(pool):
+            raise InputError(
+                f"k={k} is larger than the pool: {len(pool)} candidates have the occupation {occupation!r}; choose a "
+                f"smaller k or drop its jobs"
+            )
+        rows = np.flatnonzero(occupations == occupation)
+        for name, indices in (("qualified", pool), ("all", everyone)):
+            chosen = indices[top_k(scores[np.ix_(rows, indices)], k)]
+            selected = members[:, chosen].sum(2)  # [groups, jobs]
+            available = members[:, indices].sum(1)  # [groups]
+            for group, count, size in zip(groups, selected, available, strict=True):
+                columns = {"row": rows, "pool": name, "group": group, "selected": count, "available": size}
+                frames.append(pd.DataFrame(columns))
+    table = pd.concat(frames).sort_values(["row", "pool", "group"], kind="stable", ignore_index=True)
+    order = table.pop("row").to_numpy()
+    table.insert(0, "job_id", np.asarray(jobs["job_id"], dtype=object)[order])
+    table.insert(1, "occupation", occupations[order])
+    return table
+
+
+def ranking_quality(scores: np.ndarray, jobs: Dataset, candidates: Dataset, k: int) -> pd.DataFrame:
+    """MRR and NDCG@k of the whole ranking, job by job: job_id, mrr, ndcg.
+
+    A candidate is relevant (gain 1) when he or she has the job's occupation, and irrelevant (gain 0) otherwise.
+    mrr = 1 / (rank of the first relevant candidate) (Voorhees, 1999, TREC-8), with no cut-off; ndcg = DCG@k / ideal
+    DCG@k with DCG = sum over the first k ranks of gain / log2(rank + 1) (Järvelin and Kekäläinen, 2002). By ranx.
+
+    Raises:
+        InputError: wrong scores, k larger than the pool, an occupation that no candidate has.
+    """
+    scores = check_scores(scores, len(jobs), len(candidates))
+    pools = qualified(jobs, candidates)
+    mrr, ndcg = mrr_and_ndcg(scores, [pools[occupation] for occupation in jobs["occupation"]], k)
+    return pd.DataFrame({"job_id": list(jobs["job_id"]), "mrr": mrr, "ndcg": ndcg})
+
+
+def mrr_and_ndcg(scores: np.ndarray, relevant: list[np.ndarray], k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Reciprocal rank and NDCG@k of each row of `scores` [rows, candidates]; `relevant` holds candidate indices."""
+    # Imported here: ranx loads numba, which takes seconds.
+    from numba.core.errors import NumbaTypeSafetyWarning
+    from ranx import evaluate
+
+    if not len(scores):
+        return np.zeros(0), np.zeros(0)
+    _check_k(k, scores.shape[1])
+    order = top_k(scores, scores.shape[1])
+    # ranx takes arrays of (id, value) pairs, ranked; rows of id -1 and relevance 0 fill the shorter lists up.
+    run = np.stack([order, np.broadcast_to(-np.arange(scores.shape[1]), order.shape)], axis=2).astype(np.float64)
+    qrels = np.full((len(scores), max(map(len, relevant)), 2), [-1.0, 0.0])
+    for row, indices in zip(qrels, relevant, strict=True):
+        row[: len(indices), 0], row[: len(indices), 1] = indices, 1.0
+    with warnings.catch_warnings():
+        # Numba's remark on a cast inside ranx (metrics/reciprocal_rank.py), made when it first compiles.
+        warnings.simplefilter("ignore", category=NumbaTypeSafetyWarning)
+        results = evaluate(qrels, run, ["mrr", f"ndcg@{k}"], return_mean=False)
+    return results["mrr"], results[f"ndcg@{k}"]
+
+
+def selection_rates(table: pd.DataFrame, pool: str = "qualified") -> pd.DataFrame:
+    """Selection rates pooled over the jobs of `per_job`'s table: group, selected, available, rate.
+
+    A group without a member in the pool has rate NaN.
+    """
+    if pool not in POOLS:
+        raise InputError(f"pool={pool!r} is not one of {', '.join(POOLS)}")
+    sums = table[table["pool"] == pool].groupby("group", as_index=False)[["selected", "available"]].sum()
+    return sums.assign(rate=sums["selected"] / sums["available"].where(sums["available"] > 0))
+
+
+def impact_ratio(table: pd.DataFrame, pool: str = "qualified", reference: str = MOST_SELECTED) -> pd.DataFrame:
+    """Impact ratio of every group: `selection_rates` with reference, impact_ratio and note.
+
+    Args:
+        table: from `per_job`.
+        pool: "qualified" or "all".
+        reference: the group whose rate is the denominator; "most_selected" takes the group of the highest rate.
+
+    Returns:
+        One row a group. Where the ratio is undefined it is NaN and `note` says why.
+
+    Raises:
+        InputError: `reference` is no group of the table.
+    """
+    rates = selection_rates(table, pool).set_index("group")
+    if reference == MOST_SELECTED:
+        reference = rates["rate"].idxmax() if rates["rate"].notna().any() else MOST_SELECTED
+    elif reference not in rates.index:
+        raise InputError(f"reference group {reference!r} is not one of {', '.join(map(str, rates.index))}")
+    base = rates["rate"].get(reference, np.nan)
+    rates["reference"] = reference
+    rates["impact_ratio"] = rates["rate"] / base if base > 0 else np.nan
+    rates["note"] = ""
+    if not base > 0:
+        rates["note"] = f"nobody of the reference group {reference} is selected"
+    rates.loc[rates["available"] == 0, "note"] = "no candidate of this group in the pool"
+    return rates.reset_index()
+
+
+def rate_counts(table: pd.DataFrame, group: str, reference: str, pool: str = "qualified") -> np.ndarray:
+    """Job by job what the impact ratio is made of: float [jobs, 4], in the order of the jobs in `table`.
+
+    Columns: selected and available of `group`, selected and available of `reference`. `bootstrap.interval` takes it.
+    """
+    one_pool = table[table["pool"] == pool]
+    order = one_pool["job_id"].drop_duplicates()
+    columns = []
+    for name in (group, reference):
+        rows = one_pool[one_pool["group"] == name].set_index("job_id").reindex(order)
+        if rows["selected"].isna().any():
+            raise InputError(f"group {name!r} is not one of {', '.join(sorted(one_pool['group'].unique()))}")
+        columns += [rows["selected"], rows["available"]]
+    return np.stack([column.to_numpy(float) for column in columns], axis=1)
