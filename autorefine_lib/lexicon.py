@@ -84,7 +84,7 @@ def _patterns() -> dict[str, re.Pattern[str]]:
         spelled = re.escape(phrase).replace(r"\ ", r"\s+").replace("'", "['’]")
         by_first_word.setdefault(re.match(r"\w+", phrase).group(), []).append(spelled)
     return {
-        word: re.compile(rf"(?:{'|'.join(phrases)})(?![\w\-@/]|['’]\w)", re.IGNORECASE)
+        word: re.compile(rf"(?:{'|'.join(phrases)})(?![\w\-@/]|['’.]\w)", re.IGNORECASE)
         for word, phrases in by_first_word.items()
     }
 

@@ -45,6 +45,9 @@ class Options:
     candidate_columns: Mapping[str, str] = field(default_factory=dict)
     # Local: the same for candidates.
 
+    exclude_jobs: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    # Hub and local: leave out ads by the value of a column (counted), for instance {"source": ["onet_descriptions"]}.
+
     drop_unlabelled: bool = False
     # Hub and local: drop ads without an occupation (counted) instead of raising.
 
@@ -88,7 +91,7 @@ def load(source: str = "embedded", **options) -> Loaded:
         raise InputError(f"source={source!r} is not one of {', '.join(SOURCES)}")
     if source == "embedded":
         config = corpus.CorpusConfig(seed=chosen.seed)
-        jobs, candidates, origins = corpus.make_jobs(config), corpus.make_candidates(config), ("embedded jobs",) * 2
+        jobs, candidates = corpus.make_jobs(config), corpus.make_candidates(config)
         origins = ("embedded jobs", "embedded candidates")
     elif source == "hub":
         jobs, candidates, origins = _hub_jobs(chosen.hub_dir), _hub_candidates(chosen.hub_dir), (POSTS, BIOS)
@@ -100,6 +103,11 @@ def load(source: str = "embedded", **options) -> Loaded:
 def _checked(jobs: pd.DataFrame, candidates: pd.DataFrame, origins, chosen: Options, split_given: bool) -> Loaded:
     dropped: dict[str, int] = {}
     schema.require_columns(jobs, [c for c in schema.JOB_COLUMNS if c != "split"], origins[0])
+    for column, values in chosen.exclude_jobs.items():
+        schema.require_columns(jobs, [column], origins[0])
+        excluded = jobs[column].isin(values)
+        dropped[f"ads whose {column} is {' or '.join(map(str, values))}"] = int(excluded.sum())
+        jobs = jobs[~excluded]
     if chosen.drop_unlabelled:
         labelled = jobs["occupation"].notna()
         dropped["ads without an occupation"] = int((~labelled).sum())
