@@ -28,9 +28,9 @@ class AlignConfig:
 
     epochs: float = 1.0
     """Passes over the pairs."""
-    batch_size: int = 64
+    batch_size: int = 32
     """Pairs per update."""
-    learning_rate: float = 5e-4
+    learning_rate: float = 4e-4
     """Peak learning rate; it warms up over 3 % of the updates and decays to zero along a cosine."""
     bf16: bool = True
     """Whether to compute in bfloat16 (weights stay in float32)."""
@@ -136,7 +136,7 @@ def evaluate(generator: Generator, pairs: Dataset, temperature: float = 0.0, see
     rows = []
     for source, completion in zip(sources, generator.complete(sources, temperature, seed), strict=True):
         text, reasons = generator.finish(source, completion)
-        listed = [match["phrase"].lower() for match, _, _ in lexicon.find(source)]
+        listed = [found.phrase for found in lexicon.find(source)]
         gone = [phrase for phrase in listed if phrase not in text.lower()]
         rows.append((source, completion, text, "; ".join(reasons), text == source, len(listed), len(gone)))
     columns = ["source", "completion", "text", "reasons", "copied", "phrases", "replaced"]
