@@ -1,0 +1,174 @@
+"""Whether a rewrite may stand for its source: every fact kept, well formed, no protected attribute brought in.
+
+In the strict form, for small models that rewrite one sentence, a faithful rewrite is the source with listed phrases
+(`lexicon.find`) replaced by ad words (`lexicon.ad_words`), in the same order, and nothing else. The form for
+large models that paraphrase whole ads keeps numbers, addresses and names, and leaves the wording free.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from difflib import SequenceMatcher
+from typing import NamedTuple
+
+from autorefine_lib import lexicon, sentences
+from autorefine_lib.protected import protected_words
+
+PROTECTED = "names a protected attribute"
+"""How the reason for a protected word begins."""
+
+_TOKEN = re.compile(
+    r"(?P<fact>(?:https?://|www\.)\S*[\w/]|[\w.+-]+@\w[\w.-]*\w|[$€£¥]?\w*\d\w*(?:[.,:/–-]\w+)*[%+]?)"
+    r"|(?P<word>[^\W_]+(?:['’][^\W_]+)*)"
+    r"|(?P<mark>\S)"
+)
+# What may change beside a replaced phrase without being part of one.
+_SOFT = frozenset({"a", "an", ",", "-", "–", "'"})
+_TYPOGRAPHIC = frozenset("‘’“”–—•…")
+_BRACKETS = {")": "(", "]": "[", "}": "{", "”": "“"}
+_SHORTEST, _LONGEST, _SLACK = 0.6, 1.6, 2
+
+
+class _Token(NamedTuple):
+    text: str
+    key: str  # lower case, for comparison
+    kind: str  # fact (number, money, date, address), word or mark
+    start: int
+
+
+def violations(source: str, rewrite: str, strict: bool = True) -> list[str]:
+    """Why `rewrite` may not stand for `source`; an empty list when it may.
+
+    Args:
+        strict: True for sentence rewriting by a small model; False for free paraphrase by a large one.
+    """
+    if not rewrite.strip():
+        return ["is empty"] if source.strip() else []
+    old, new = _tokens(source), _tokens(rewrite)
+    reasons = [
+        *(f"{PROTECTED}: {word!r}" for word in sorted(protected_words(rewrite) - protected_words(source))),
+        *_strange_characters(source, rewrite, strict),
+        *(_replacements(source, old, new) if strict else _facts(old, new)),
+        *_length(old, new),
+        *_articles(old, new),
+        *_repetitions(source, rewrite),
+    ]
+    if _ending(old) != _ending(new):
+        reasons.append(f"ends in {rewrite.rstrip()[-1]!r}, not as the source does")
+    if _balanced(source) and not _balanced(rewrite):
+        reasons.append("has unbalanced brackets or quotes")
+    return list(dict.fromkeys(reasons))
+
+
+def _tokens(text: str) -> list[_Token]:
+    return [
+        _Token(match.group(), match.group().lower().replace("’", "'"), match.lastgroup, match.start())
+        for match in _TOKEN.finditer(text)
+    ]
+
+
+def _names(tokens: list[_Token]) -> set[int]:
+    """Indices of the words with a capital inside a sentence: names, products, acronyms."""
+    if not any(char.islower() for token in tokens for char in token.text):
+        return set()  # a headline in capitals: nothing tells the names
+    return {
+        index
+        for index, (before, token) in enumerate(zip(tokens, tokens[1:], strict=False), start=1)
+        if token.kind == "word"
+        and (any(char.isupper() for char in token.text[1:]) or (token.text[0].isupper() and _inside(index, before)))
+    }
+
+
+def _inside(index: int, before: _Token) -> bool:
+    # A bullet before the first word is no word before it.
+    return before.kind != "mark" or (index > 1 and before.text in ",&/-–('’")
+
+
+def _replacements(source: str, old: list[_Token], new: list[_Token]) -> Iterable[str]:
+    """Strict form: what changed outside listed phrases, and phrases that were dropped."""
+    names, function = _names(old), lexicon.function_words()
+    phrases = [
+        {index for index, token in enumerate(old) if found.start <= token.start < found.end}
+        for found in lexicon.find(source)
+    ]
+    replaceable = set().union(*phrases) - names
+    matcher = SequenceMatcher(None, [token.key for token in old], [token.key for token in new], autojunk=False)
+    for kind, i, i_end, j, j_end in matcher.get_opcodes():
+        if kind == "equal":
+            continue
+        lost = [old[index] for index in range(i, i_end) if index not in replaceable and old[index].key not in _SOFT]
+        yield from (_lost(token) for token in lost)
+        added = [token.key for token in new[j:j_end]]
+        yield from (f"brings in {word!r}" for word in added if word not in lexicon.ad_words() and word not in _SOFT)
+        if any(word not in function and word not in _SOFT for word in added):
+            continue
+        dropped = [phrase for phrase in phrases if phrase <= set(range(i, i_end))]
+        if any(old[index].key not in function for phrase in dropped for index in phrase):
+            yield f"drops {source[old[i].start : old[i_end - 1].start + len(old[i_end - 1].text)]!r}"
+        elif i == i_end and not {i - 1, i} & replaceable:
+            yield f"brings in {' '.join(added)!r}"
+
+
+def _facts(old: list[_Token], new: list[_Token]) -> Iterable[str]:
+    """Free form: numbers and addresses kept and none invented, names kept."""
+    before, after = (Counter(token.key for token in tokens if token.kind == "fact") for tokens in (old, new))
+    yield from (f"lost number {fact!r}" for fact in (before - after))
+    yield from (f"brings in {fact!r}" for fact in (after - before))
+    words = {token.key for token in new}
+    yield from (f"lost name {old[index].text!r}" for index in sorted(_names(old)) if old[index].key not in words)
+
+
+def _lost(token: _Token) -> str:
+    return f"lost {'number' if token.kind == 'fact' else token.kind} {token.text!r}"
+
+
+def _strange_characters(source: str, rewrite: str, strict: bool) -> Iterable[str]:
+    allowed = set(source) | _TYPOGRAPHIC | (set() if strict else {"\n"})
+    for char in sorted(set(rewrite) - allowed):
+        if not (char.isascii() and char.isprintable()):
+            yield f"brings in the character U+{ord(char):04X}"
+
+
+def _length(old: list[_Token], new: list[_Token]) -> Iterable[str]:
+    before, after = (sum(token.kind != "mark" for token in tokens) for tokens in (old, new))
+    if not _SHORTEST * before - _SLACK <= after <= _LONGEST * before + _SLACK:
+        yield f"has {after} words for {before}"
+
+
+def _articles(old: list[_Token], new: list[_Token]) -> Iterable[str]:
+    known = {(a.key, b.key) for a, b in zip(old, old[1:], strict=False)}
+    for article, word in zip(new, new[1:], strict=False):
+        if article.key not in ("a", "an") or (article.key, word.key) in known:
+            continue
+        # Acronyms are read out letter by letter or as a word: nothing can be said about them.
+        spelled = word.kind == "word" and not (word.text.isupper() and len(word.text) > 1)
+        if word.kind == "mark" or (spelled and lexicon.article_for(word.text) != article.key):
+            yield f"says {article.text + ' ' + word.text!r}"
+
+
+def _repetitions(source: str, rewrite: str) -> Iterable[str]:
+    """Words doubled and pairs of words repeated within a sentence, unless some sentence of the source does so too."""
+    known = set().union(*(_repeated(part) for part in sentences.split(source)))
+    for part in sentences.split(rewrite):
+        yield from (f"repeats {words!r}" for words in sorted(_repeated(part) - known))
+
+
+def _repeated(sentence: str) -> set[str]:
+    words = [token.key for token in _tokens(sentence) if token.kind != "mark"]
+    pairs = Counter(zip(words, words[1:], strict=False))
+    return {" ".join(pair) for pair, count in pairs.items() if count > 1 or pair[0] == pair[1]}
+
+
+def _ending(tokens: list[_Token]) -> str:
+    last = tokens[-1].text if tokens and tokens[-1].kind == "mark" else ""
+    return "." if last in (".", "!", "…") else last
+
+
+def _balanced(text: str) -> bool:
+    opened: list[str] = []
+    for char in text:
+        if char in _BRACKETS.values():
+            opened.append(char)
+        elif char in _BRACKETS and (not opened or opened.pop() != _BRACKETS[char]):
+            return False
+    return not opened and text.count('"') % 2 == 0
