@@ -1,0 +1,124 @@
+"""Measure one method's ads and keep every per-job number on disk, so that tables and intervals are made from files."""
+
+import json
+import time
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from datasets import Dataset
+
+from autorefine_lib import data_prep, metrics
+from autorefine_lib.errors import InputError
+from autorefine_lib.files import write_atomic, write_json
+from autorefine_lib.protected import protected_words
+from autorefine_lib.recommender import DenseRecommender
+
+
+@dataclass
+class Evaluator:
+    """The fixed yardstick of a run: test jobs, candidate pool, recommender, attribute and k."""
+
+    recommender: DenseRecommender
+    """Ranks the candidates for each ad."""
+    jobs: Dataset
+    """The jobs of one split."""
+    candidates: Dataset
+    """The whole pool."""
+    attribute: str
+    """Column of the candidates that names the groups."""
+    k: int
+    """How many candidates a job selects."""
+
+    def measure(self, texts: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Rank for `texts` (one per job): the groups of `metrics.per_job`, and job_id, mrr, ndcg, similarity, protected.
+
+        similarity is the cosine between rewritten and original ad; protected the words naming a protected attribute
+        that the rewrite brings in and its original does not have, separated by spaces.
+        """
+        scores = self.recommender.rank(texts)
+        groups = metrics.per_job(scores, self.jobs, self.candidates, self.attribute, self.k)
+        quality = metrics.ranking_quality(scores, self.jobs, self.candidates, self.k)
+        originals = list(self.jobs["text"])
+        new, old = self.recommender.embed(texts), self.recommender.embed(originals)
+        quality["similarity"] = np.einsum("ij,ij->i", new, old)
+        added = [protected_words(text) - protected_words(original) for text, original in zip(texts, originals, strict=True)]
+        quality["protected"] = [" ".join(sorted(words)) for words in added]
+        quality["changed"] = [text != original for text, original in zip(texts, originals, strict=True)]
+        return groups, quality
+
+
+def evaluator(run_dir: Path | str, model: str, attribute: str, k: int, split: str = "test") -> Evaluator:
+    """The evaluator of a run: its data from notebook 01, `model` as recommender, embeddings cached in the run."""
+    artefacts = Path(run_dir) / "artefacts"
+    jobs, candidates = data_prep.read(artefacts / "data")
+    recommender = DenseRecommender(model, cache_dir=artefacts / "embeddings").fit(candidates)
+    return Evaluator(recommender, of_split(jobs, split), candidates, attribute, k)
+
+
+def of_split(jobs: Dataset, split: str) -> Dataset:
+    """The jobs of one split; InputError when there is none."""
+    rows = [row for row, name in enumerate(jobs["split"]) if name == split]
+    if not rows:
+        raise InputError(f"no job has split {split!r}; found {sorted(set(jobs['split']))}; give more jobs or another seed")
+    return jobs.select(rows)
+
+
+@dataclass(frozen=True)
+class Method:
+    """What a method did to the test ads in one run of it, job by job."""
+
+    name: str
+    """As it stands in the tables, for instance "word swap"."""
+    seed: int
+    """Of the method's own randomness."""
+    seconds: float
+    """To make the rewrites, training included."""
+    reward_calls: int
+    """Ads that were scored by the reward on the way; 0 for methods that never look at the ranking."""
+    texts: list[str]
+    """The ads as they would be deployed."""
+    groups: pd.DataFrame
+    """From `metrics.per_job`."""
+    quality: pd.DataFrame
+    """job_id, mrr, ndcg, similarity, protected, changed."""
+
+
+def save(run_dir: Path | str, method: Method) -> Path:
+    """Write one method's texts and per-job numbers under `<run>/artefacts/methods/`."""
+    folder = _folder(run_dir, method.name, method.seed)
+    ads = pd.DataFrame({"job_id": method.quality["job_id"], "text": method.texts})
+    for name, table in (("ads", ads), ("groups", method.groups), ("quality", method.quality)):
+        write_atomic(folder / f"{name}.parquet", partial(table.to_parquet, index=False))
+    facts = {"name": method.name, "seed": method.seed, "seconds": method.seconds, "reward_calls": method.reward_calls}
+    write_json(folder / "method.json", facts)
+    return folder
+
+
+def load(run_dir: Path | str, name: str, seed: int = 0) -> Method:
+    """What `save` wrote; InputError when it is not there."""
+    folder = _folder(run_dir, name, seed)
+    if not (folder / "method.json").is_file():
+        raise InputError(f"{folder}: method {name!r} with seed {seed} has not run; run the notebook that makes it first")
+    ads, groups, quality = (pd.read_parquet(folder / f"{part}.parquet") for part in ("ads", "groups", "quality"))
+    return Method(**json.loads((folder / "method.json").read_text()), texts=list(ads["text"]), groups=groups, quality=quality)
+
+
+def run(run_dir: Path | str, judge: Evaluator, name: str, rewrite, seed: int = 0, **facts) -> Method:
+    """Time `rewrite(ads) -> texts`, measure what it made of the judge's ads, and save it.
+
+    `facts` may carry `seconds` spent before (training) and `reward_calls`.
+    """
+    began = time.perf_counter()
+    texts = rewrite(list(judge.jobs["text"]))
+    seconds = facts.pop("seconds", 0.0) + time.perf_counter() - began
+    groups, quality = judge.measure(texts)
+    method = Method(name, seed, seconds, facts.pop("reward_calls", 0), texts, groups, quality)
+    save(run_dir, method)
+    return method
+
+
+def _folder(run_dir: Path | str, name: str, seed: int) -> Path:
+    return Path(run_dir) / "artefacts" / "methods" / name.replace(" ", "_") / f"seed-{seed}"
