@@ -5,6 +5,7 @@ Each command imports what it needs when it runs, so that --help answers at once.
 """
 
 import functools
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,8 @@ from typing import Annotated
 import typer
 
 from autorefine_lib.errors import InputError, disk_is_full
+
+DEFAULT_POLICY = "reports/embedded/artefacts/policy"
 
 app = typer.Typer(
     name="autorefine",
@@ -30,6 +33,9 @@ def one_line_errors(command: Callable) -> Callable:
 
     @functools.wraps(command)
     def wrapped(*args, **kwargs):
+        # Before transformers is imported: its loading reports are no news to whoever types a command.
+        os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
         from autorefine_lib.reproduce import NotebookFailed
 
         try:
@@ -93,6 +99,157 @@ def reproduce(
     folder = run_notebooks(run, force=force, start=start)
     page = report.write_index(folder)
     typer.echo(f"report: {page}", err=True)
+
+
+@app.command()
+@one_line_errors
+def audit(
+    jobs: Annotated[Path, typer.Option(help="Ads: CSV, JSONL or Parquet with job_id, text and occupation.")],
+    candidates: Annotated[
+        Path, typer.Option(help="Candidates: candidate_id, text, occupation and the groups' columns.")
+    ],
+    groups: Annotated[str, typer.Option(help="Attribute columns of the candidates, separated by commas.")] = "gender",
+    k: Annotated[int, typer.Option("--k", help="How many candidates an ad selects.")] = 20,
+    columns: Annotated[
+        list[str] | None,
+        typer.Option("--map", metavar="FILE.COLUMN=NAME", help="Where your file names a column otherwise; repeatable."),
+    ] = None,
+    model: Annotated[
+        str, typer.Option(help="Embedding model of the ranking: minilm, a folder or a Hub name.")
+    ] = "minilm",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for a machine.")] = False,
+) -> None:
+    """Rank candidates for ads and print selection rates, impact ratios and ranking quality with 95 % intervals.
+
+    Rates are taken over the qualified (same occupation as the ad) and over the whole pool. Nothing is trained.
+
+    Examples:
+
+    - `autorefine audit --jobs ads.csv --candidates people.csv --groups gender,race --k 20`
+
+    - `autorefine audit --jobs ads.csv --candidates people.csv --map jobs.text=description --json`
+    """
+    from autorefine_lib import audit as auditing
+    from autorefine_lib.recommender import DenseRecommender
+
+    names = [name.strip() for name in groups.split(",") if name.strip()]
+    ads, people = auditing.read(jobs, candidates, names, auditing.parse_columns(columns or ()))
+    result = auditing.audit(lambda texts: DenseRecommender(model).fit(people).rank(texts), ads, people, names, k)
+    if as_json:
+        _print_json({"k": k, "ads": len(ads), "candidates": len(people), **result})
+        return
+    typer.echo(f"{len(ads):,} ads, {len(people):,} candidates, k = {k}. No audit in the sense of any law.")
+    for row in result["groups"]:
+        ratio = f"impact ratio {_number(row['impact_ratio'], row['low'], row['high'])}"
+        about = (
+            f"{row['rate']:.4f} of {row['candidates']:,} selected per ad" if row["rate"] == row["rate"] else "no rate"
+        )
+        typer.echo(
+            f"{row['attribute']}={row['group']:<12} {row['pool']:<10} {about:<34} {ratio}  {row['note']}".rstrip()
+        )
+    for row in result["quality"]:
+        typer.echo(f"{row['metric'].upper():<5} {_number(row['value'], row['low'], row['high'])} over {row['n']:,} ads")
+
+
+@app.command()
+@one_line_errors
+def rewrite(
+    files: Annotated[
+        list[str], typer.Argument(metavar="FILE...", help="Text files, one ad each; - reads standard input.")
+    ],
+    policy: Annotated[Path | None, typer.Option(help="Generator saved by a run; default: of the embedded run.")] = None,
+    diff: Annotated[bool, typer.Option("--diff", help="Print the changed sentences instead of the whole ad.")] = False,
+) -> None:
+    """Rewrite ads with a trained policy and print them.
+
+    A sentence that would lose a number, name or requirement, or bring in a protected word, is left as it was.
+
+    Examples:
+
+    - `autorefine rewrite ad.txt`
+
+    - `autorefine rewrite --policy runs/mine/artefacts/policy --diff ad1.txt ad2.txt`
+    """
+    from autorefine_lib import pretrained
+    from autorefine_lib.provenance import ROOT
+
+    ads = [_read_ad(name) for name in files]
+    folder = policy or ROOT / DEFAULT_POLICY
+    if not (folder / "generator.json").is_file():
+        raise InputError(
+            f"no trained generator in {folder}: run `autorefine reproduce` first, or give one with --policy"
+        )
+    for number, rewritten in enumerate(pretrained.load(str(folder)).rewrite(ads)):
+        if number:
+            typer.echo("---")
+        if not diff:
+            typer.echo(rewritten.text)
+        for old, new in rewritten.changed if diff else ():
+            typer.echo(f"- {old}\n+ {new}")
+
+
+@app.command()
+@one_line_errors
+def bench(
+    what: Annotated[str, typer.Argument(help="rank, rewrite or ppo.")] = "rank",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for a machine.")] = False,
+) -> None:
+    """Measure speed on this machine with the embedded synthetic data: seconds for ranking, rewriting or PPO steps.
+
+    Examples:
+
+    - `autorefine bench rank`
+
+    - `autorefine bench ppo --json`
+    """
+    from autorefine_lib import bench as benching
+
+    result = benching.measure(what)
+    if as_json:
+        _print_json(result)
+        return
+    for name, value in result.items():
+        typer.echo(f"{name}: {value}")
+
+
+def _read_ad(name: str) -> str:
+    from autorefine_lib.schema import LONGEST_TEXT
+
+    try:
+        data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+    except OSError as error:
+        raise InputError(
+            f"{name}: cannot be read ({error.strerror}); give a text file or - for standard input"
+        ) from None
+    if len(data) > LONGEST_TEXT:
+        raise InputError(f"{name}: {len(data):,} bytes; an ad has at most {LONGEST_TEXT:,}, check that it is one ad")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{name}: byte {error.start} is not UTF-8; convert the file to UTF-8") from None
+    if not text.strip():
+        raise InputError(f"{name}: no text; give one ad in plain text")
+    return text.rstrip("\n")
+
+
+def _print_json(value: object) -> None:
+    """JSON has no NaN: what is undefined is null."""
+    import json
+
+    def clean(item: object) -> object:
+        if isinstance(item, dict):
+            return {key: clean(part) for key, part in item.items()}
+        if isinstance(item, list):
+            return [clean(part) for part in item]
+        return None if isinstance(item, float) and item != item else item
+
+    typer.echo(json.dumps(clean(value), indent=1, ensure_ascii=False))
+
+
+def _number(value: float, low: float, high: float) -> str:
+    if value != value:
+        return "undefined"
+    return f"{value:.3f}" + ("" if low != low else f" [{low:.3f}, {high:.3f}]")
 
 
 def main() -> None:

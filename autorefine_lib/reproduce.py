@@ -200,7 +200,8 @@ def _environment(offline: bool) -> Iterator[None]:
         "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
         "JUPYTER_PREFER_ENV_PATH": "1",
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
-    } | ({"HF_HUB_OFFLINE": "1"} if offline else {})
+        "TRANSFORMERS_VERBOSITY": "error",
+    } | ({"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"} if offline else {})
     before = {name: os.environ.get(name) for name in wanted}
     os.environ.update(wanted)
     try:
@@ -235,6 +236,8 @@ def _execute(step: Step, target: Path, run: Run, cell_timeout: int) -> None:
             progress_bar=False,
             execution_timeout=cell_timeout,
             start_timeout=120,
+            # An interrupted kernel would log its traceback to the terminal.
+            extra_arguments=["--log-level=CRITICAL"],
         )
     except papermill.PapermillExecutionError as error:
         line = next((line.strip() for line in error.evalue.splitlines() if line.strip()), "")

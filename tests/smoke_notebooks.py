@@ -6,6 +6,7 @@ which. Neither is part of a run.
 """
 
 import argparse
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -24,13 +25,14 @@ def checked(notebook: NotebookNode) -> list[NotebookNode]:
     return [cell for cell in notebook.cells if cell.cell_type == "code" and MARK in cell.source]
 
 
-def prepare(folder: Path) -> list[Path]:
-    """Write copies with the smoke parameters into an empty `folder`; their run folder is `folder`/run."""
+def prepare(folder: Path, notebooks: Path = NOTEBOOKS) -> list[Path]:
+    """Write copies with the smoke parameters into `folder`; their run folder, emptied first, is `folder`/run."""
     run_dir = folder.resolve() / "run"
-    (run_dir / "artefacts").mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(run_dir, ignore_errors=True)
+    (run_dir / "artefacts").mkdir(parents=True)
     ensure_kernel()
     paths = []
-    for step in resolve(read_steps(NOTEBOOKS), "smoke", []):
+    for step in resolve(read_steps(notebooks), "smoke", []):
         parameters = step.parameters | {"run_dir": str(run_dir)}
         notebook = parameterize_notebook(nbformat.read(step.path, as_version=4), parameters)
         paths.append(write_text(folder / step.path.name, nbformat.writes(notebook) + "\n"))

@@ -1,0 +1,160 @@
+"""The command line: help, one line and exit code 2 for what a user can get wrong, numbers for what is right."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from autorefine_lib import cli
+from autorefine_lib.errors import InputError
+
+runner = CliRunner()
+
+
+def run(*words: object) -> tuple[int, str, str]:
+    result = runner.invoke(cli.app, [str(word) for word in words])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result.exit_code, result.stdout, result.stderr
+
+
+@pytest.fixture
+def ads(tmp_path: Path) -> Path:
+    frame = pd.DataFrame({"job_id": ["1", "2"], "occupation": ["nurse", "dj"]})
+    frame["text"] = ["We seek a caring nurse for our hospital ward.", "A DJ for the weekend nights of our club."]
+    frame.to_csv(tmp_path / "ads.csv", index=False)
+    return tmp_path / "ads.csv"
+
+
+@pytest.fixture
+def people(tmp_path: Path) -> Path:
+    rows = []
+    for occupation, work in (
+        ("nurse", "nurses patients on a hospital ward"),
+        ("dj", "plays records in a club at night"),
+    ):
+        for number in range(4):
+            gender = "female" if number % 2 else "male"
+            name = f"{'She' if gender == 'female' else 'He'} {work} in town {number}."
+            rows.append((f"{occupation}{number}", name, occupation, gender))
+    frame = pd.DataFrame(rows, columns=["candidate_id", "text", "occupation", "gender"])
+    frame.to_csv(tmp_path / "people.csv", index=False)
+    return tmp_path / "people.csv"
+
+
+def test_help_answers_fast_and_has_examples():
+    began = time.monotonic()
+    page = subprocess.run([sys.executable, "-m", "autorefine_lib.cli", "--help"], capture_output=True, text=True)
+    assert page.returncode == 0 and time.monotonic() - began < 5
+    assert all(command in page.stdout for command in ("reproduce", "audit", "rewrite", "bench"))
+    for command in ("reproduce", "audit", "rewrite", "bench"):
+        code, out, _ = run(command, "--help")
+        assert code == 0 and f"autorefine {command}" in out and "Examples" in out
+
+
+def test_audit_prints_ratios_with_intervals_and_n(ads: Path, people: Path):
+    code, out, _ = run("audit", "--jobs", ads, "--candidates", people, "--k", 2)
+    assert code == 0
+    assert "2 ads, 8 candidates, k = 2" in out and "gender=female" in out and "MRR" in out and "over 2 ads" in out
+    code, out, _ = run("audit", "--jobs", ads, "--candidates", people, "--k", 2, "--json")
+    result = json.loads(out)
+    assert (result["ads"], result["candidates"], result["k"]) == (2, 8, 2)
+    assert {(row["pool"], row["group"], row["candidates"]) for row in result["groups"]} == {
+        (pool, group, 4) for pool in ("qualified", "all") for group in ("female", "male")
+    }
+    for row in result["groups"]:
+        assert row["rate"] == pytest.approx(row["selected"] / row["available"])
+    assert max(row["impact_ratio"] for row in result["groups"]) == 1.0
+    assert result["quality"][0]["value"] == 1.0, "each ad ranks its own occupation first"
+
+
+def test_audit_with_mapped_columns(ads: Path, people: Path, tmp_path: Path):
+    pd.read_csv(people).rename(columns={"gender": "sex"}).to_csv(tmp_path / "sex.csv", index=False)
+    words = ("audit", "--jobs", ads, "--candidates", tmp_path / "sex.csv", "--k", 2)
+    assert run(*words, "--map", "candidates.gender=sex")[0] == 0
+    code, _, error = run(*words)
+    assert code == 2 and "no column 'gender'" in error
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--k", "5"), "k=5 is larger than the pool"),
+        (("--groups", "gendr"), "rename 'gender'"),
+        (("--map", "text=body"), "write jobs.COLUMN=NAME"),
+        (("--model", "no/such-model"), "no/such-model"),
+        (("--jobs", "none.csv"), "no such file"),
+    ],
+)
+def test_audit_mistakes_are_one_line(ads: Path, people: Path, words: tuple[str, ...], message: str, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    options = {"--jobs": str(ads), "--candidates": str(people), "--k": "2"} | dict([words])
+    code, _, error = run("audit", *[word for pair in options.items() for word in pair])
+    lines = [line for line in error.splitlines() if line.startswith("error: ")]
+    assert code == 2 and len(lines) == 1 and message in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"", "no text"), (b"caf\xe9", "not UTF-8"), (b"x" * 2_000_000, "at most 1,000,000"), (None, "cannot be read")],
+)
+def test_rewrite_refuses_what_is_no_ad(tmp_path: Path, content: bytes | None, message: str):
+    path = tmp_path / "ad.txt"
+    if content is not None:
+        path.write_bytes(content)
+    code, _, error = run("rewrite", path)
+    assert code == 2 and message in error and len(error.strip().splitlines()) == 1
+
+
+def test_rewrite_without_a_policy_says_how_to_get_one(tmp_path: Path):
+    (tmp_path / "ad.txt").write_text("We seek a nurse.")
+    code, _, error = run("rewrite", tmp_path / "ad.txt", "--policy", tmp_path)
+    assert code == 2 and "run `autorefine reproduce` first" in error
+
+
+def test_bench_of_something_else():
+    code, _, error = run("bench", "speed")
+    assert code == 2 and "one of rank, rewrite, ppo" in error
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--profile", "tiny"), "unknown profile 'tiny': one of smoke, embedded, paper, local"),
+        (("--set", "k"), "write it as name=value"),
+    ],
+)
+def test_reproduce_mistakes(words: tuple[str, str], message: str, tmp_path: Path):
+    code, _, error = run("reproduce", "--out", tmp_path / "run", *words)
+    assert code == 2 and message in error
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (InputError("no column"), 2, "error: no column"),
+        (OSError(28, "No space left on device"), 2, "error: the disk is full"),
+        (RuntimeError("I/O error: No space left on device (os error 28)"), 2, "error: the disk is full"),
+        (KeyboardInterrupt("stopped; to go on: x"), 130, "stopped; to go on: x"),
+    ],
+)
+def test_errors_of_a_user_never_show_a_traceback(monkeypatch, error: BaseException, code: int, message: str):
+    def fail(what: str) -> None:
+        raise error
+
+    monkeypatch.setattr("autorefine_lib.bench.measure", fail)
+    found, _, printed = run("bench", "rank")
+    assert found == code and printed.startswith(message) and len(printed.strip().splitlines()) == 1
+
+
+def test_other_errors_are_not_hidden(monkeypatch):
+    def fail(what: str) -> None:
+        raise ZeroDivisionError("a mistake of ours")
+
+    monkeypatch.setattr("autorefine_lib.bench.measure", fail)
+    assert isinstance(runner.invoke(cli.app, ["bench", "rank"]).exception, ZeroDivisionError)
