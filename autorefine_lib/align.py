@@ -6,6 +6,8 @@ alternative helps is left to reinforcement learning. Encoder-decoders train with
 decoder-only models with TRL's SFTTrainer.
 """
 
+import itertools
+import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +19,7 @@ from datasets import Dataset
 from transformers import PreTrainedTokenizerBase, Trainer, TrainingArguments
 from trl import SFTConfig, SFTTrainer
 
-from autorefine_lib import lexicon
+from autorefine_lib import corpus, lexicon
 from autorefine_lib.generator import Generator
 from autorefine_lib.policy import restricted_head
 
@@ -126,13 +128,25 @@ class _PairTrainer(Trainer):
         return (loss, {"logits": logits}) if return_outputs else loss
 
 
-def evaluate(generator: Generator, pairs: Dataset, temperature: float = 0.0, seed: int = 0) -> pd.DataFrame:
-    """How well the generator rewrites held-out `pairs`, one row per pair.
+def pairs(generator: Generator, jobs: Dataset, n: int, seed: int = 0) -> Dataset:
+    """Alignment pairs (columns source, target) for `generator`.
 
-    Columns: source, completion, text (as it would be deployed), reasons (empty when clean), copied (the
-    completion equals the source), phrases (listed phrases in the source) and replaced (of these, how many are gone).
+    Sentence by sentence: `n` synthetic pairs of `corpus.alignment_pairs`, made of the project's own text alone. Whole
+    ads: the texts of `jobs`, each with its listed phrases swapped at random, repeated until there are `n`.
     """
-    sources = list(pairs["source"])
+    if generator.level == "sentence":
+        return Dataset.from_pandas(corpus.alignment_pairs(corpus.CorpusConfig(), n, seed), preserve_index=False)
+    rng = random.Random(seed)
+    sources = [text for _, text in zip(range(n), itertools.cycle(jobs["text"]))]
+    return Dataset.from_dict({"source": sources, "target": [lexicon.swap(text, rng, probability=0.7) for text in sources]})
+
+
+def evaluate(generator: Generator, sources: list[str], temperature: float = 0.0, seed: int = 0) -> pd.DataFrame:
+    """How well the generator rewrites `sources`, one row each.
+
+    Columns: source, completion, text (as it would be deployed), reasons (why the completion was refused; empty when
+    clean), copied (the text is the source), phrases (listed phrases in the source) and replaced (of these, how many are gone).
+    """
     rows = []
     for source, completion in zip(sources, generator.complete(sources, temperature, seed), strict=True):
         text, reasons = generator.finish(source, completion)
@@ -141,3 +155,12 @@ def evaluate(generator: Generator, pairs: Dataset, temperature: float = 0.0, see
         rows.append((source, completion, text, "; ".join(reasons), text == source, len(listed), len(gone)))
     columns = ["source", "completion", "text", "reasons", "copied", "phrases", "replaced"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def summary(evaluated: pd.DataFrame) -> dict[str, float]:
+    """Shares of `evaluate`'s rows: clean completions, texts left as they were, and listed phrases replaced."""
+    return {
+        "clean": float((evaluated["reasons"] == "").mean()),
+        "unchanged": float(evaluated["copied"].mean()),
+        "phrases_replaced": float(evaluated["replaced"].sum() / max(1, evaluated["phrases"].sum())),
+    }

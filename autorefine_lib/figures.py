@@ -216,3 +216,22 @@ def histogram(values: pd.DataFrame, by: str, column: str, title: str, xlabel: st
     ax.set_xlabel(xlabel)
     ax.set_ylabel("density")
     return fig
+
+
+def shares(table: pd.DataFrame, title: str, xlabel: str, synthetic: bool) -> Figure:
+    """Grouped bars of shares between 0 and 1: one group an index entry, one color a column, the value at each bar."""
+    fig, (ax,) = _canvas(title, 8.5, 2.2 + 0.3 * table.size, synthetic)
+    height = 0.8 / table.shape[1]
+    for number, column in enumerate(table.columns):
+        y = np.arange(len(table)) + (number - (table.shape[1] - 1) / 2) * height
+        ax.barh(y, table[column], height * 0.9, color=PALETTE[number % len(PALETTE)], label=column.replace("_", " "))
+        for place, value in zip(y, table[column], strict=True):
+            ax.annotate(f"{value:.0%}", (value, place), xytext=(4, 0), textcoords="offset points", va="center", fontsize=10)
+    ax.set_yticks(range(len(table)), table.index)
+    ax.invert_yaxis()
+    ax.set_xlim(0, 1.1)
+    ax.set_xticks(np.linspace(0, 1, 5), [f"{share:.0%}" for share in np.linspace(0, 1, 5)])
+    ax.set_xlabel(xlabel)
+    ax.grid(axis="y", visible=False)
+    _legend_above(ax)
+    return fig

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 
 def write_atomic(path: Path, write: Callable[[Path], Any]) -> Path:
     """Call `write(temporary path)`, then move the result to `path`; nothing is left behind when it fails.
@@ -35,3 +37,13 @@ def write_text(path: Path, text: str) -> Path:
 def write_json(path: Path, value: Any) -> Path:
     """Write JSON atomically, indented, keys in the order given."""
     return write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+
+
+def write_csv(path: Path, table: pd.DataFrame) -> Path:
+    """Write a table without its index atomically."""
+    return write_atomic(path, lambda place: table.to_csv(place, index=False, lineterminator="\n"))
+
+
+def run_folder(run_dir: str | Path) -> Path:
+    """The folder of a run: a relative path counts from the repository's root, wherever the notebook was started."""
+    return Path(__file__).resolve().parents[1] / run_dir

@@ -58,6 +58,11 @@ class Generator:
         )
 
     @property
+    def add_special_tokens(self) -> bool:
+        """Whether the tokenizer adds its own to a prompt; a chat template has put them in already."""
+        return self.model.config.is_encoder_decoder or self.tokenizer.chat_template is None
+
+    @property
     def vocabulary(self) -> Callable[[list[str]], torch.Tensor] | None:
         """The function from prompts to allowed tokens, or None when every token is allowed."""
         return self.allowed_tokens if self.restrict_vocabulary else None
@@ -120,7 +125,7 @@ class Generator:
             temperature=temperature,
             vocabulary=self.vocabulary,
             generator=torch.Generator(self.model.device).manual_seed(seed),
-            add_special_tokens=self.model.config.is_encoder_decoder or self.tokenizer.chat_template is None,
+            add_special_tokens=self.add_special_tokens,
             progress=progress,
         )
 

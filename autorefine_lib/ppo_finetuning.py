@@ -1,0 +1,88 @@
+"""Stage two, notebook 04: PPO against the ranking reward, and best-of-N sampling as the simple thing to beat."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from datasets import Dataset
+
+from autorefine_lib.ad_value import AdValues, RewardConfig
+from autorefine_lib.errors import InputError
+from autorefine_lib.evaluation import Evaluator
+from autorefine_lib.generator import Generator
+from autorefine_lib.ppo import PPOTrainer
+from autorefine_lib.ppo_config import PPOConfig
+from autorefine_lib.reward import build_reward
+
+
+def episodes(generator: Generator, jobs: Dataset, batch_size: int) -> Dataset:
+    """The PPO data set: one row per text to rewrite, columns job_id, position, source, prompt.
+
+    Raises:
+        InputError: fewer rows than one batch.
+    """
+    rows = Dataset.from_dict(generator.episodes(list(jobs["job_id"]), list(jobs["text"])))
+    if len(rows) < batch_size:
+        raise InputError(
+            f"the {len(jobs)} training ads hold {len(rows)} texts to rewrite, fewer than batch_size={batch_size}; "
+            "lower batch_size or give more ads"
+        )
+    return rows
+
+
+def finetune(
+    generator: Generator, judge: Evaluator, reward_config: RewardConfig, config: PPOConfig, output_dir: Path
+) -> pd.DataFrame:
+    """Train `generator.model` in place by the ranking reward on the judge's (training) jobs; returns PPO's log.
+
+    The sentences of one ad stay together in a batch, so that each is rewarded for what it adds to the others.
+    Resumes from the newest checkpoint in `output_dir`.
+    """
+    reward = build_reward(
+        judge.recommender.rank,
+        judge.jobs,
+        judge.candidates,
+        judge.attribute,
+        judge.k,
+        generator.finish,
+        reward_config,
+        embed=judge.recommender.embed,
+    )
+    trainer = PPOTrainer(
+        generator.model,
+        generator.tokenizer,
+        reward,
+        episodes(generator, judge.jobs, config.batch_size),
+        config,
+        output_dir,
+        vocabulary=generator.vocabulary,
+    )
+    log = trainer.train()
+    generator.model = trainer.model
+    return log
+
+
+def best_of(
+    generator: Generator, judge: Evaluator, reward_config: RewardConfig, n: int, temperature: float = 1.0, seed: int = 0
+) -> Callable[[list[str]], list[str]]:
+    """The rewriting function that samples `n` rewrites of each of the judge's ads and keeps the one of highest value.
+
+    It looks at the ranking of the very ads it is judged on, `n` reward calls an ad, and trains nothing.
+    """
+    values = AdValues(
+        judge.recommender.rank,
+        judge.jobs,
+        judge.candidates,
+        judge.attribute,
+        judge.k,
+        reward_config,
+        embed=judge.recommender.embed,
+    )
+
+    def rewrite(ads: list[str]) -> list[str]:
+        drafts = [rewrite.text for rewrite in generator.rewrite(ads * n, temperature, seed)]
+        value = values(drafts, list(judge.jobs["job_id"]) * n)["value"].to_numpy().reshape(n, len(ads))
+        return [drafts[best * len(ads) + ad] for ad, best in enumerate(np.argmax(value, axis=0))]
+
+    return rewrite
