@@ -12,6 +12,7 @@ from pathlib import Path
 
 import nbformat
 from nbformat import NotebookNode
+from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
 from autorefine_lib.files import write_text
@@ -34,7 +35,7 @@ def prepare(folder: Path, notebooks: Path = NOTEBOOKS) -> list[Path]:
     paths = []
     for step in resolve(read_steps(notebooks), "smoke", []):
         parameters = step.parameters | {"run_dir": str(run_dir)}
-        notebook = parameterize_notebook(nbformat.read(step.path, as_version=4), parameters)
+        notebook = parameterize_notebook(load_notebook_node(str(step.path)), parameters)
         paths.append(write_text(folder / step.path.name, nbformat.writes(notebook) + "\n"))
     return paths
 
