@@ -58,15 +58,21 @@ def qualified(jobs: Dataset, candidates: Dataset) -> dict[str, np.ndarray]:
     return pools
 
 
-def attribute_values(candidates: Dataset, attribute: str) -> np.ndarray:
-    """The attribute column, object [candidates]; a missing value is None and belongs to no group.
+def group_members(candidates: Dataset, attribute: str) -> tuple[list[str], np.ndarray]:
+    """The groups that the attribute column names, sorted, and who is in them: bool [groups, candidates].
+
+    A candidate whose value is missing belongs to no group.
 
     Raises:
-        InputError: there is no such column.
+        InputError: there is no such column, or it is empty.
     """
     if attribute not in candidates.column_names:
         raise InputError(f"candidates have no column {attribute!r}; they have {', '.join(candidates.column_names)}")
-    return np.asarray(candidates[attribute], dtype=object)
+    values = np.asarray(candidates[attribute], dtype=object)
+    groups = sorted({value for value in values if value is not None})
+    if not groups:
+        raise InputError(f"the candidates' column {attribute!r} is empty; give at least some candidates a value")
+    return groups, np.stack([values == group for group in groups])
 
 
 def check_scores(scores: np.ndarray, ads: int, candidates: int) -> np.ndarray:
@@ -99,9 +105,7 @@ def per_job(scores: np.ndarray, jobs: Dataset, candidates: Dataset, attribute: s
         InputError: wrong scores, unknown attribute, k larger than a pool, an occupation that no candidate has.
     """
     scores = check_scores(scores, len(jobs), len(candidates))
-    values = attribute_values(candidates, attribute)
-    groups = sorted({value for value in values if value is not None})
-    members = np.stack([values == group for group in groups])
+    groups, members = group_members(candidates, attribute)
     everyone = np.arange(len(candidates))
     occupations = np.asarray(jobs["occupation"], dtype=object)
     frames = []
@@ -160,7 +164,7 @@ def mrr_and_ndcg(scores: np.ndarray, relevant: list[np.ndarray], k: int) -> tupl
     with warnings.catch_warnings():
         # Numba's remark on a cast inside ranx (metrics/reciprocal_rank.py), made when it first compiles.
         warnings.simplefilter("ignore", category=NumbaTypeSafetyWarning)
-        results = evaluate(qrels, run, ["mrr", f"ndcg@{k}"], return_mean=False)
+        results = evaluate(qrels, run, ["mrr", f"ndcg@{k}"], return_mean=False, threads=1)
     return results["mrr"], results[f"ndcg@{k}"]
 
 

@@ -1,0 +1,175 @@
+"""What an ad is worth: the parity of its ranking, less what quality and meaning lose against the original ad.
+
+Everything here is smooth in the scores where it can be, for a reward that jumps only when a candidate crosses
+rank k teaches little. The measures that are reported are the hard ones, in `metrics`.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from datasets import Dataset
+
+from autorefine_lib import metrics
+from autorefine_lib.errors import InputError
+from autorefine_lib.recommender import Rank
+
+
+@dataclass(frozen=True)
+class RewardConfig:
+    """What an ad's value is made of; every weight is in units of parity, which lies between 0 and 1."""
+
+    w_parity: float = 1.0
+    """Weight of parity."""
+    w_quality: float = 1.0
+    """Weight of the MRR and the NDCG@k lost against the original ad; gains are not paid."""
+    w_meaning: float = 0.2
+    """Weight of the meaning lost: 1 - cosine of the embeddings of the ad and its original."""
+    w_violation: float = 0.05
+    """Taken off for a completion that is refused; the text it was to replace stays."""
+    w_protected: float = 0.2
+    """Taken off for a completion that names a protected attribute which its source does not name."""
+    smoothing: float = 0.5
+    """Width of the soft threshold at rank k, in standard deviations of the qualified candidates' scores."""
+    over_groups: str = "mean"
+    """How the parities of three or more groups become one: "mean" or "worst"."""
+
+    def __post_init__(self) -> None:
+        for name in ("w_parity", "w_quality", "w_meaning", "w_violation", "w_protected"):
+            if not getattr(self, name) >= 0:
+                raise InputError(f"{name}={getattr(self, name)} is negative; allowed: 0 or more")
+        if self.w_protected < self.w_violation:
+            raise InputError(f"w_protected={self.w_protected} is below w_violation={self.w_violation}; raise it")
+        if not self.smoothing > 0:
+            raise InputError(f"smoothing={self.smoothing} is not above 0; choose for instance 0.5")
+        if self.over_groups not in ("mean", "worst"):
+            raise InputError(f"over_groups={self.over_groups!r} is not one of mean, worst")
+
+
+def selection_weights(scores: np.ndarray, k: int, smoothing: float) -> np.ndarray:
+    """Soft membership of the top k, the expected exposure on a page of k places: float [ads, candidates] in (0, 1).
+
+    sigmoid((s - tau) / T), with tau midway between the k-th and the (k+1)-th best score of the ad and T = `smoothing`
+    standard deviations of its scores; as T goes to 0 it becomes the hard top k. Needs k < candidates.
+    """
+    scores = np.asarray(scores, np.float64)
+    parted = np.partition(scores, (-k - 1, -k), axis=1)
+    tau = parted[:, [-k - 1, -k]].mean(1, keepdims=True)
+    width = np.maximum(smoothing * scores.std(1, keepdims=True), 1e-9)
+    return 1 / (1 + np.exp(-np.clip((scores - tau) / width, -50, 50)))
+
+
+def parity(weights: np.ndarray, members: np.ndarray, over_groups: str = "mean") -> np.ndarray:
+    """Closeness of groups' exposures to each other, float [ads] in (0, 1], 1 at parity, from both sides.
+
+    With E_g the mean weight in group g and r_g = E_g / (mean weight of everyone else who belongs to a group):
+    exp(-|log r_g|) = min(r_g, 1 / r_g), averaged over the groups or the worst of them. With two groups both are
+    the same number. A ratio of 1.25 counts as much as one of 0.8: overshooting costs as much as falling short.
+
+    Args:
+        weights: float [ads, candidates].
+        members: bool [groups, candidates]; groups without members are left out.
+
+    Returns:
+        NaN for every ad when fewer than two groups have members.
+    """
+    members = members[members.any(1)].astype(np.float64)
+    if len(members) < 2:
+        return np.full(len(weights), np.nan)
+    sums, sizes = weights @ members.T, members.sum(1)
+    rest = (sums.sum(1, keepdims=True) - sums) / (sizes.sum() - sizes)
+    closeness = np.exp(-np.abs(np.log(sums / sizes) - np.log(rest)))
+    return closeness.mean(1) if over_groups == "mean" else closeness.min(1)
+
+
+class AdValues:
+    """Values ads of known jobs by ranking the candidates for them.
+
+    Args:
+        rank: the recommender's ranking function.
+        jobs: job_id, text (the original ad) and occupation.
+        candidates: occupation and `attribute`, in the order of the scores' columns.
+        attribute: the candidates' column that names the groups.
+        k: the number of candidates selected.
+        embed: texts to unit vectors [texts, dimension], for the loss of meaning; None counts no such loss.
+
+    Raises:
+        InputError: a wrong column, or a job's occupation that no candidate has.
+    """
+
+    def __init__(
+        self, rank: Rank, jobs: Dataset, candidates: Dataset, attribute: str, k: int, config: RewardConfig, embed=None
+    ):
+        self.rank, self.embed, self.k, self.config = rank, embed, k, config
+        self.candidates = len(candidates)
+        self.originals = dict(zip(jobs["job_id"], jobs["text"], strict=True))
+        self._occupations = dict(zip(jobs["job_id"], jobs["occupation"], strict=True))
+        self._pools = metrics.qualified(jobs, candidates)
+        self._members = metrics.group_members(candidates, attribute)[1]
+        self._known: dict[str, tuple[float, float, float]] = {}
+
+    def original(self, job_id: str) -> str:
+        """The original ad of a job.
+
+        Raises:
+            InputError: there is no such job.
+        """
+        if job_id not in self.originals:
+            raise InputError(f"job_id {job_id!r} is not one of the {len(self.originals)} jobs the reward was built for")
+        return self.originals[job_id]
+
+    def __call__(self, ads: list[str], job_ids: list[str]) -> pd.DataFrame:
+        """One row an ad: parity, mrr_loss, ndcg_loss, meaning_loss, value.
+
+        `parity` is NaN, and counts as 0 in every value of the job, where it cannot be told: an occupation with one
+        group only, or with no more than k candidates, all of whom are selected.
+
+        Raises:
+            InputError: an unknown job, or scores of the wrong shape or not finite.
+        """
+        originals = [self.original(job_id) for job_id in job_ids]
+        unknown = [(job_id, text) for job_id, text in zip(job_ids, originals, strict=True) if job_id not in self._known]
+        pairs = list(dict.fromkeys([*zip(job_ids, ads, strict=True), *unknown]))
+        measured = dict(zip(pairs, self._measure(pairs), strict=True))
+        self._known |= {job_id: measured[job_id, text] for job_id, text in unknown}
+        after = np.array([measured[pair] for pair in zip(job_ids, ads, strict=True)]).reshape(-1, 3)
+        before = np.array([self._known[job_id] for job_id in job_ids]).reshape(-1, 3)
+        table = pd.DataFrame(
+            {
+                "parity": after[:, 0],
+                "mrr_loss": np.maximum(0, before[:, 1] - after[:, 1]),
+                "ndcg_loss": np.maximum(0, before[:, 2] - after[:, 2]),
+                "meaning_loss": self._meaning_loss(ads, originals),
+            }
+        )
+        config = self.config
+        table["value"] = (
+            config.w_parity * table["parity"].fillna(0)
+            - config.w_quality * (table["mrr_loss"] + table["ndcg_loss"])
+            - config.w_meaning * table["meaning_loss"]
+        )
+        return table
+
+    def _measure(self, pairs: list[tuple[str, str]]) -> list[tuple[float, float, float]]:
+        """(parity, MRR, NDCG@k) of each (job_id, ad); each distinct ad is ranked once."""
+        if not pairs:
+            return []
+        texts = list(dict.fromkeys(text for _, text in pairs))
+        scores = metrics.check_scores(self.rank(texts), len(texts), self.candidates)
+        row_of = {text: row for row, text in enumerate(texts)}
+        scores = scores[[row_of[text] for _, text in pairs]]
+        occupations = np.array([self._occupations[job_id] for job_id, _ in pairs], dtype=object)
+        parities = np.full(len(pairs), np.nan)
+        for occupation in dict.fromkeys(occupations):
+            rows, pool = np.flatnonzero(occupations == occupation), self._pools[occupation]
+            if len(pool) > self.k:
+                weights = selection_weights(scores[np.ix_(rows, pool)], self.k, self.config.smoothing)
+                parities[rows] = parity(weights, self._members[:, pool], self.config.over_groups)
+        mrr, ndcg = metrics.mrr_and_ndcg(scores, [self._pools[occupation] for occupation in occupations], self.k)
+        return list(zip(parities, mrr, ndcg, strict=True))
+
+    def _meaning_loss(self, ads: list[str], originals: list[str]) -> np.ndarray:
+        if self.embed is None or not ads:
+            return np.zeros(len(ads))
+        vectors = self.embed([*ads, *originals])
+        return np.clip(1 - (vectors[: len(ads)] * vectors[len(ads) :]).sum(1), 0, 1)

@@ -1,0 +1,150 @@
+"""The reward: what a rewrite changes in the value of its ad.
+
+A completion earns the value of the ad as deployed less the value of the same ad with this one text left as it was:
+a difference reward (Wolpert and Tumer, 2002, "Optimal payoff functions for members of collectives"). With many
+sentences rewritten at once it tells each sentence what it did itself, which the ad's total cannot; a text
+that stays as it is earns exactly 0.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+from datasets import Dataset
+
+from autorefine_lib import sentences
+from autorefine_lib.ad_value import AdValues, RewardConfig
+from autorefine_lib.errors import InputError
+from autorefine_lib.protected import protected_words
+from autorefine_lib.recommender import Rank
+
+WHOLE_AD = -1
+"""The position of a completion that rewrites the whole ad."""
+
+Finish = Callable[[str, str], tuple[str, list[str]]]
+"""(source, completion) to the text as it would be deployed and the reasons why the completion was refused."""
+
+
+def build_reward(
+    rank: Rank,
+    jobs: Dataset,
+    candidates: Dataset,
+    attribute: str,
+    k: int,
+    finish: Finish,
+    config: RewardConfig | None = None,
+    embed: Callable[[list[str]], np.ndarray] | None = None,
+) -> Callable[..., list[float]]:
+    """The reward function of a trainer, plain `reward(prompts, completions, *, job_id, position, **columns)`.
+
+    `job_id` and `position` are columns of the training set: the job whose ad is rewritten, and the index into
+    `sentences.split(ad)` of the sentence that the completion rewrites, or -1 for the whole ad. Completions of one
+    call that rewrite different sentences of one ad are deployed together; the j-th completion of the same sentence
+    belongs to the j-th draw of that ad. `log_metric(name, value)`, where the trainer gives one, receives the mean of
+    every part.
+
+    The other arguments are those of `ad_value.AdValues`.
+    """
+    values = AdValues(rank, jobs, candidates, attribute, k, config or RewardConfig(), embed)
+
+    def fairness_reward(prompts, completions, *, job_id, position, log_metric=None, **columns) -> list[float]:
+        episodes = score_episodes(values, finish, completions, job_id, position)
+        if log_metric is not None and len(episodes):
+            for name, value in parts(episodes).items():
+                log_metric(f"reward/{name}", value)
+        return episodes["reward"].tolist()
+
+    return fairness_reward
+
+
+def parts(episodes: pd.DataFrame) -> dict[str, float]:
+    """Means over the rows of `score_episodes`: each part of the reward by itself, and how often what happened."""
+    return {
+        "parity": float(episodes["parity"].mean()),
+        "mrr_loss": float(episodes["mrr_loss"].mean()),
+        "ndcg_loss": float(episodes["ndcg_loss"].mean()),
+        "meaning_loss": float(episodes["meaning_loss"].mean()),
+        "changed": float(episodes["changed"].mean()),
+        "refused": float((episodes["reasons"].str.len() > 0).mean()),
+        "protected": float(episodes["protected"].mean()),
+        "parity_undefined": float(episodes["parity_undefined"].mean()),
+    }
+
+
+def score_episodes(
+    values: AdValues, finish: Finish, completions: list[str], job_id: list[str], position: list[int]
+) -> pd.DataFrame:
+    """The reward of every completion with its parts.
+
+    Returns:
+        One row a completion: job_id, position, draw, source, text (as deployed), reasons, protected (bool), changed
+        (bool), the changes that the completion makes to parity, mrr_loss, ndcg_loss and meaning_loss,
+        parity_undefined (bool; parity then changes by 0), and reward.
+
+    Raises:
+        InputError: an unknown job, or a position that is no sentence of its ad.
+    """
+    episodes = _episodes(values, finish, completions, job_id, position)
+    joint, without = _deployed_ads(values, episodes)
+    changed = np.flatnonzero(episodes["changed"])
+    ids = [episodes["job_id"].iat[index] for index in changed]
+    table = values([joint[index] for index in changed] + [without[index] for index in changed], ids + ids)
+    after, before = table.iloc[: len(changed)], table.iloc[len(changed) :].set_axis(range(len(changed)))
+    names = ["parity", "mrr_loss", "ndcg_loss", "meaning_loss"]
+    episodes[[*names, "reward"]] = 0.0
+    episodes["parity_undefined"] = False
+    rows = episodes.index[changed]
+    episodes.loc[rows, names] = (after[names] - before[names]).fillna(0).to_numpy()
+    episodes.loc[rows, "parity_undefined"] = after["parity"].isna().to_numpy()
+    episodes.loc[rows, "reward"] = (after["value"] - before["value"]).to_numpy()
+    episodes.loc[episodes["reasons"].str.len() > 0, "reward"] = -values.config.w_violation
+    episodes.loc[episodes["protected"], "reward"] = -values.config.w_protected
+    return episodes
+
+
+def _episodes(values: AdValues, finish: Finish, completions, job_id, position) -> pd.DataFrame:
+    """Each completion with its source, the text that would be deployed and the draw it belongs to."""
+    rows, seen = [], Counter()
+    for completion, job, place in zip(completions, job_id, position, strict=True):
+        source = _source(values.original(job), place, job)
+        text, reasons = finish(source, completion)
+        # Looked for again here, so that no `finish`, however lenient, lets such a word earn anything.
+        named = (protected_words(completion) | protected_words(text)) - protected_words(source)
+        if reasons or named:
+            text = source
+        rows.append((job, place, seen[job, place], source, text, list(reasons), bool(named), text != source))
+        seen[job, place] += 1
+    names = ["job_id", "position", "draw", "source", "text", "reasons", "protected", "changed"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def _source(ad: str, position: int, job_id: str) -> str:
+    if position == WHOLE_AD:
+        return ad
+    pieces = sentences.split(ad)
+    if position % 2 or not 0 <= position < len(pieces):
+        raise InputError(
+            f"position {position} is no sentence of job {job_id!r}; allowed: -1, or even numbers to {len(pieces) - 1}"
+        )
+    return pieces[position]
+
+
+def _deployed_ads(values: AdValues, episodes: pd.DataFrame) -> tuple[list[str], list[str]]:
+    """For every episode its ad with all rewrites of its draw, and the same ad without this one rewrite."""
+    drafts: dict[tuple[str, int], list[str]] = {}
+    rows = list(episodes[["job_id", "position", "draw", "source", "text"]].itertuples(index=False))
+    for row in rows:
+        if row.position != WHOLE_AD:
+            pieces = drafts.setdefault((row.job_id, row.draw), sentences.split(values.original(row.job_id)))
+            pieces[row.position] = row.text
+    joint, without = [], []
+    for row in rows:
+        if row.position == WHOLE_AD:
+            joint.append(row.text)
+            without.append(row.source)
+            continue
+        pieces = drafts[row.job_id, row.draw]
+        joint.append(sentences.join(pieces))
+        without.append(sentences.join([*pieces[: row.position], row.source, *pieces[row.position + 1 :]]))
+    return joint, without
