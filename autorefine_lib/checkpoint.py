@@ -1,0 +1,117 @@
+"""Atomic, complete training checkpoints without pickle: tensors as safetensors, everything else as JSON.
+
+A checkpoint is the folder `checkpoint-<step>`, written under another name and renamed when complete, so a killed run
+never leaves half a one. It holds what training changes: frozen weights come from the model the caller passes.
+"""
+
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from autorefine_lib.errors import InputError
+
+
+def trainable(modules: dict[str, nn.Module]) -> dict[str, torch.Tensor]:
+    """`{module.parameter: tensor}` of every parameter that requires a gradient, shared ones once."""
+    return {f"{m}.{n}": p for m, module in modules.items() for n, p in module.named_parameters() if p.requires_grad}
+
+
+def save(folder: Path, step: int, modules: dict[str, nn.Module], optimizer: torch.optim.Optimizer, state: dict) -> Path:
+    """Write `folder/checkpoint-<step>`: weights, optimizer, random states and `state` (JSON); keep the newest two."""
+    final, partial = folder / f"checkpoint-{step}", folder / f".partial-{step}"
+    for unfinished in folder.glob(".partial-*"):
+        shutil.rmtree(unfinished)
+    partial.mkdir(parents=True)
+    save_file(
+        {name: p.detach().contiguous() for name, p in trainable(modules).items()}, partial / "weights.safetensors"
+    )
+    optimizer_state = optimizer.state_dict()
+    tensors = {f"{i}.{k}": v.contiguous() for i, entry in optimizer_state["state"].items() for k, v in entry.items()}
+    python = random.getstate()
+    kind, keys, *rest = np.random.get_state()
+    tensors |= {"rng.torch": torch.get_rng_state(), "rng.numpy": torch.from_numpy(keys.astype(np.int64))}
+    if torch.cuda.is_available():
+        tensors["rng.cuda"] = torch.cuda.get_rng_state()
+    save_file(tensors, partial / "optimizer.safetensors")
+    document = {
+        "param_groups": optimizer_state["param_groups"],
+        "rng.python": python,
+        "rng.numpy": [kind, *rest],
+        **state,
+    }
+    (partial / "state.json").write_text(json.dumps(document))
+    shutil.rmtree(final, ignore_errors=True)
+    os.replace(partial, final)
+    for old in found(folder)[:-2]:
+        shutil.rmtree(old)
+    return final
+
+
+def found(folder: Path) -> list[Path]:
+    """The complete checkpoints, oldest first."""
+    matches = [(int(m[1]), p) for p in folder.glob("checkpoint-*") if (m := re.fullmatch(r"checkpoint-(\d+)", p.name))]
+    return [path for _, path in sorted(matches)]
+
+
+def load(path: Path, modules: dict[str, nn.Module], optimizer: torch.optim.Optimizer) -> dict:
+    """Restore weights, optimizer and random states in place; returns the `state` that was saved.
+
+    Raises:
+        InputError: the checkpoint belongs to another model or another choice of trainable parameters.
+    """
+    parameters, weights = trainable(modules), load_file(path / "weights.safetensors")
+    if {n: p.shape for n, p in parameters.items()} != {n: w.shape for n, w in weights.items()}:
+        raise InputError(
+            f"{path} was written for another model or LoRA rank; choose another output_dir or resume=False"
+        )
+    with torch.no_grad():
+        for name, parameter in parameters.items():
+            parameter.copy_(weights[name])
+    state = json.loads((path / "state.json").read_text())
+    tensors = load_file(path / "optimizer.safetensors")
+    random_states = {name: tensors.pop(name) for name in list(tensors) if name.startswith("rng.")}
+    entries: dict[int, dict[str, torch.Tensor]] = {}
+    for name, tensor in tensors.items():
+        index, key = name.split(".")
+        entries.setdefault(int(index), {})[key] = tensor
+    optimizer.load_state_dict({"state": entries, "param_groups": state.pop("param_groups")})
+    torch.set_rng_state(random_states["rng.torch"])
+    if "rng.cuda" in random_states and torch.cuda.is_available():
+        torch.cuda.set_rng_state(random_states["rng.cuda"])
+    version, keys, gauss = state.pop("rng.python")
+    random.setstate((version, tuple(keys), gauss))
+    kind, *rest = state.pop("rng.numpy")
+    np.random.set_state((kind, random_states["rng.numpy"].numpy().astype(np.uint32), *rest))
+    return state
+
+
+@contextmanager
+def interrupts() -> Iterator[threading.Event]:
+    """Within it, the first Ctrl-C only sets the event, so that a step can end; the second one interrupts."""
+    event = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield event  # signals can only be caught on the main thread
+        return
+
+    def handle(*_):
+        if event.is_set():
+            raise KeyboardInterrupt
+        event.set()
+
+    before = signal.signal(signal.SIGINT, handle)
+    try:
+        yield event
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,342 @@
+"""Proximal Policy Optimisation of a text generator against any reward function.
+
+One step is: sample a batch (rollout), score it with the frozen reference, call the reward, estimate advantages, take
+some epochs of clipped gradient steps (update). The arithmetic is in `ppo_math`, the decode loop in `rollout`, the
+model's side in `policy`. In the shape of cleanrl and of Huang et al. 2024, "The N+ Implementation Details of RLHF with
+PPO"; TRL removed its PPO trainer in 1.13.
+"""
+
+import json
+import math
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from datasets import Dataset
+from torch import Tensor
+from tqdm.auto import tqdm
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from autorefine_lib import checkpoint, ppo_math
+from autorefine_lib.batches import Batches
+from autorefine_lib.errors import InputError
+from autorefine_lib.files import write_atomic
+from autorefine_lib.policy import Prompts, Scores, ValueHead, add_lora, encode, frozen_copy, reference_model, score
+from autorefine_lib.ppo_config import PPOConfig, check_config, learning_rate_factor
+from autorefine_lib.reward_calls import Reward, call_rewards, names
+from autorefine_lib.rollout import Samples, precision, sample
+
+
+class PPOTrainer:
+    """Train `model` in place with PPO.
+
+    Args:
+        model: decoder-only or encoder-decoder language model; what requires a gradient is trained (or LoRA adapters,
+            by the configuration or by the caller, who may pass a `PeftModel`). Dropout is off throughout.
+        tokenizer: of the model, with an EOS and a padding token.
+        reward_funcs: one or several `reward(prompts, completions, **columns) -> list[float | None]`, called once a
+            step each; completions are without special tokens. Unchanged usable in TRL's GRPO and RLOO trainers.
+        train_dataset: with a text column `prompt`; the other columns go to the reward.
+        config: see `PPOConfig`.
+        output_dir: gets `log.csv`, `tensorboard/` and `checkpoint-<step>/`.
+        reward_weights: one per function, 1 each by default.
+        vocabulary: `vocabulary(prompts) -> bool tensor [batch, vocabulary size]`, the tokens each prompt may be
+            answered with; policy and reference are renormalised over them.
+        on_step: called with the log row after every step.
+
+    Raises:
+        InputError: batch arithmetic that is not exact, no `prompt` column, equally named rewards.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        reward_funcs: Reward | list[Reward],
+        train_dataset: Dataset,
+        config: PPOConfig,
+        output_dir: str | Path,
+        reward_weights: list[float] | None = None,
+        vocabulary: Callable[[list[str]], Tensor | None] | None = None,
+        on_step: Callable[[dict[str, float]], None] | None = None,
+    ):
+        check_config(config, len(train_dataset))
+        for column in ["prompt"] + ([config.group_column] if config.group_column else []):
+            if column not in train_dataset.column_names:
+                raise InputError(f"the training data has no column {column!r}; it has {train_dataset.column_names}")
+        self.rewards = [reward_funcs] if callable(reward_funcs) else list(reward_funcs)
+        self.weights = reward_weights or [1.0] * len(self.rewards)
+        if len(self.weights) != len(names(self.rewards)):
+            raise InputError(
+                f"{len(self.weights)} reward_weights for {len(self.rewards)} reward functions; give one each"
+            )
+        self.tokenizer, self.dataset, self.config = tokenizer, train_dataset, config
+        self.output_dir, self.vocabulary, self.on_step = Path(output_dir), vocabulary, on_step
+        with torch.random.fork_rng():
+            torch.manual_seed(config.seed)
+            if config.lora_rank:
+                model = add_lora(model, config.lora_rank, config.lora_alpha, config.lora_targets)
+            self.value_head = ValueHead(model, config.detach_value)
+        self.model = model.eval()
+        # With an adapter the reference is the same model without it: no second copy in memory.
+        self.reference = frozen_copy(model)
+        self.parameters = [p for p in model.parameters() if p.requires_grad]
+        if not self.parameters:
+            raise InputError("no parameter of the model requires a gradient; unfreeze some or set lora_rank")
+        groups = [
+            {"params": self.parameters, "initial_lr": config.learning_rate},
+            {
+                "params": list(self.value_head.parameters()),
+                "initial_lr": config.value_learning_rate or config.learning_rate,
+            },
+        ]
+        self.optimizer = torch.optim.AdamW(groups, eps=1e-5, weight_decay=0.0, fused=True)
+        self.modules = {"policy": self.model, "value_head": self.value_head}
+        self.kl = ppo_math.KLController(config.kl_coef, config.kl_target, config.kl_horizon)
+        self.log: list[dict[str, float]] = []
+        self.samples = pd.DataFrame()  # prompts, completions and rewards of the last step, to look at
+        self.batches = Batches(train_dataset, config.batch_size, config.seed, config.shuffle, config.group_column)
+
+    def train(self, resume: bool = True) -> pd.DataFrame:
+        """Run to `config.steps`, from the newest checkpoint in `output_dir` if `resume`; returns the log.
+
+        Without `resume`, checkpoints of an earlier run in `output_dir` are deleted. Ctrl-C finishes the step, saves a
+        checkpoint and raises KeyboardInterrupt; a second one stops at once.
+
+        Raises:
+            InputError: the checkpoint was written with another configuration, or a reward returned nonsense.
+            RuntimeError: a reward function raised. FloatingPointError: the loss or the gradient is not finite.
+        """
+        from torch.utils.tensorboard import SummaryWriter  # slow to import
+
+        start = self._resume() if resume else self._start_afresh()
+        writer = SummaryWriter(self.output_dir / "tensorboard", purge_step=start)
+        bar = tqdm(range(start, self.config.steps), initial=start, total=self.config.steps, desc="PPO")
+        try:
+            with checkpoint.interrupts() as interrupted:
+                for step in bar:
+                    row = self._step(step)
+                    self.log.append(row)
+                    write_atomic(
+                        self.output_dir / "log.csv", lambda place: pd.DataFrame(self.log).to_csv(place, index=False)
+                    )
+                    for name, value in row.items():
+                        writer.add_scalar(name, value, step)
+                    bar.set_postfix(reward=f"{row['reward/mean']:.3f}", kl=f"{row['kl/response']:.2f}")
+                    if self.on_step is not None:
+                        self.on_step(row)
+                    if (
+                        interrupted.is_set()
+                        or (step + 1) % self.config.save_every == 0
+                        or step + 1 == self.config.steps
+                    ):
+                        path = self._save(step + 1)
+                    if interrupted.is_set():
+                        raise KeyboardInterrupt(f"stopped after step {step + 1}; train() again goes on from {path}")
+        finally:
+            writer.close()
+        return pd.DataFrame(self.log)
+
+    def save_policy(self, folder: str | Path) -> None:
+        """Write the policy (an adapter alone, if there is one) and the tokenizer for `from_pretrained`."""
+        self.model.save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+
+    def _step(self, step: int) -> dict[str, float]:
+        config, model, clock = self.config, self.model, Stopwatch()
+        data = self.dataset[self.batches.rows(step)]
+        texts = data.pop("prompt")
+
+        # Rollout: the values come from the same pass as the samples.
+        prompts = encode(
+            self.tokenizer, model, texts, config.max_new_tokens, self.vocabulary, config.add_special_tokens
+        )
+        with precision(model, config.bf16):
+            samples = sample(
+                model, prompts, self.tokenizer.eos_token_id, self.tokenizer.pad_token_id, config.max_new_tokens,
+                config.temperature, self.batches.generator(step, 0, model.device), self.value_head,
+            )  # fmt: skip
+        mask = samples.mask
+        old = samples.logprobs
+        if config.bf16:
+            # Cached and uncached passes round differently; without this the ratios would not start at 1.
+            old = self._score_all(model, prompts, samples)
+        clock.lap("rollout")
+
+        # Reference
+        with reference_model(model, self.reference) as reference:
+            reference_logprobs = self._score_all(reference, prompts, samples)
+        clock.lap("reference")
+
+        # Reward: on the last token of the response; the KL penalty on every token.
+        completions = self.tokenizer.batch_decode(samples.tokens, skip_special_tokens=True)
+        result = call_rewards(self.rewards, self.weights, texts, completions, data)
+        scores = torch.tensor(result.total, dtype=torch.float32, device=mask.device)
+        scores = scores - config.missing_eos_penalty * ~samples.finished
+        self.samples = pd.DataFrame({"prompt": texts, "completion": completions, **result.parts})
+        clock.lap("reward")
+        k1 = ppo_math.kl_k1(old, reference_logprobs) * mask
+        rewards = -self.kl.coef * k1
+        rewards[torch.arange(len(scores)), mask.sum(1) - 1] += scores
+        if config.whiten_rewards:
+            rewards = ppo_math.masked_whiten(rewards, mask, shift_mean=False)
+
+        # Advantages
+        advantages, returns = ppo_math.gae(rewards, samples.values, mask, config.gamma, config.lam)
+        if config.whiten_advantages:
+            advantages = ppo_math.masked_whiten(advantages, mask)
+
+        # Update
+        updates = self._update(step, prompts, samples, old, advantages, returns)
+        clock.lap("update")
+
+        kl = float(k1.sum(1).mean())
+        row = {
+            "step": step + 1,
+            **result.log_row(),
+            "reward/mean": float(scores.mean()),
+            "reward/std": float(scores.std()),
+            "kl/response": kl,
+            "kl/k3": float(ppo_math.masked_mean(ppo_math.kl_k3(old, reference_logprobs), mask)),
+            "kl/coef": self.kl.coef,
+            **updates,
+            "value/explained_variance": ppo_math.explained_variance(samples.values, returns, mask),
+            "response/eos_rate": float(samples.finished.float().mean()),
+            "response/length": float(mask.sum(1).float().mean()),
+        }
+        self.kl.update(kl, config.batch_size)
+        return row | clock.seconds() | {"tokens_per_second": float(mask.sum()) / clock.total()}
+
+    def _update(
+        self, step: int, prompts: Prompts, samples: Samples, old: Tensor, advantages: Tensor, returns: Tensor
+    ) -> dict[str, float]:
+        """Epochs of clipped gradient steps; returns the means of their figures over the gradient steps."""
+        config, mask = self.config, samples.mask
+        rate = learning_rate_factor(step, config)
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["initial_lr"] * rate
+        trained = self.parameters + list(self.value_head.parameters())
+        figures: list[dict[str, float]] = []
+        stopped = False
+        for epoch in range(config.epochs):
+            permutation = torch.randperm(config.batch_size, generator=self.batches.generator(step, 1 + epoch, "cpu"))
+            for minibatch in permutation.to(mask.device).chunk(config.minibatches):
+                self.optimizer.zero_grad()
+                tokens = mask[minibatch].sum()
+                sums: dict[str, Tensor] = {}
+                # Token sums over the minibatch's token count: the gradient does not depend on the micro-batches.
+                for rows in self._micro_batches(prompts, samples, minibatch):
+                    new = self._score(self.model, prompts, samples, rows, with_values=True)
+                    time = new.logprobs.shape[1]
+                    kept, was, values = mask[rows, :time], old[rows, :time], samples.values[rows, :time]
+                    pg, pg_clipped = ppo_math.policy_loss(new.logprobs, was, advantages[rows, :time], config.clip_ratio)
+                    vf, vf_clipped = ppo_math.value_loss(new.values, values, returns[rows, :time], config.clip_value)
+                    terms = {"policy/loss": pg, "value/loss": vf, "policy/entropy": new.entropy,
+                             "policy/clip_fraction": pg_clipped, "value/clip_fraction": vf_clipped,
+                             "policy/kl": ppo_math.kl_k3(was, new.logprobs.detach())}  # fmt: skip
+                    terms = {name: (term * kept).sum() / tokens for name, term in terms.items()}
+                    loss = terms["policy/loss"] + config.value_coef * terms["value/loss"]
+                    if config.entropy_coef:
+                        loss = loss - config.entropy_coef * terms["policy/entropy"]
+                    loss.backward()
+                    for name, term in terms.items():
+                        sums[name] = sums.get(name, 0) + term.detach()
+                norm = torch.nn.utils.clip_grad_norm_(trained, config.max_grad_norm)
+                figure = {name: float(value) for name, value in sums.items()} | {"optim/grad_norm": float(norm)}
+                if not all(math.isfinite(value) for value in figure.values()):
+                    raise FloatingPointError(self._report_not_finite(step, figure))
+                figures.append(figure)
+                stopped = config.target_kl is not None and figure["policy/kl"] > config.target_kl
+                if stopped:
+                    break
+                self.optimizer.step()
+            if stopped:
+                break
+        means = {name: float(np.mean([figure[name] for figure in figures])) for name in figures[0]}
+        return means | {"optim/updates": len(figures) - stopped, "optim/learning_rate": config.learning_rate * rate}
+
+    def _micro_batches(self, prompts: Prompts, samples: Samples, rows: Tensor) -> tuple[Tensor, ...]:
+        """`rows` sorted by length and split, so that each part carries little padding."""
+        lengths = prompts.attention_mask[rows].sum(1) + samples.mask[rows].sum(1)
+        return rows[lengths.argsort(stable=True)].split(self.config.micro_batch_size)
+
+    def _score(
+        self, model: PreTrainedModel, prompts: Prompts, samples: Samples, rows: Tensor, with_values: bool = False
+    ) -> Scores:
+        time = int(samples.mask[rows].sum(1).max())
+        config, value_head = self.config, self.value_head if with_values else None
+        with precision(model, config.bf16):
+            return score(
+                model, prompts.rows(rows), samples.tokens[rows, :time], config.temperature, value_head,
+                entropy_gradient=config.entropy_coef != 0,
+            )  # fmt: skip
+
+    @torch.no_grad()
+    def _score_all(self, model: PreTrainedModel, prompts: Prompts, samples: Samples) -> Tensor:
+        """Log-probabilities `[batch, time]` of the whole batch, 0 on padding."""
+        logprobs = torch.zeros_like(samples.logprobs)
+        for rows in self._micro_batches(prompts, samples, torch.arange(len(samples.mask), device=samples.mask.device)):
+            part = self._score(model, prompts, samples, rows).logprobs
+            logprobs[rows, : part.shape[1]] = part
+        return logprobs * samples.mask
+
+    def _save(self, step: int) -> Path:
+        state = {"step": step, "kl_coef": self.kl.coef, "config": asdict(self.config), "log": self.log}
+        return checkpoint.save(self.output_dir, step, self.modules, self.optimizer, state)
+
+    def _resume(self) -> int:
+        """Load the newest checkpoint, if any; returns the steps already done."""
+        paths = checkpoint.found(self.output_dir)
+        if not paths:
+            return 0
+        # The configuration is compared first: after it, a mismatch in shapes can only be another model.
+        saved = json.loads((paths[-1] / "state.json").read_text())["config"]
+        for name, value in asdict(self.config).items():
+            if name not in ("steps", "save_every") and saved.get(name) != value:
+                raise InputError(
+                    f"{paths[-1]} was written with {name}={saved.get(name)!r}, not {value!r}; "
+                    "change it back, choose another output_dir or train(resume=False)"
+                )
+        state = checkpoint.load(paths[-1], self.modules, self.optimizer)
+        self.kl.coef, self.log = state["kl_coef"], state["log"]
+        return state["step"]
+
+    def _start_afresh(self) -> int:
+        for path in checkpoint.found(self.output_dir):
+            shutil.rmtree(path)
+        return 0
+
+    def _report_not_finite(self, step: int, figure: dict[str, float]) -> str:
+        """Save the weights before the failing gradient step and say so; an exact checkpoint of the step is kept."""
+        path = self.output_dir / f"checkpoint-{step}"
+        if not path.exists():
+            path = self._save(step)
+        bad = ", ".join(f"{name}={value}" for name, value in figure.items() if not math.isfinite(value))
+        return f"step {step + 1}: {bad}; the last good state is in {path}. Lower learning_rate or max_grad_norm"
+
+
+class Stopwatch:
+    """Seconds per labelled phase."""
+
+    def __init__(self):
+        self.start = self.last = time.perf_counter()
+        self.laps: dict[str, float] = {}
+
+    def lap(self, phase: str) -> None:
+        """The time since the last lap was spent in `phase`."""
+        now = time.perf_counter()
+        self.laps[phase] = self.laps.get(phase, 0.0) + now - self.last
+        self.last = now
+
+    def total(self) -> float:
+        """Seconds of all laps."""
+        return self.last - self.start
+
+    def seconds(self) -> dict[str, float]:
+        """Log columns; the phases add up to the step."""
+        return {f"seconds/{phase}": value for phase, value in self.laps.items()} | {"seconds/step": self.total()}

@@ -1,0 +1,102 @@
+"""The parameters of a PPO run, their checks and the learning-rate schedule."""
+
+from dataclasses import dataclass
+
+from autorefine_lib.errors import InputError
+
+
+@dataclass(frozen=True)
+class PPOConfig:
+    """Parameters of a run. The defaults suit a model of some 10 M to 100 M parameters and short responses."""
+
+    steps: int = 100
+    """Rollouts, each followed by its updates; one row of the log each."""
+    batch_size: int = 64
+    """Responses sampled in a step; the advantages are whitened over them."""
+    minibatches: int = 1
+    """Gradient steps in an epoch; must divide `batch_size`."""
+    epochs: int = 2
+    """Passes over the batch in a step."""
+    micro_batch_size: int = 16
+    """Rows in one forward and backward pass: bounds the memory, and saves padding, for rows are sorted by length."""
+    learning_rate: float = 1e-5
+    """Of the policy, for AdamW with eps 1e-5 (Huang et al. 2022, detail 3) and no weight decay."""
+    value_learning_rate: float | None = 1e-3
+    """Of the value head, which starts from nothing; None for the policy's."""
+    warmup_steps: int = 0
+    """Steps over which the learning rates rise linearly from 0."""
+    linear_decay: bool = True
+    """Whether the learning rates then fall linearly towards 0 at the last step, or stay."""
+    max_grad_norm: float = 1.0
+    """Gradients are scaled down to this norm."""
+    kl_coef: float = 0.05
+    """Weight of the KL penalty: the reward of every token is reduced by kl_coef * (log p - log reference)."""
+    kl_target: float | None = None
+    """KL per response in nats that an adaptive coefficient aims at; None keeps `kl_coef` fixed."""
+    kl_horizon: int = 10_000
+    """Responses over which the adaptive coefficient reacts."""
+    target_kl: float | None = None
+    """The updates of a step stop when KL(old || new) per token exceeds this; None never stops them."""
+    gamma: float = 1.0
+    """Discount per token; 1 for text, where only the whole response counts."""
+    lam: float = 0.95
+    """GAE's lambda: 1 has no bias and most variance."""
+    clip_ratio: float = 0.2
+    """Range of the probability ratio around 1 outside which it gives no further gain."""
+    clip_value: float = 0.2
+    """Range around the old value in which the new value counts."""
+    value_coef: float = 0.1
+    """Weight of the value loss."""
+    entropy_coef: float = 0.0
+    """Weight of an entropy bonus."""
+    detach_value: bool = True
+    """Whether the value loss trains the value head only, and not the trunk that it shares with the policy."""
+    whiten_rewards: bool = False
+    """Whether rewards (penalty included) are scaled to unit variance in a batch, without shifting their mean."""
+    whiten_advantages: bool = True
+    """Whether advantages are scaled to mean 0 and variance 1 in a batch."""
+    missing_eos_penalty: float = 0.0
+    """Subtracted from the reward of a response that does not end within `max_new_tokens`."""
+    max_new_tokens: int = 64
+    """Longest response, the EOS included."""
+    temperature: float = 1.0
+    """Of sampling; the log-probabilities of policy and reference are those at this temperature."""
+    add_special_tokens: bool = True
+    """Whether the tokenizer adds its own to the prompt; False for prompts rendered with a chat template."""
+    bf16: bool = False
+    """Whether forward passes run in bfloat16 (autocast); weights, log-probabilities and losses stay fp32."""
+    lora_rank: int = 0
+    """Rank of LoRA adapters, the reference being the adapter switched off; 0 trains what requires a gradient."""
+    lora_alpha: float = 32.0
+    """Scale of the adapters, which are multiplied by lora_alpha / lora_rank."""
+    lora_targets: str = "all-linear"
+    """Modules with an adapter: PEFT's `target_modules`, "all-linear" or a regular expression for whole names."""
+    shuffle: bool = True
+    """Whether each pass over the data has a new order, or always the data set's own."""
+    group_column: str | None = None
+    """Column whose groups of rows stay together and in order when shuffled (the sentences of one ad)."""
+    save_every: int = 50
+    """Steps between checkpoints; the newest two are kept. The last step is always saved."""
+    seed: int = 0
+    """Of sampling, order of the data, minibatches and initial adapters."""
+
+
+def check_config(config: PPOConfig, rows: int) -> None:
+    """Exact batch arithmetic or an InputError."""
+    if config.batch_size % config.minibatches:
+        raise InputError(
+            f"batch_size {config.batch_size} is not divisible by minibatches {config.minibatches}; change one"
+        )
+    if rows < config.batch_size:
+        raise InputError(f"the data set has {rows} rows, fewer than batch_size {config.batch_size}; lower batch_size")
+    for name in ("steps", "batch_size", "minibatches", "epochs", "micro_batch_size", "max_new_tokens", "save_every"):
+        if getattr(config, name) < 1:
+            raise InputError(f"{name} is {getattr(config, name)}; it must be at least 1")
+    if config.temperature <= 0:
+        raise InputError(f"temperature is {config.temperature}; sampling needs one above 0")
+
+
+def learning_rate_factor(step: int, config: PPOConfig) -> float:
+    """What the learning rates are multiplied by in `step` (from 0): linear warm-up, then linear decay or none."""
+    warm = min(1.0, (step + 1) / config.warmup_steps) if config.warmup_steps else 1.0
+    return warm * (1 - step / config.steps if config.linear_decay else 1.0)

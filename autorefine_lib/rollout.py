@@ -1,0 +1,160 @@
+"""Sampling with the KV cache and log-probabilities: one loop for PPO's rollouts and for deployment.
+
+It exists beside `model.generate` because it evaluates the output layer only on allowed tokens, returns the
+log-probability and the value of each sampled token without a second pass, and drops finished rows from the batch.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers.modeling_outputs import BaseModelOutput
+
+from autorefine_lib.policy import Prompts, decoder_start, encode, position_ids, restrict, restricted_head
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Sampled responses, each tensor `[batch, time]` unless said otherwise."""
+
+    tokens: Tensor
+    """Ids, the EOS included, then padding."""
+    mask: Tensor
+    """True on sampled tokens, False on padding."""
+    logprobs: Tensor
+    """Of the sampled tokens at the sampling temperature (at 1 when greedy); 0 on padding."""
+    values: Tensor | None
+    """Of the value head, if one was given; 0 on padding."""
+    finished: Tensor
+    """`[batch]`, True where the EOS was sampled within the limit."""
+
+
+@torch.no_grad()
+def sample(
+    model: PreTrainedModel,
+    prompts: Prompts,
+    eos_token_id: int,
+    pad_token_id: int,
+    max_new_tokens: int,
+    temperature: float = 1.0,
+    generator: torch.Generator | None = None,
+    value_head: nn.Module | None = None,
+) -> Samples:
+    """Sample one response to each prompt, until its EOS or `max_new_tokens`.
+
+    Decoder-only and encoder-decoder models alike; the encoder runs once. `temperature` 0 takes the likeliest token.
+    `prompts` carries the vocabulary of each row (`policy.encode`). `generator` must live on the model's device. For
+    half precision, call it under `torch.autocast`; the log-probabilities are fp32 in any case.
+    """
+    device, batch = prompts.input_ids.device, len(prompts.input_ids)
+    encoder_decoder = model.config.is_encoder_decoder
+    mask, allowed, encoded = prompts.attention_mask, prompts.allowed, None
+    if encoder_decoder:
+        encoded = model.get_encoder()(input_ids=prompts.input_ids, attention_mask=mask)[0]
+        inputs = torch.full((batch, 1), decoder_start(model), device=device)
+    else:
+        inputs = prompts.input_ids
+    tokens = torch.full((batch, max_new_tokens), pad_token_id, device=device)
+    logprobs = torch.zeros(batch, max_new_tokens, device=device)
+    values = None if value_head is None else torch.zeros_like(logprobs)
+    lengths = torch.full((batch,), max_new_tokens, device=device)
+    finished = torch.zeros(batch, dtype=torch.bool, device=device)
+    live = torch.arange(batch, device=device)  # rows of the batch that the cache still holds
+    cache = None
+    with restricted_head(model, prompts.token_ids, last=1) as features:
+        for t in range(max_new_tokens):
+            if encoder_decoder:
+                output = model(
+                    encoder_outputs=BaseModelOutput(encoded),
+                    attention_mask=mask,
+                    decoder_input_ids=inputs,
+                    past_key_values=cache,
+                    use_cache=True,
+                )
+            else:
+                positions = position_ids(mask)[:, -inputs.shape[1] :]
+                output = model(
+                    input_ids=inputs, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True
+                )
+            cache = output.past_key_values
+            logits = restrict(output.logits[:, -1], allowed, temperature or 1.0)
+            logp = torch.log_softmax(logits, -1)
+            if temperature == 0:
+                index = logits.argmax(-1, keepdim=True)
+            else:
+                index = torch.multinomial(logp.exp(), 1, generator=generator)
+            chosen = (index if prompts.token_ids is None else prompts.token_ids[index]).squeeze(1)
+            # A finished row that is still in the batch goes on producing tokens, which are not kept.
+            going = ~finished[live]
+            rows = live[going]
+            tokens[rows, t] = chosen[going]
+            logprobs[rows, t] = logp.gather(1, index).squeeze(1)[going]
+            if values is not None:
+                values[rows, t] = value_head(features.hidden)[:, 0][going]
+            ended = rows[chosen[going] == eos_token_id]
+            finished[ended] = True
+            lengths[ended] = t + 1
+            going = ~finished[live]
+            remaining = int(going.sum())
+            if remaining == 0:
+                break
+            inputs = chosen[:, None]
+            if not encoder_decoder:
+                mask = torch.cat([mask, torch.ones_like(inputs)], 1)
+            # Copying the cache costs about as much as a step, so it waits until a quarter of the rows are done.
+            if remaining <= 0.75 * len(live):
+                kept = going.nonzero().squeeze(1)
+                cache.batch_select_indices(kept)
+                live, inputs, mask = live[kept], inputs[kept], mask[kept]
+                allowed = None if allowed is None else allowed[kept]
+                encoded = None if encoded is None else encoded[kept]
+    used = int(lengths.max())
+    return Samples(
+        tokens[:, :used],
+        torch.arange(used, device=device) < lengths[:, None],
+        logprobs[:, :used],
+        None if values is None else values[:, :used],
+        finished,
+    )
+
+
+def precision(model: PreTrainedModel, bf16: bool) -> AbstractContextManager:
+    """Autocast to bfloat16 on the model's device, or nothing."""
+    return torch.autocast(model.device.type, torch.bfloat16) if bf16 else nullcontext()
+
+
+def generate(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: list[str],
+    max_new_tokens: int,
+    temperature: float = 0.0,
+    vocabulary: Callable[[list[str]], Tensor | None] | None = None,
+    batch_size: int = 64,
+    generator: torch.Generator | None = None,
+    bf16: bool = False,
+    add_special_tokens: bool = True,
+    progress: bool = False,
+) -> list[str]:
+    """One response text to each prompt, in order, without special tokens; greedy by default.
+
+    The prompts are sorted by length, so that a batch holds little padding. For several samples of a prompt, repeat it.
+    `vocabulary` as in `policy.encode`, called once per batch.
+    """
+    model.eval()
+    order = sorted(range(len(prompts)), key=lambda i: -len(prompts[i]))
+    texts = [""] * len(prompts)
+    for first in tqdm(range(0, len(order), batch_size), desc="generate", disable=not progress):
+        rows = order[first : first + batch_size]
+        encoded = encode(tokenizer, model, [prompts[i] for i in rows], max_new_tokens, vocabulary, add_special_tokens)
+        with precision(model, bf16):
+            samples = sample(
+                model, encoded, tokenizer.eos_token_id, tokenizer.pad_token_id, max_new_tokens, temperature, generator
+            )
+        for i, text in zip(rows, tokenizer.batch_decode(samples.tokens, skip_special_tokens=True), strict=True):
+            texts[i] = text
+    return texts
