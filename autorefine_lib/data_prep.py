@@ -1,20 +1,24 @@
 """Notebook 01: load the jobs and candidates, check them, describe them, and save them for the notebooks after it."""
 
+import json
 from functools import partial
 from pathlib import Path
 
 import pandas as pd
 from datasets import Dataset
 
-from autorefine_lib import lexicon, sources
+from autorefine_lib import lexicon, schema, sources
 from autorefine_lib.errors import InputError
-from autorefine_lib.files import write_atomic
+from autorefine_lib.files import write_atomic, write_json
 
 NAMES = ("jobs", "candidates")
+LABELS = {"embedded": "embedded (synthetic)", "hub": "Hacker News ads, Bias in Bios (Hub)"}
 
 
 def prepare(data_dir: Path, source: str = "embedded", **options) -> sources.Loaded:
     """Load a source, check it, and save it as jobs.parquet and candidates.parquet under `data_dir`, atomically.
+
+    about.json beside them says where the data come from.
 
     Args:
         data_dir: `<run>/artefacts/data`.
@@ -28,6 +32,9 @@ def prepare(data_dir: Path, source: str = "embedded", **options) -> sources.Load
     for name in NAMES:
         table = getattr(loaded, name).to_pandas()
         write_atomic(Path(data_dir) / f"{name}.parquet", partial(table.to_parquet, index=False))
+    files = [Path(options[key]).name for key in ("jobs_path", "candidates_path") if options.get(key)]
+    name = LABELS.get(source) or f"local: {', '.join(files)}"
+    write_json(Path(data_dir) / "about.json", {"source": source, "label": name, "dropped": loaded.dropped})
     return loaded
 
 
@@ -37,16 +44,28 @@ def read(data_dir: Path) -> tuple[Dataset, Dataset]:
     Raises:
         InputError: they are not there.
     """
-    paths = [Path(data_dir) / f"{name}.parquet" for name in NAMES]
-    for path in paths:
-        if not path.is_file():
-            raise InputError(f"{path}: no such file; run notebook 01_data_prep first, or `autorefine reproduce`")
+    paths = [_made(Path(data_dir) / f"{name}.parquet") for name in NAMES]
     jobs, candidates = (Dataset.from_pandas(pd.read_parquet(path), preserve_index=False) for path in paths)
     return jobs, candidates
 
 
+def label(data_dir: Path) -> str:
+    """What the column data of the result rows calls the data; it holds "synthetic" where they are.
+
+    Raises:
+        InputError: notebook 01 has not run.
+    """
+    return json.loads(_made(Path(data_dir) / "about.json").read_text("utf-8"))["label"]
+
+
+def _made(path: Path) -> Path:
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; run notebook 01_data_prep first, or `autorefine reproduce`")
+    return path
+
+
 def describe_jobs(jobs: Dataset) -> pd.DataFrame:
-    """Ads by split: number, occupations, median words, and mean coded phrases (masculine, feminine) an ad."""
+    """Ads by split: number, occupations, median words, and mean listed phrases of each coding an ad."""
     df = jobs.to_pandas()
     coded = pd.DataFrame([lexicon.coded_count(text) for text in df["text"]], index=df.index)
     df = df.assign(words=df["text"].str.split().str.len(), **{coding: coded[coding] for coding in coded})
@@ -55,9 +74,10 @@ def describe_jobs(jobs: Dataset) -> pd.DataFrame:
         occupations=("occupation", "nunique"),
         median_words=("words", "median"),
         masculine_phrases=("masculine", "mean"),
+        neutral_phrases=("neutral", "mean"),
         feminine_phrases=("feminine", "mean"),
     )
-    return table.reindex([split for split in ("train", "validation", "test") if split in table.index])
+    return table.reindex([split for split in schema.SPLITS if split in table.index])
 
 
 def describe_candidates(candidates: Dataset, attribute: str = "gender") -> pd.DataFrame:

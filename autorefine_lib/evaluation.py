@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -33,10 +34,11 @@ class Evaluator:
     """How many candidates a job selects."""
 
     def measure(self, texts: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Rank for `texts` (one per job): the groups of `metrics.per_job`, and job_id, mrr, ndcg, similarity, protected.
+        """Rank for `texts`, one per job; returns the groups of `metrics.per_job` and the quality table.
 
-        similarity is the cosine between rewritten and original ad; protected the words naming a protected attribute
-        that the rewrite brings in and its original does not have, separated by spaces.
+        Quality has one row a job: job_id; mrr; ndcg; similarity, the cosine between rewritten and original ad;
+        protected, the words naming a protected attribute that the rewrite brings in and its original does not have,
+        separated by spaces; and changed, whether the text is another.
         """
         scores = self.recommender.rank(texts)
         groups = metrics.per_job(scores, self.jobs, self.candidates, self.attribute, self.k)
@@ -44,17 +46,20 @@ class Evaluator:
         originals = list(self.jobs["text"])
         new, old = self.recommender.embed(texts), self.recommender.embed(originals)
         quality["similarity"] = np.einsum("ij,ij->i", new, old)
-        added = [protected_words(text) - protected_words(original) for text, original in zip(texts, originals, strict=True)]
+        pairs = list(zip(texts, originals, strict=True))
+        added = [protected_words(text) - protected_words(original) for text, original in pairs]
         quality["protected"] = [" ".join(sorted(words)) for words in added]
-        quality["changed"] = [text != original for text, original in zip(texts, originals, strict=True)]
+        quality["changed"] = [text != original for text, original in pairs]
         return groups, quality
 
 
-def evaluator(run_dir: Path | str, model: str, attribute: str, k: int, split: str = "test") -> Evaluator:
+def evaluator(
+    run_dir: Path | str, model: str, attribute: str, k: int, split: str = "test", precision: str = "auto"
+) -> Evaluator:
     """The evaluator of a run: its data from notebook 01, `model` as recommender, embeddings cached in the run."""
     artefacts = Path(run_dir) / "artefacts"
     jobs, candidates = data_prep.read(artefacts / "data")
-    recommender = DenseRecommender(model, cache_dir=artefacts / "embeddings").fit(candidates)
+    recommender = DenseRecommender(model, cache_dir=artefacts / "embeddings", precision=precision).fit(candidates)
     return Evaluator(recommender, of_split(jobs, split), candidates, attribute, k)
 
 
@@ -62,7 +67,8 @@ def of_split(jobs: Dataset, split: str) -> Dataset:
     """The jobs of one split; InputError when there is none."""
     rows = [row for row, name in enumerate(jobs["split"]) if name == split]
     if not rows:
-        raise InputError(f"no job has split {split!r}; found {sorted(set(jobs['split']))}; give more jobs or another seed")
+        found = ", ".join(sorted(set(jobs["split"])))
+        raise InputError(f"no job has split {split!r}, only {found}; give more jobs or another seed")
     return jobs.select(rows)
 
 
@@ -101,21 +107,30 @@ def load(run_dir: Path | str, name: str, seed: int = 0) -> Method:
     """What `save` wrote; InputError when it is not there."""
     folder = _folder(run_dir, name, seed)
     if not (folder / "method.json").is_file():
-        raise InputError(f"{folder}: method {name!r} with seed {seed} has not run; run the notebook that makes it first")
+        raise InputError(f"{folder}: no method {name!r} with seed {seed}; run the notebook that makes it first")
     ads, groups, quality = (pd.read_parquet(folder / f"{part}.parquet") for part in ("ads", "groups", "quality"))
-    return Method(**json.loads((folder / "method.json").read_text()), texts=list(ads["text"]), groups=groups, quality=quality)
+    facts = json.loads((folder / "method.json").read_text("utf-8"))
+    return Method(**facts, texts=list(ads["text"]), groups=groups, quality=quality)
 
 
-def run(run_dir: Path | str, judge: Evaluator, name: str, rewrite, seed: int = 0, **facts) -> Method:
+def run(
+    run_dir: Path | str,
+    judge: Evaluator,
+    name: str,
+    rewrite: Callable[[list[str]], list[str]],
+    seed: int = 0,
+    seconds: float = 0.0,
+    reward_calls: int = 0,
+) -> Method:
     """Time `rewrite(ads) -> texts`, measure what it made of the judge's ads, and save it.
 
-    `facts` may carry `seconds` spent before (training) and `reward_calls`.
+    `seconds` and `reward_calls` are what was spent before, in training.
     """
     began = time.perf_counter()
     texts = rewrite(list(judge.jobs["text"]))
-    seconds = facts.pop("seconds", 0.0) + time.perf_counter() - began
+    seconds += time.perf_counter() - began
     groups, quality = judge.measure(texts)
-    method = Method(name, seed, seconds, facts.pop("reward_calls", 0), texts, groups, quality)
+    method = Method(name, seed, seconds, reward_calls, texts, groups, quality)
     save(run_dir, method)
     return method
 

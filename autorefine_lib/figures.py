@@ -35,7 +35,13 @@ STYLE = {
     "pdf.fonttype": 42,
     "svg.hashsalt": "autorefine",
 }
-METRIC_NAMES = {"impact_ratio": "impact ratio", "mrr": "MRR", "ndcg": "NDCG", "selection_rate": "selection rate"}
+METRIC_NAMES = {
+    "impact_ratio": "impact ratio",
+    "impact_ratio_all": "impact ratio, whole pool",
+    "mrr": "MRR",
+    "ndcg": "NDCG",
+    "selection_rate": "selection rate",
+}
 
 
 def _canvas(title: str, width: float, height: float, synthetic: bool, columns: int = 1) -> tuple[Figure, list[Axes]]:
@@ -86,7 +92,7 @@ def methods(rows: pd.DataFrame, title: str, synthetic: bool, original: str = "or
             )
             ax.annotate(f"{row['value']:.3f}", (row["value"], y), xytext=(0, 8), textcoords="offset points",
                         ha="center", fontsize=10, color=INK)  # fmt: skip
-        if metric == "impact_ratio":
+        if metric.startswith("impact_ratio"):
             ax.axvline(1.0, color=PALETTE[2], lw=1.5)
             ax.annotate(
                 "parity", (1.0, -0.62), color=PALETTE[2], ha="right", xytext=(-4, 0), textcoords="offset points"

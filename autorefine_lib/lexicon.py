@@ -182,9 +182,9 @@ def swap(sentence: str, rng: random.Random, toward: str | None = None, probabili
 
 
 def coded_count(text: str) -> dict[str, int]:
-    """How many masculine- and feminine-coded phrases of the list `text` holds."""
+    """How many masculine-coded, neutral and feminine-coded phrases of the list `text` holds."""
     codings = [found.coding for found in find(text)]
-    return {coding: codings.count(coding) for coding in ("masculine", "feminine")}
+    return {coding: codings.count(coding) for coding in CODINGS}
 
 
 @cache

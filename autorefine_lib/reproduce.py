@@ -212,9 +212,8 @@ def _environment(offline: bool) -> Iterator[None]:
 
 
 def _place(folder: Path) -> str:
-    """The run folder as the notebooks see it: short and free of this machine's paths where it lies below here."""
-    here = Path.cwd()
-    return str(folder.relative_to(here)) if folder.is_relative_to(here) else str(folder)
+    """The run folder as `files.run_folder` reads it: short and free of this machine's paths inside the repository."""
+    return str(folder.relative_to(provenance.ROOT)) if folder.is_relative_to(provenance.ROOT) else str(folder)
 
 
 def _execute(step: Step, target: Path, run: Run, cell_timeout: int) -> None:

@@ -6,11 +6,15 @@ import numpy as np
 import pandas as pd
 
 from autorefine_lib import bootstrap, metrics, provenance
+from autorefine_lib.bootstrap import Interval
+from autorefine_lib.errors import InputError
 from autorefine_lib.evaluation import Method
-from autorefine_lib.report import COLUMNS
+from autorefine_lib.report import COLUMNS, paper_rows
 
 QUALITY = ("mrr", "ndcg", "similarity")
 ORIGINAL = "original ads"
+LOST_AT_MOST = 0.02
+"""Share of its value that MRR or NDCG may lose."""
 
 
 def per_job_numbers(runs: Sequence[Method], group: str, reference: str) -> dict[str, np.ndarray]:
@@ -36,7 +40,11 @@ def rows(
     `methods` maps the name in the table to its runs, one per seed; the first entry must be the original ads. Each
     metric has its value with a bootstrap interval over jobs, and, as `<metric>_change`, the paired difference to the
     original ads. A metric that is the same for every job has no interval.
+
+    Raises:
+        InputError: a method was measured on other ads than the original ones.
     """
+    _check_same_jobs(methods)
     baseline = per_job_numbers(methods[ORIGINAL], group, reference)
     facts = {
         "data": data, "split": "test", "k": k, "command": command,
@@ -49,29 +57,96 @@ def rows(
         numbers = per_job_numbers(runs, group, reference)
         for metric, values in numbers.items():
             of = group if metric.startswith("impact_ratio") else "all"
-            found = {metric: bootstrap.interval(values, seed=seed)}
+            found = {metric: _interval(values, seed=seed)}
             if name != ORIGINAL and metric in ("impact_ratio", "impact_ratio_all", "mrr", "ndcg"):
-                found[f"{metric}_change"] = bootstrap.interval(baseline[metric], values, seed=seed)
+                found[f"{metric}_change"] = _interval(baseline[metric], values, seed=seed)
             for label, interval in found.items():
                 table.append(shared | {"group": of, "metric": label, "n": len(values)} | interval._asdict())
     return pd.DataFrame(table).reindex(columns=COLUMNS)
 
 
+def _interval(before: np.ndarray, after: np.ndarray | None = None, seed: int = 0) -> Interval:
+    """`bootstrap.interval`; without limits where all jobs agree and resampling them can show no spread."""
+    found = bootstrap.interval(before, after, seed=seed)
+    per_job = before if after is None else after - before
+    same = per_job.ndim == 1 and np.ptp(per_job) < 1e-6
+    return found._replace(low=np.nan, high=np.nan) if same else found
+
+
+def _check_same_jobs(methods: dict[str, Sequence[Method]]) -> None:
+    jobs = list(methods[ORIGINAL][0].quality["job_id"])
+    for name, runs in methods.items():
+        if any(list(run.quality["job_id"]) != jobs for run in runs):
+            raise InputError(f"{name!r} was measured on other ads than {ORIGINAL!r}; repeat the notebook that makes it")
+
+
+def wide(rows: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """One line a method, one column a metric of `names`, each cell text: value and interval."""
+    part = rows[rows["metric"].isin(names)]
+    numbers = zip(part["value"], part["low"], part["high"], strict=True)
+    cells = [f"{value:.3f}" + (f" [{low:.3f}, {high:.3f}]" if pd.notna(low) else "") for value, low, high in numbers]
+    table = part.assign(cell=cells).pivot(index="method", columns="metric", values="cell").fillna("")
+    table = table.loc[part["method"].drop_duplicates(), [name for name in names if name in table]]
+    return table.rename_axis(None, axis=1)
+
+
 def over_seeds(runs: Sequence[Method], group: str, reference: str, original: Method) -> pd.DataFrame:
-    """One row per seed: impact ratio, its change, and the relative change of MRR and NDCG."""
+    """One row per seed: impact ratio, its change, and the share of their value that MRR and NDCG gain or lose."""
     before = per_job_numbers([original], group, reference)
+    start = bootstrap.interval(before["impact_ratio"]).value
     table = []
     for run in runs:
         after = per_job_numbers([run], group, reference)
-        ratio, start = (bootstrap.interval(numbers["impact_ratio"], n_boot=1).value for numbers in (after, before))
-        losses = {name: after[name].mean() / before[name].mean() - 1 for name in ("mrr", "ndcg")}
-        table.append({"seed": run.seed, "impact_ratio": ratio, "change": ratio - start} | losses)
+        ratio = bootstrap.interval(after["impact_ratio"]).value
+        gains = {f"{name}_gain": after[name].mean() / before[name].mean() - 1 for name in ("mrr", "ndcg")}
+        table.append({"seed": run.seed, "impact_ratio": ratio, "impact_ratio_change": ratio - start} | gains)
     return pd.DataFrame(table)
 
 
-def rates_by_occupation(method: Method, group: str, reference: str) -> pd.Series:
-    """Female-to-male (or any group's) ratio of selection rates among the qualified, by occupation."""
-    table = method.groups[method.groups["pool"] == "qualified"]
+def rates_by_occupation(runs: Sequence[Method], group: str, reference: str) -> pd.Series:
+    """Ratio of the group's and the reference's selection rates among the qualified, by occupation, over all seeds.
+
+    NaN where nobody of the reference group is selected or a group has no member.
+    """
+    table = pd.concat([run.groups[run.groups["pool"] == "qualified"] for run in runs])
     sums = table.groupby(["occupation", "group"])[["selected", "available"]].sum()
-    rates = (sums["selected"] / sums["available"]).unstack("group")
-    return rates[group] / rates[reference]
+    rates = (sums["selected"] / sums["available"].where(sums["available"] > 0)).unstack("group")
+    return rates[group] / rates[reference].where(rates[reference] > 0)
+
+
+def closer(before: pd.Series, after: pd.Series) -> int:
+    """How many ratios are closer to 1 after than before."""
+    return int(((after - 1).abs() < (before - 1).abs()).sum())
+
+
+def goals(rows: pd.DataFrame, runs: Sequence[Method], method: str = "PPO") -> pd.DataFrame:
+    """What the reproduction set out to show, what was measured, and whether it is met: goal, measured, met.
+
+    Args:
+        rows: from `rows`, with the original ads and `method`.
+        runs: the runs of `method`, one per seed.
+    """
+    table = rows.set_index(["method", "metric"])
+    before, after = (table.loc[(name, "impact_ratio"), "value"] for name in (ORIGINAL, method))
+    group, change = table.loc[(method, "impact_ratio"), "group"], table.loc[(method, "impact_ratio_change")]
+    published = paper_rows()["value"]
+    wanted = round(published.iloc[1] - published.iloc[0], 3)
+    nearer = abs(1 - before) - abs(1 - after)
+    # Towards parity is up from below 1 and down from above it.
+    certain = change["low"] > 0 if before <= 1 else change["high"] < 0
+    interval = f"{change['value']:+.4f} [{change['low']:+.4f}, {change['high']:+.4f}]"
+    found = [
+        (f"{group} impact ratio comes closer to 1 by the paper's {wanted} or more",
+         f"{before:.4f} -> {after:.4f}, closer by {nearer:+.4f}", nearer >= wanted),
+        ("the 95 % interval of the paired change excludes 0, towards parity", interval, certain),
+    ]  # fmt: skip
+    for metric in ("mrr", "ndcg"):
+        start, end = (table.loc[(name, metric), "value"] for name in (ORIGINAL, method))
+        gain = end / start - 1
+        goal = f"{metric.upper()} loses at most {LOST_AT_MOST:.0%} of its value"
+        found.append((goal, f"{start:.4f} -> {end:.4f}, {gain:+.2%}", gain >= -LOST_AT_MOST))
+    naming = sum(int((run.quality["protected"] != "").sum()) for run in runs)
+    total = sum(len(run.quality) for run in runs)
+    goal = "no rewrite names a protected attribute that its original did not"
+    found.append((goal, f"{naming} of {total} do", naming == 0))
+    return pd.DataFrame(found, columns=["goal", "measured", "met"]).astype({"met": bool})

@@ -185,7 +185,10 @@ def _split_of(name: str, seed: int) -> str:
 def _local(chosen: Options) -> tuple[pd.DataFrame, pd.DataFrame, tuple[str, str]]:
     for name in ("jobs_path", "candidates_path"):
         if not getattr(chosen, name):
-            raise InputError(f"source='local' needs {name}: a .csv, .jsonl or .parquet file")
+            raise InputError(
+                f"source='local' needs {name}, a .csv, .jsonl or .parquet file; on the command line: "
+                "--set jobs_file=ads.csv --set candidates_file=people.csv"
+            )
     jobs = read_table(Path(chosen.jobs_path), chosen.job_columns)
     candidates = read_table(Path(chosen.candidates_path), chosen.candidate_columns)
     return jobs, candidates, (str(chosen.jobs_path), str(chosen.candidates_path))

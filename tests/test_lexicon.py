@@ -92,7 +92,7 @@ def test_no_chain_replacement():
 
 def test_coded_count_by_hand():
     text = "We want a competitive, driven rock star with a warm and gentle manner and good judgment."
-    assert lexicon.coded_count(text) == {"masculine": 2, "feminine": 1}
+    assert lexicon.coded_count(text) == {"masculine": 2, "neutral": 1, "feminine": 1}
 
 
 @pytest.mark.parametrize("toward", lexicon.CODINGS)
