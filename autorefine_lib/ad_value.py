@@ -29,8 +29,9 @@ class RewardConfig:
     """Taken off for a completion that is refused; the text it was to replace stays."""
     w_protected: float = 0.2
     """Taken off for a completion that names a protected attribute which its source does not name."""
-    smoothing: float = 0.5
-    """Width of the soft threshold at rank k, in standard deviations of the qualified candidates' scores."""
+    smoothing: float = 0.25
+    """Width of the soft threshold at rank k, in standard deviations of the qualified candidates' scores: narrower
+    follows the hard top k more closely, wider is less noisy but drifts towards the mean score's own parity."""
     over_groups: str = "mean"
     """How the parities of three or more groups become one: "mean" or "worst"."""
 
@@ -41,7 +42,7 @@ class RewardConfig:
         if self.w_protected < self.w_violation:
             raise InputError(f"w_protected={self.w_protected} is below w_violation={self.w_violation}; raise it")
         if not self.smoothing > 0:
-            raise InputError(f"smoothing={self.smoothing} is not above 0; choose for instance 0.5")
+            raise InputError(f"smoothing={self.smoothing} is not above 0; choose for instance 0.25")
         if self.over_groups not in ("mean", "worst"):
             raise InputError(f"over_groups={self.over_groups!r} is not one of mean, worst")
 

@@ -41,7 +41,7 @@ class DenseRecommender:
         max_seq_length: tokens of a text that are read, the rest has no influence; None takes the model's own
             limit (256 for MiniLM, about 190 words).
         precision: "float32", "bfloat16", or "auto": bfloat16 where the hardware has it. On two Zen 4 cores
-            bfloat16 embeds 1.6 times as many texts a second and stays within 1e-4 of float32 in cosine.
+            bfloat16 embeds about 1.5 times as many texts a second and stays within 1e-4 of float32 in cosine.
         device: a torch device; None takes a GPU where there is one.
 
     Raises:

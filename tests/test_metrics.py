@@ -77,6 +77,12 @@ def test_a_missing_attribute_belongs_to_no_group():
     assert counts(frame, "c1", "all") == {"f": (1, 2), "m": (0, 4)}
 
 
+def test_an_attribute_without_values_is_refused():
+    candidates = CANDIDATES.remove_columns("gender").add_column("gender", [None] * 7)
+    with pytest.raises(InputError, match="'gender' is empty"):
+        metrics.group_members(candidates, "gender")
+
+
 def test_rate_counts_follow_the_jobs():
     assert metrics.rate_counts(table(), "f", "m").tolist() == [[1, 2, 1, 2], [0, 1, 2, 2]]
     with pytest.raises(InputError, match="'x' is not one of f, m"):
