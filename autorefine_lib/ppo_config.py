@@ -17,7 +17,7 @@ class PPOConfig:
     """Gradient steps in an epoch; must divide `batch_size`."""
     epochs: int = 2
     """Passes over the batch in a step."""
-    micro_batch_size: int = 16
+    micro_batch_size: int = 32
     """Rows in one forward and backward pass: bounds the memory, and saves padding, for rows are sorted by length."""
     learning_rate: float = 1e-5
     """Of the policy, for AdamW with eps 1e-5 (Huang et al. 2022, detail 3) and no weight decay."""
