@@ -302,11 +302,13 @@ def make_candidates(config: CorpusConfig | None = None) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["candidate_id", "text", "occupation", "gender", "race", "age_band"])
 
 
-def alignment_pairs(config: CorpusConfig | None = None, n: int = 50_000, seed: int = 0) -> pd.DataFrame:
+def alignment_pairs(
+    config: CorpusConfig | None = None, n: int = 50_000, seed: int = 0, template_share: float = 0.35
+) -> pd.DataFrame:
     """Training pairs for the generator: source sentence, and the sentence it may be rewritten to.
 
-    35 % swap each listed phrase (with probability 0.7) for another of its set, at random, in sentences of the
-    training families' templates; 25 % do so in practice sentences; 40 % are plain copies without a listed phrase:
+    60 % swap each listed phrase (with probability 0.7) for another of its set, at random: a `template_share` of all
+    pairs in sentences of the training families' templates, the rest in practice sentences. 40 % are plain copies without a listed phrase:
     template sentences, practice sentences and shuffled words. Templates of validation and test families never occur.
     """
     config = config or CorpusConfig()
@@ -330,7 +332,8 @@ def alignment_pairs(config: CorpusConfig | None = None, n: int = 50_000, seed: i
             source = practice.sentence(rng, phrases=kind == "practice", shuffled=kind == "shuffled copy")
         return source, lexicon.swap(source, rng, probability=0.7 if kind in ("template", "practice") else 0.0)
 
-    weights = {"template": 35, "practice": 25, "plain": 10, "practice copy": 20, "shuffled copy": 10}
+    swapped = round(100 * template_share)
+    weights = {"template": swapped, "practice": 60 - swapped, "plain": 10, "practice copy": 20, "shuffled copy": 10}
     rows = []
     for kind in rng.choices(list(weights), weights=list(weights.values()), k=n):
         is_swap = kind in ("template", "practice")

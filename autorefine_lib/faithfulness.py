@@ -147,7 +147,7 @@ def _articles(old: list[_Token], new: list[_Token]) -> Iterable[str]:
 
 
 def _repetitions(source: str, rewrite: str) -> Iterable[str]:
-    """Words doubled and pairs of words repeated within a sentence, unless some sentence of the source does so too."""
+    """Words doubled, pairs of words or content words repeated within a sentence, unless some sentence of the source does so."""
     known = set().union(*(_repeated(part) for part in sentences.split(source)))
     for part in sentences.split(rewrite):
         yield from (f"repeats {words!r}" for words in sorted(_repeated(part) - known))
@@ -156,7 +156,10 @@ def _repetitions(source: str, rewrite: str) -> Iterable[str]:
 def _repeated(sentence: str) -> set[str]:
     words = [token.key for token in _tokens(sentence) if token.kind != "mark"]
     pairs = Counter(zip(words, words[1:], strict=False))
-    return {" ".join(pair) for pair, count in pairs.items() if count > 1 or pair[0] == pair[1]}
+    content = Counter(word for word in words if word not in lexicon.function_words())
+    return {" ".join(pair) for pair, count in pairs.items() if count > 1 or pair[0] == pair[1]} | {
+        word for word, count in content.items() if count > 1
+    }
 
 
 def _ending(tokens: list[_Token]) -> str:

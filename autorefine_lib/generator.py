@@ -5,6 +5,7 @@ encoder-decoder. Small models rewrite one sentence at a time; every sentence the
 everything between sentences, stays as it was.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
@@ -109,10 +110,12 @@ class Generator:
     def finish(self, source: str, completion: str) -> tuple[str, list[str]]:
         """The text as it would be deployed, and the reasons why the completion was refused, if any.
 
-        A refused completion leaves the source as it was.
+        A refused completion leaves the source as it was. "a" and "an" before a new word are mended first.
         """
         text = restore_case(source, completion, self.tokenizer) if self.uncased else completion.strip()
-        reasons = violations(source, text)
+        text = mend_articles(source, text)
+        # A whole ad is paraphrased more freely; what must survive then are numbers, addresses and names.
+        reasons = violations(source, text, strict=self.level == "sentence")
         return (source, reasons) if reasons else (text, [])
 
     def complete(self, sources: list[str], temperature: float = 0.0, seed: int = 0, progress: bool = True) -> list[str]:
@@ -174,11 +177,23 @@ def restore_case(source: str, completion: str, tokenizer: PreTrainedTokenizerBas
             replaced = source[spans[i][0] : spans[i_end - 1][1]] if i_end > i else ""
             # The capital that starts a sentence says nothing about the words that replace it.
             model = replaced.partition(" ")[2] if i == 0 and not replaced.isupper() else replaced
-            piece = _with_case_of(model, tokenizer.decode(new[j:j_end]))
+            # WordPiece puts spaces around a hyphen: "close - knit".
+            piece = _with_case_of(model, re.sub(r"(?<=\w) - (?=\w)", "-", tokenizer.decode(new[j:j_end])))
             gap = "" if piece.startswith("##") else gap if kind == "replace" else " "
             piece = piece.removeprefix("##")
         text += (gap if text else "") + piece
     return text[:1].upper() + text[1:] if source[:1].isupper() else text
+
+
+def mend_articles(source: str, text: str) -> str:
+    """`text` with "a" or "an" as the next word sounds, wherever `source` does not say it the same way."""
+
+    def mended(match: re.Match[str]) -> str:
+        if match.group() in source:
+            return match.group()
+        return f"{match['a']}{lexicon.article_for(match['word'])[1:]} {match['word']}"
+
+    return re.sub(r"\b(?P<a>[Aa])n? (?P<word>\w+)", mended, text)
 
 
 def _with_case_of(model: str, text: str) -> str:

@@ -31,11 +31,17 @@ def writer():
         ("STRONG LEADER WANTED at NASA.", "caring leader wanted at nasa.", "CARING LEADER WANTED at NASA."),
         ("We're aggressive: $90-$135k.", "we're kind : $ 90 - $ 135k.", "We're kind: $90-$135k."),
         ("Lead the team.", "lead the whole team.", "Lead the whole team."),
+        ("We are a winning team.", "we are a close - knit team.", "We are a close-knit team."),
         ("drive a team of 5.", "a team of 5.", "a team of 5."),
     ],
 )  # fmt: skip
 def test_restore_case(tokenizer, source, completion, expected):
     assert generator.restore_case(source, completion, tokenizer) == expected
+
+
+def test_articles_follow_the_sound_of_new_words_only():
+    text = "Be an kind colleague, a expert, and use a HTML page."
+    assert generator.mend_articles("Use a HTML page.", text) == "Be a kind colleague, an expert, and use a HTML page."
 
 
 @pytest.mark.parametrize("source", [AD, "Émile & Co. — “Fast” growth; 3×4 = 12!", "MiXeD CaSe and iOS."])
