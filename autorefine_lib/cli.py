@@ -15,7 +15,7 @@ import typer
 
 from autorefine_lib.errors import InputError, disk_is_full
 
-DEFAULT_POLICY = "reports/embedded/artefacts/policy"
+DEFAULT_POLICY = "reports/embedded/artefacts/models/ppo-0"
 
 app = typer.Typer(
     name="autorefine",
@@ -168,7 +168,7 @@ def rewrite(
 
     - `autorefine rewrite ad.txt`
 
-    - `autorefine rewrite --policy runs/mine/artefacts/policy --diff ad1.txt ad2.txt`
+    - `autorefine rewrite --policy reports/local/artefacts/models/ppo-0 --diff ad1.txt ad2.txt`
     """
     from autorefine_lib import pretrained
     from autorefine_lib.provenance import ROOT

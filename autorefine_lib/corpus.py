@@ -308,8 +308,9 @@ def alignment_pairs(
     """Training pairs for the generator: source sentence, and the sentence it may be rewritten to.
 
     60 % swap each listed phrase (with probability 0.7) for another of its set, at random: a `template_share` of all
-    pairs in sentences of the training families' templates, the rest in practice sentences. 40 % are plain copies without a listed phrase:
-    template sentences, practice sentences and shuffled words. Templates of validation and test families never occur.
+    pairs in sentences of the training families' templates, the rest in practice sentences. 40 % are plain copies
+    without a listed phrase: template sentences, practice sentences and shuffled words. Templates of validation and
+    test families never occur.
     """
     config = config or CorpusConfig()
     rng = random.Random(f"alignment {config.seed} {seed}")

@@ -6,6 +6,6 @@ class InputError(ValueError):
 
 
 def disk_is_full(message: str) -> bool:
-    """Whether an error's text says that the disk is full; Python, Arrow, SQLite and safetensors each say it otherwise."""
+    """Whether an error's text says that the disk is full; Python, Arrow, SQLite and safetensors say it differently."""
     signs = ("[errno 28]", "os error 28", "no space left on device", "database or disk is full")
     return any(sign in message.lower() for sign in signs)

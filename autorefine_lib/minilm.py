@@ -1,4 +1,4 @@
-"""all-MiniLM-L6-v2, the one pretrained model that comes as a Python package: the default recommender and generator base."""
+"""all-MiniLM-L6-v2, a pretrained model that comes as a Python package: the default recommender and generator base."""
 
 import hashlib
 from functools import cache

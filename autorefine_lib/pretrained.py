@@ -50,8 +50,8 @@ def _from_transformers(name: str) -> tuple:
         tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise InputError(
-            f"generator {name!r} could not be loaded ({str(error).splitlines()[0]}); allowed: {EMBEDDED!r}, a Hub name, "
-            f"or a folder with config.json, model.safetensors and tokenizer files. Without a connection, run "
+            f"generator {name!r} could not be loaded ({str(error).splitlines()[0]}); allowed: {EMBEDDED!r}, a Hub "
+            f"name, or a folder with config.json, model.safetensors and tokenizer files. Without a connection, run "
             f"'hf download {name}' on a machine that has one and pass the folder"
         ) from None
     if tokenizer.pad_token is None:

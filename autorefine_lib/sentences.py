@@ -9,7 +9,9 @@ import re
 # A sentence ends at a line break, or at . ! ? with optional closing quotes before white space and a
 # capital, a digit or a bullet. "e.g. Python" and "Inc. is" stay whole because a lower-case letter or
 # a known abbreviation is no boundary.
-_ABBREVIATION = re.compile(r"\b(?:e\.g|i\.e|etc|vs|approx|dr|mr|mrs|ms|prof|st|no|inc|ltd|co|u\.s|ph\.d)\.$", re.IGNORECASE)
+_ABBREVIATION = re.compile(
+    r"\b(?:e\.g|i\.e|etc|vs|approx|dr|mr|mrs|ms|prof|st|no|inc|ltd|co|u\.s|ph\.d)\.$", re.IGNORECASE
+)
 _BOUNDARY = re.compile(r"\n+[\s\-*•·–]*|(?<=[.!?])[\"')\]]*\s+(?=[A-Z0-9\"'(•*\-])")
 
 
