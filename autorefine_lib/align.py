@@ -24,7 +24,6 @@ from autorefine_lib.files import write_csv
 from autorefine_lib.generator import Generator
 from autorefine_lib.policy import restricted_head
 
-
 SHIPPED_STAGES = ((48_000, 0.35, 4e-4), (22_400, 0.10, 2.5e-4))
 """Pairs, share of template sentences and learning rate of the two stages that made the shipped weights."""
 
@@ -160,7 +159,8 @@ def make_shipped(folder: Path) -> None:
     for seed, (n, template_share, rate) in enumerate(SHIPPED_STAGES):
         data = corpus.alignment_pairs(corpus.CorpusConfig(), n, seed, template_share)
         settings = AlignConfig(learning_rate=rate, seed=seed)
-        logs.append(align(generator, Dataset.from_pandas(data, preserve_index=False), settings, folder / f"stage-{seed}"))
+        data = Dataset.from_pandas(data, preserve_index=False)
+        logs.append(align(generator, data, settings, folder / f"stage-{seed}"))
     bert2bert.save_trained(generator.model, folder / "trained.safetensors")
     write_csv(folder / "log.csv", pd.concat(logs, keys=range(len(logs)), names=["stage"]).reset_index("stage"))
 
@@ -169,7 +169,7 @@ def evaluate(generator: Generator, sources: list[str], temperature: float = 0.0,
     """How well the generator rewrites `sources`, one row each.
 
     Columns: source, completion, text (as it would be deployed), reasons (why the completion was refused; empty when
-    clean), copied (the text is the source), phrases (listed phrases in the source), replaced (how many of them are gone).
+    clean), copied (the text is the source), phrases (listed phrases in the source), replaced (how many of them went).
     """
     rows = []
     for source, completion in zip(sources, generator.complete(sources, temperature, seed), strict=True):

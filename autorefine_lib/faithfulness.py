@@ -147,7 +147,7 @@ def _articles(old: list[_Token], new: list[_Token]) -> Iterable[str]:
 
 
 def _repetitions(source: str, rewrite: str) -> Iterable[str]:
-    """Words doubled, pairs of words or content words repeated within a sentence, where no sentence of the source does."""
+    """Words doubled, pairs of words or content words repeated in a sentence, where no sentence of the source does."""
     known = set().union(*(_repeated(part) for part in sentences.split(source)))
     for part in sentences.split(rewrite):
         yield from (f"repeats {words!r}" for words in sorted(_repeated(part) - known))

@@ -38,7 +38,15 @@ def finetune(
 
     The sentences of one ad stay together in a batch, so that each is rewarded for what it adds to the others.
     Resumes from the newest checkpoint in `output_dir`.
+
+    Raises:
+        InputError: LoRA for the embedded generator, or too few texts for a batch.
     """
+    if config.lora_rank and generator.restrict_vocabulary:
+        raise InputError(
+            f"lora_rank={config.lora_rank} does not fit the embedded generator, whose encoder and decoder share their "
+            "weights; use lora_rank=0, or another generator"
+        )
     reward = build_reward(
         judge.recommender.rank,
         judge.jobs,

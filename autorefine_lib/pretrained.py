@@ -5,6 +5,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import torch
+from peft import PeftConfig, PeftModel
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
 from autorefine_lib import bert2bert, minilm
@@ -42,11 +43,13 @@ def load(name: str, level: str = "sentence", max_new_tokens: int = 56, seed: int
 
 
 def _from_transformers(name: str) -> tuple:
+    adapter = (Path(name) / "adapter_config.json").is_file()
+    base = PeftConfig.from_pretrained(name).base_model_name_or_path if adapter else name
     try:
-        config = AutoConfig.from_pretrained(name, trust_remote_code=False)
+        config = AutoConfig.from_pretrained(base, trust_remote_code=False)
         kind = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
         dtype = torch.bfloat16 if torch.cuda.is_available() else torch.float32
-        model = kind.from_pretrained(name, trust_remote_code=False, use_safetensors=True, dtype=dtype)
+        model = kind.from_pretrained(base, trust_remote_code=False, use_safetensors=True, dtype=dtype)
         tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise InputError(
@@ -54,6 +57,8 @@ def _from_transformers(name: str) -> tuple:
             f"name, or a folder with config.json, model.safetensors and tokenizer files. Without a connection, run "
             f"'hf download {name}' on a machine that has one and pass the folder"
         ) from None
+    if adapter:
+        model = PeftModel.from_pretrained(model, name)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return model.to("cuda" if torch.cuda.is_available() else "cpu").eval(), tokenizer

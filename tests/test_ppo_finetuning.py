@@ -1,0 +1,86 @@
+"""The whole loop in small: PPO raises the ranking reward of a writer that can choose between wordings."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from datasets import Dataset
+from tiny_models import tiny_model, tiny_tokenizer
+
+from autorefine_lib import ppo_finetuning
+from autorefine_lib.ad_value import RewardConfig
+from autorefine_lib.errors import InputError
+from autorefine_lib.evaluation import Evaluator
+from autorefine_lib.generator import Generator
+from autorefine_lib.ppo_config import PPOConfig
+
+CANDIDATES = Dataset.from_dict(
+    {
+        "candidate_id": [f"c{i}" for i in range(12)],
+        "text": ["x"] * 12,
+        "occupation": ["cook"] * 12,
+        "gender": ["female", "male"] * 6,
+    }
+)
+JOBS = Dataset.from_dict(
+    {"job_id": [f"j{i}" for i in range(8)], "text": ["w3 w4 w5 w6 w7"] * 8, "occupation": ["cook"] * 8}
+)
+
+
+def rank(ads: list[str]) -> np.ndarray:
+    """Men lead, unless the ad says w9: each w9 lifts the women a little."""
+    order = np.linspace(1, 0, 12)
+    women = np.array(CANDIDATES["gender"]) == "female"
+    return np.stack([order + women * (0.15 * min(ad.split().count("w9"), 2) - 0.3) for ad in ads])
+
+
+class Writer(Generator):
+    """Rewrites whole ads of the toy language; every completion that is not empty may be deployed."""
+
+    def episodes(self, job_ids, ads):
+        return {"job_id": job_ids, "position": [-1] * len(ads), "source": ads, "prompt": ads}
+
+    def finish(self, source, completion):
+        return (completion, []) if completion else (source, ["is empty"])
+
+
+def judge() -> Evaluator:
+    return Evaluator(SimpleNamespace(rank=rank, embed=None), JOBS, CANDIDATES, "gender", 4)
+
+
+def test_ppo_raises_the_ranking_reward(tmp_path):
+    writer = Writer(tiny_model("t5"), tiny_tokenizer(), "ad", max_new_tokens=6)
+    before = {name: parameter.detach().clone() for name, parameter in writer.model.named_parameters()}
+    config = PPOConfig(
+        steps=25, batch_size=32, epochs=2, learning_rate=1e-2, kl_coef=0.0, max_new_tokens=6, group_column="job_id"
+    )
+    jobs = Dataset.from_dict({name: list(JOBS[name]) * 4 for name in ("text", "occupation")})
+    jobs = jobs.add_column("job_id", [f"j{i}" for i in range(32)])
+    log = ppo_finetuning.finetune(
+        writer, Evaluator(SimpleNamespace(rank=rank, embed=None), jobs, CANDIDATES, "gender", 4),
+        RewardConfig(w_meaning=0.0), config, tmp_path,
+    )  # fmt: skip
+    assert log["reward/mean"].iloc[-5:].mean() > log["reward/mean"].iloc[:5].mean() + 0.1
+    assert log["reward/parity"].iloc[-5:].mean() > log["reward/parity"].iloc[:5].mean()
+    assert any(not torch.equal(before[name], parameter) for name, parameter in writer.model.named_parameters())
+
+
+def test_best_of_takes_the_draft_of_highest_value(monkeypatch):
+    writer = Writer(tiny_model("t5"), tiny_tokenizer(), "ad")
+    drafts = ["w3 w4"] * 8 + ["w9 w9"] * 4 + ["w3 w5"] * 4  # two drafts of each of the eight ads
+    monkeypatch.setattr(writer, "rewrite", lambda ads, *_: [SimpleNamespace(text=text) for text in drafts])
+    choose = ppo_finetuning.best_of(writer, judge(), RewardConfig(w_meaning=0.0), n=2)
+    assert choose(list(JOBS["text"]))[:4] == ["w9 w9"] * 4
+
+
+def test_too_few_texts_for_a_batch_is_one_clear_error():
+    writer = Writer(tiny_model("t5"), tiny_tokenizer(), "ad")
+    with pytest.raises(InputError, match="8 training ads hold 8 texts to rewrite, fewer than batch_size=64"):
+        ppo_finetuning.episodes(writer, JOBS, 64)
+
+
+def test_lora_is_refused_for_shared_weights(tmp_path):
+    writer = Writer(tiny_model("bert2bert"), tiny_tokenizer(), restrict_vocabulary=True)
+    with pytest.raises(InputError, match="lora_rank=8 does not fit the embedded generator"):
+        ppo_finetuning.finetune(writer, judge(), RewardConfig(), PPOConfig(lora_rank=8), tmp_path)
