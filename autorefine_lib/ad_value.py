@@ -4,7 +4,7 @@ Everything here is smooth in the scores where it can be, for a reward that jumps
 rank k teaches little. The measures that are reported are the hard ones, in `metrics`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import pandas as pd
@@ -34,6 +34,9 @@ class RewardConfig:
     follows the hard top k more closely, wider is less noisy but drifts towards the mean score's own parity."""
     over_groups: str = "mean"
     """How the parities of three or more groups become one: "mean" or "worst"."""
+    pooled: bool = True
+    """Whether the ads of one call are judged by the parity of their pooled exposures, as the impact ratio pools jobs;
+    False judges every ad by itself, so that ads whose ranking happens to favor opposite groups pull apart."""
 
     def __post_init__(self) -> None:
         for name in ("w_parity", "w_quality", "w_meaning", "w_violation", "w_protected"):
@@ -45,6 +48,14 @@ class RewardConfig:
             raise InputError(f"smoothing={self.smoothing} is not above 0; choose for instance 0.25")
         if self.over_groups not in ("mean", "worst"):
             raise InputError(f"over_groups={self.over_groups!r} is not one of mean, worst")
+
+    def value(self, parts: pd.DataFrame) -> pd.Series:
+        """The weighted sum of parity, mrr_loss, ndcg_loss and meaning_loss; a parity of NaN counts as 0."""
+        return (
+            self.w_parity * parts["parity"].fillna(0)
+            - self.w_quality * (parts["mrr_loss"] + parts["ndcg_loss"])
+            - self.w_meaning * parts["meaning_loss"]
+        )
 
 
 def selection_weights(scores: np.ndarray, k: int, smoothing: float) -> np.ndarray:
@@ -74,13 +85,43 @@ def parity(weights: np.ndarray, members: np.ndarray, over_groups: str = "mean") 
     Returns:
         NaN for every ad when fewer than two groups have members.
     """
-    members = members[members.any(1)].astype(np.float64)
-    if len(members) < 2:
-        return np.full(len(weights), np.nan)
-    sums, sizes = weights @ members.T, members.sum(1)
-    rest = (sums.sum(1, keepdims=True) - sums) / (sizes.sum() - sizes)
-    closeness = np.exp(-np.abs(np.log(sums / sizes) - np.log(rest)))
-    return closeness.mean(1) if over_groups == "mean" else closeness.min(1)
+    members = members.astype(np.float64)
+    return parity_of_sums(weights @ members.T, members.sum(1), over_groups)
+
+
+def parity_of_sums(exposure: np.ndarray, members: np.ndarray, over_groups: str = "mean") -> np.ndarray:
+    """`parity` from the summed weights and the numbers of the groups' members, both float [..., groups]."""
+    members = np.broadcast_to(members, exposure.shape)
+    others = members.sum(-1, keepdims=True) - members
+    defined = (members > 0) & (others > 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = (exposure / members) / ((exposure.sum(-1, keepdims=True) - exposure) / others)
+        closeness = np.exp(-np.abs(np.log(ratio)))
+    if over_groups == "worst":
+        worst = np.where(defined, closeness, np.inf).min(-1)
+        return np.where(defined.any(-1), worst, np.nan)
+    with np.errstate(invalid="ignore"):
+        return np.where(defined, closeness, 0).sum(-1) / np.where(defined.any(-1), defined.sum(-1), np.nan)
+
+
+@dataclass(frozen=True)
+class Measures:
+    """What was measured of some ads; float [ads, groups] or [ads]."""
+
+    exposure: np.ndarray
+    """Summed selection weights of each group's qualified members; 0 where parity cannot be told."""
+    members: np.ndarray
+    """Numbers of qualified members; 0 where parity cannot be told."""
+    mrr_loss: np.ndarray
+    """MRR lost against the original ad; 0 where it rose."""
+    ndcg_loss: np.ndarray
+    """NDCG@k lost against the original ad; 0 where it rose."""
+    meaning_loss: np.ndarray
+    """1 - cosine of the embeddings of the ad and its original."""
+
+    def rows(self, index: slice) -> "Measures":
+        """Some of the ads."""
+        return Measures(*(getattr(self, field.name)[index] for field in fields(self)))
 
 
 class AdValues:
@@ -107,7 +148,7 @@ class AdValues:
         self._occupations = dict(zip(jobs["job_id"], jobs["occupation"], strict=True))
         self._pools = metrics.qualified(jobs, candidates)
         self._members = metrics.group_members(candidates, attribute)[1]
-        self._known: dict[str, tuple[float, float, float]] = {}
+        self._known: dict[str, np.ndarray] = {}
 
     def original(self, job_id: str) -> str:
         """The original ad of a job.
@@ -128,46 +169,51 @@ class AdValues:
         Raises:
             InputError: an unknown job, or scores of the wrong shape or not finite.
         """
+        measures = self.measure(ads, job_ids)
+        table = pd.DataFrame(
+            {
+                "parity": parity_of_sums(measures.exposure, measures.members, self.config.over_groups),
+                "mrr_loss": measures.mrr_loss,
+                "ndcg_loss": measures.ndcg_loss,
+                "meaning_loss": measures.meaning_loss,
+            }
+        )
+        table["value"] = self.config.value(table)
+        return table
+
+    def measure(self, ads: list[str], job_ids: list[str]) -> Measures:
+        """Rank for the ads and measure them against the originals of their jobs; the errors are those of a call."""
         originals = [self.original(job_id) for job_id in job_ids]
         unknown = [(job_id, text) for job_id, text in zip(job_ids, originals, strict=True) if job_id not in self._known]
         pairs = list(dict.fromkeys([*zip(job_ids, ads, strict=True), *unknown]))
         measured = dict(zip(pairs, self._measure(pairs), strict=True))
         self._known |= {job_id: measured[job_id, text] for job_id, text in unknown}
-        after = np.array([measured[pair] for pair in zip(job_ids, ads, strict=True)]).reshape(-1, 3)
-        before = np.array([self._known[job_id] for job_id in job_ids]).reshape(-1, 3)
-        table = pd.DataFrame(
-            {
-                "parity": after[:, 0],
-                "mrr_loss": np.maximum(0, before[:, 1] - after[:, 1]),
-                "ndcg_loss": np.maximum(0, before[:, 2] - after[:, 2]),
-                "meaning_loss": self._meaning_loss(ads, originals),
-            }
-        )
-        config = self.config
-        table["value"] = (
-            config.w_parity * table["parity"].fillna(0)
-            - config.w_quality * (table["mrr_loss"] + table["ndcg_loss"])
-            - config.w_meaning * table["meaning_loss"]
-        )
-        return table
+        groups = len(self._members)
+        after = np.array([measured[pair] for pair in zip(job_ids, ads, strict=True)]).reshape(-1, 2 * groups + 2)
+        before = np.array([self._known[job_id] for job_id in job_ids]).reshape(-1, 2 * groups + 2)
+        mrr_loss, ndcg_loss = np.maximum(0, before - after)[:, -2:].T
+        meaning_loss = self._meaning_loss(ads, originals)
+        return Measures(after[:, :groups], after[:, groups:-2], mrr_loss, ndcg_loss, meaning_loss)
 
-    def _measure(self, pairs: list[tuple[str, str]]) -> list[tuple[float, float, float]]:
-        """(parity, MRR, NDCG@k) of each (job_id, ad); each distinct ad is ranked once."""
+    def _measure(self, pairs: list[tuple[str, str]]) -> np.ndarray:
+        """Each (job_id, ad)'s exposures, members, MRR and NDCG@k in a row; each distinct ad is ranked once."""
+        groups = len(self._members)
         if not pairs:
-            return []
+            return np.zeros((0, 2 * groups + 2))
         texts = list(dict.fromkeys(text for _, text in pairs))
         scores = metrics.check_scores(self.rank(texts), len(texts), self.candidates)
         row_of = {text: row for row, text in enumerate(texts)}
         scores = scores[[row_of[text] for _, text in pairs]]
         occupations = np.array([self._occupations[job_id] for job_id, _ in pairs], dtype=object)
-        parities = np.full(len(pairs), np.nan)
+        exposure, members = np.zeros((2, len(pairs), groups))
         for occupation in dict.fromkeys(occupations):
             rows, pool = np.flatnonzero(occupations == occupation), self._pools[occupation]
             if len(pool) > self.k:
                 weights = selection_weights(scores[np.ix_(rows, pool)], self.k, self.config.smoothing)
-                parities[rows] = parity(weights, self._members[:, pool], self.config.over_groups)
+                exposure[rows] = weights @ self._members[:, pool].T
+                members[rows] = self._members[:, pool].sum(1)
         mrr, ndcg = metrics.mrr_and_ndcg(scores, [self._pools[occupation] for occupation in occupations], self.k)
-        return list(zip(parities, mrr, ndcg, strict=True))
+        return np.column_stack([exposure, members, mrr, ndcg])
 
     def _meaning_loss(self, ads: list[str], originals: list[str]) -> np.ndarray:
         if self.embed is None or not ads:

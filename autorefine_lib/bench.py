@@ -47,9 +47,10 @@ def _rank() -> dict[str, float]:
 
 
 def _rewrite() -> dict[str, float]:
-    from autorefine_lib import pretrained
+    from autorefine_lib import bert2bert, pretrained
 
     generator = pretrained.load(pretrained.EMBEDDED)
+    bert2bert.load_trained(generator.model, *pretrained.shipped_weights())
     sources = generator.episodes([str(number) for number in range(2 * ADS)], _ads())["source"][: 2 * ADS]
     generator.complete(sources[:8], progress=False)
     seconds = _seconds(lambda: generator.complete(sources[8:], temperature=1.0, progress=False))

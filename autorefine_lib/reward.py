@@ -14,7 +14,7 @@ import pandas as pd
 from datasets import Dataset
 
 from autorefine_lib import sentences
-from autorefine_lib.ad_value import AdValues, RewardConfig
+from autorefine_lib.ad_value import AdValues, Measures, RewardConfig, parity_of_sums
 from autorefine_lib.errors import InputError
 from autorefine_lib.protected import protected_words
 from autorefine_lib.recommender import Rank
@@ -87,20 +87,38 @@ def score_episodes(
     """
     episodes = _episodes(values, finish, completions, job_id, position)
     joint, without = _deployed_ads(values, episodes)
-    changed = np.flatnonzero(episodes["changed"])
-    ids = [episodes["job_id"].iat[index] for index in changed]
-    table = values([joint[index] for index in changed] + [without[index] for index in changed], ids + ids)
-    after, before = table.iloc[: len(changed)], table.iloc[len(changed) :].set_axis(range(len(changed)))
-    names = ["parity", "mrr_loss", "ndcg_loss", "meaning_loss"]
-    episodes[[*names, "reward"]] = 0.0
-    episodes["parity_undefined"] = False
-    rows = episodes.index[changed]
-    episodes.loc[rows, names] = (after[names] - before[names]).fillna(0).to_numpy()
-    episodes.loc[rows, "parity_undefined"] = after["parity"].isna().to_numpy()
-    episodes.loc[rows, "reward"] = (after["value"] - before["value"]).to_numpy()
+    ids = episodes["job_id"].tolist()
+    measures = values.measure(joint + without, ids + ids)
+    after, before = measures.rows(slice(len(ids))), measures.rows(slice(len(ids), None))
+    changes = _parity_changes(values.config, episodes, after, before)
+    episodes["parity"] = np.nan_to_num(changes)
+    for name in ("mrr_loss", "ndcg_loss", "meaning_loss"):
+        episodes[name] = getattr(after, name) - getattr(before, name)
+    episodes["parity_undefined"] = episodes["changed"] & np.isnan(changes)
+    episodes["reward"] = values.config.value(episodes)
     episodes.loc[episodes["reasons"].str.len() > 0, "reward"] = -values.config.w_violation
     episodes.loc[episodes["protected"], "reward"] = -values.config.w_protected
     return episodes
+
+
+def _parity_changes(config: RewardConfig, episodes: pd.DataFrame, after: Measures, before: Measures) -> np.ndarray:
+    """What each completion changes in parity, float [episodes]; NaN where its own ad has none.
+
+    Pooled, the ads of one draw are one selection: the change is that of their common parity, times their number, so
+    that it has the size of a change to one ad.
+    """
+    own = parity_of_sums(after.exposure, after.members, config.over_groups)
+    if not config.pooled:
+        return own - parity_of_sums(before.exposure, before.members, config.over_groups)
+    changes = np.full(len(episodes), np.nan)
+    for _, of_draw in episodes.reset_index(drop=True).groupby("draw"):
+        rows = of_draw.index.to_numpy()
+        jobs = of_draw.drop_duplicates("job_id").index.to_numpy()
+        exposure, members = after.exposure[jobs].sum(0), after.members[jobs].sum(0)
+        without = exposure - after.exposure[rows] + before.exposure[rows]
+        together = parity_of_sums(exposure, members, config.over_groups)
+        changes[rows] = len(jobs) * (together - parity_of_sums(without, members, config.over_groups))
+    return np.where(np.isnan(own), np.nan, changes)
 
 
 def _episodes(values: AdValues, finish: Finish, completions, job_id, position) -> pd.DataFrame:

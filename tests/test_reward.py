@@ -1,5 +1,7 @@
 """The difference reward: assembled ads, draws, refusals and protected words, with a toy recommender."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from datasets import Dataset
@@ -28,7 +30,7 @@ def finish(source: str, completion: str) -> tuple[str, list[str]]:
     return (source, ["is empty"]) if not completion else (completion, [])
 
 
-CONFIG = RewardConfig(w_quality=0.5, w_violation=0.07, w_protected=0.3)
+CONFIG = RewardConfig(w_quality=0.5, w_violation=0.07, w_protected=0.3, pooled=False)
 VALUES = AdValues(rank, JOBS, CANDIDATES, "gender", 2, CONFIG)
 
 
@@ -113,6 +115,32 @@ def test_every_part_is_logged_and_adds_up():
     assert logged["reward/parity"] == pytest.approx(ours[0] / 3)
     episodes = score_episodes(VALUES, finish, completions, ["n"] * 3, positions)
     assert {f"reward/{name}" for name in parts(episodes)} == set(logged)
+
+
+def test_pooled_ads_are_judged_by_their_common_parity():
+    config = dataclasses.replace(CONFIG, w_quality=0.0, w_meaning=0.0, pooled=True)
+    first, other = FIRST.replace("bold", "kind"), "Other kind ad here."
+    ours = build_reward(rank, JOBS, CANDIDATES, "gender", 2, finish, config)(
+        ["", ""], [first, other], job_id=["n", "o"], position=[0, 0]
+    )
+    values = AdValues(rank, JOBS, CANDIDATES, "gender", 2, config)
+
+    def pooled(ad: str, second: str) -> float:
+        """min(r, 1/r) of the two ads' summed exposures, by hand: both have three women and three men."""
+        women, men = values.measure([ad, second], ["n", "o"]).exposure.sum(0)
+        return min(women / men, men / women)
+
+    original = values.original("o")
+    together = pooled(AD.replace(FIRST, first), other)
+    assert ours[0] == pytest.approx(2 * (together - pooled(AD, other)))
+    assert ours[1] == pytest.approx(2 * (together - pooled(AD.replace(FIRST, first), original)))
+
+
+def test_pooling_one_ad_is_judging_it_by_itself():
+    pooled = build_reward(rank, JOBS, CANDIDATES, "gender", 2, finish, dataclasses.replace(CONFIG, pooled=True))
+    completions, positions = [FIRST.replace("bold", "kind"), LAST.replace("bold", "kind")], [0, 4]
+    ours = pooled(["", ""], completions, job_id=["n", "n"], position=positions)
+    assert ours == pytest.approx(rewards(completions, positions))
 
 
 def test_one_rank_call_a_step():
