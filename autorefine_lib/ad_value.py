@@ -25,13 +25,14 @@ class RewardConfig:
     """Weight of the MRR and the NDCG@k lost against the original ad; gains are not paid."""
     w_meaning: float = 0.2
     """Weight of the meaning lost: 1 - cosine of the embeddings of the ad and its original."""
-    w_violation: float = 0.05
+    w_violation: float = 0.03
     """Taken off for a completion that is refused; the text it was to replace stays."""
     w_protected: float = 0.2
     """Taken off for a completion that names a protected attribute which its source does not name."""
-    smoothing: float = 0.25
+    smoothing: float = 1.0
     """Width of the soft threshold at rank k, in standard deviations of the qualified candidates' scores: narrower
-    follows the hard top k more closely, wider is less noisy but drifts towards the mean score's own parity."""
+    follows the hard top k more closely, wider is less noisy but drifts towards the mean score's own parity. On the
+    synthetic validation ads PPO learned little from 0.25 and much from 1."""
     over_groups: str = "mean"
     """How the parities of three or more groups become one: "mean" or "worst"."""
     pooled: bool = True

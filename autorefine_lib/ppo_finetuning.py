@@ -1,5 +1,6 @@
 """Stage two, notebook 04: PPO against the ranking reward, and best-of-N sampling as the simple thing to beat."""
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from autorefine_lib.evaluation import Evaluator
 from autorefine_lib.generator import Generator
 from autorefine_lib.ppo import PPOTrainer
 from autorefine_lib.ppo_config import PPOConfig
+from autorefine_lib.reproduce import library_hash
 from autorefine_lib.reward import build_reward
 
 
@@ -29,6 +31,17 @@ def episodes(generator: Generator, jobs: Dataset, batch_size: int) -> Dataset:
             "lower batch_size or give more ads"
         )
     return rows
+
+
+def training_key(run_dir: Path, *settings: object) -> str:
+    """Short hash of all that a training depends on: data, aligned generator, settings, library.
+
+    Checkpoints lie under it, so that a changed run never goes on from those of another.
+    """
+    digest = hashlib.sha256(f"{settings} {library_hash()}".encode())
+    for path in sorted([*run_dir.glob("artefacts/data/*.parquet"), *run_dir.glob("artefacts/models/aligned/*")]):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
 
 
 def finetune(
