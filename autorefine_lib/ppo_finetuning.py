@@ -14,7 +14,7 @@ from autorefine_lib.evaluation import Evaluator
 from autorefine_lib.generator import Generator
 from autorefine_lib.ppo import PPOTrainer
 from autorefine_lib.ppo_config import PPOConfig
-from autorefine_lib.reproduce import library_hash
+from autorefine_lib.provenance import library_hash
 from autorefine_lib.reward import build_reward
 
 

@@ -1,5 +1,6 @@
 """Where a number comes from: commit, versions and device, for the result rows and the report."""
 
+import hashlib
 import os
 import platform
 import subprocess
@@ -8,6 +9,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("torch", "transformers", "peft", "trl", "datasets", "sentence-transformers", "ranx", "numpy", "pandas")
+
+# Source that no notebook's numbers depend on: how a run is started.
+NOT_INPUT = {"cli.py", "reproduce.py", "progress.py"}
 
 
 def commit() -> str:
@@ -41,3 +45,14 @@ def device() -> str:
     if torch.cuda.is_available():
         return torch.cuda.get_device_name(0)
     return f"CPU, {len(os.sched_getaffinity(0)) if platform.system() == 'Linux' else os.cpu_count()} cores"
+
+
+def library_hash() -> str:
+    """Hash of the library's source and resources, without the files in NOT_INPUT."""
+    folder = Path(__file__).parent
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    digest = hashlib.sha256()
+    for path in paths:
+        if path.name not in NOT_INPUT:
+            digest.update(str(path.relative_to(folder)).encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()

@@ -28,8 +28,6 @@ NOTEBOOKS = provenance.ROOT / "notebooks"
 KERNEL = "autorefine"
 # Filled in by the runner for every notebook that has them; they say where and why, not what, so no fingerprint.
 RUNNER_PARAMETERS = ("run_dir", "command")
-# Source that no notebook's numbers depend on: how a run is started.
-NOT_INPUT = {"cli.py", "reproduce.py", "progress.py"}
 
 
 class NotebookFailed(RuntimeError):
@@ -149,17 +147,6 @@ def resolve(steps: list[Step], profile: str, overrides: Sequence[str]) -> list[S
             if name in step.defaults:
                 step.parameters[name] = _parse(name, text, step.defaults[name])
     return steps
-
-
-def library_hash() -> str:
-    """Hash of the library's source and resources, without the files in NOT_INPUT."""
-    folder = Path(__file__).parent
-    paths = sorted(path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
-    digest = hashlib.sha256()
-    for path in paths:
-        if path.name not in NOT_INPUT:
-            digest.update(str(path.relative_to(folder)).encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()
 
 
 def _content(value: Any) -> str | None:
@@ -305,7 +292,7 @@ def reproduce(run: Run, force: bool = False, start: str | None = None) -> Path:
     def save() -> None:
         write_json(folder / "run.json", {**facts, "notebooks": state})
 
-    library, before, repeat = library_hash(), "", force
+    library, before, repeat = provenance.library_hash(), "", force
     with _environment(chosen["offline"]), progress.show(len(steps)) as show:
         for step in steps:
             repeat = repeat or step.name in starts
