@@ -109,11 +109,13 @@ def headline(rows: pd.DataFrame, group: str = "female") -> str:
 
 
 def fill_readme(
-    readme: Path = provenance.ROOT / "README.md", run_dir: Path = provenance.ROOT / "reports/embedded"
+    readme: Path = provenance.ROOT / "README.md",
+    run_dir: Path = provenance.ROOT / "reports/embedded",
+    mark: str = "headline",
 ) -> Path:
-    """Put the headline table of `run_dir` between the README's `headline` marks."""
+    """Put the headline table of `run_dir` between the README's `<mark>:start` and `<mark>:end`."""
     table = headline(read_results(run_dir))
-    marks = re.compile(r"(<!-- headline:start -->\n).*?(<!-- headline:end -->)", re.DOTALL)
+    marks = re.compile(rf"(<!-- {mark}:start -->\n).*?(<!-- {mark}:end -->)", re.DOTALL)
     return write_text(readme, marks.sub(lambda found: f"{found[1]}{table}\n{found[2]}", readme.read_text("utf-8")))
 
 

@@ -1,0 +1,92 @@
+"""The paper profile's code path, on tiny checkpoints of the same classes and tiny files in the Hub data sets' formats.
+
+Its numbers mean nothing: what is tested is that Hub data, a chat model with LoRA and an encoder-decoder go through
+all five notebooks.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM, T5Config, T5ForConditionalGeneration
+
+from autorefine_lib import corpus, report
+
+CHAT = (
+    "{% for m in messages %}<user>{{ m['content'] }}<end>{% endfor %}"
+    "{% if add_generation_prompt %}<assistant>{% endif %}"
+)
+
+
+def tiny_checkpoint(kind: str, texts: list[str], folder: Path) -> Path:
+    """A random Qwen2 with a chat template, or a random T5, with a byte-level tokenizer trained on `texts`."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    special = ["<pad>", "<end>", "<user>", "<assistant>"]
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(vocab_size=600, special_tokens=special, initial_alphabet=alphabet)
+    tokenizer.train_from_iterator(texts, trainer)
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", eos_token="<end>")
+    ids = {"vocab_size": len(fast), "pad_token_id": 0, "eos_token_id": 1}
+    torch.manual_seed(0)
+    if kind == "qwen":
+        fast.chat_template = CHAT
+        size = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+        model = Qwen2ForCausalLM(Qwen2Config(**ids, **size, num_key_value_heads=2, max_position_embeddings=1024))
+    else:
+        size = {"d_model": 16, "d_kv": 8, "d_ff": 32, "num_layers": 2, "num_heads": 2}
+        model = T5ForConditionalGeneration(T5Config(**ids, **size, decoder_start_token_id=0))
+    model.save_pretrained(folder)
+    fast.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory) -> Path:
+    """Tiny files in the formats of Bias in Bios and the Hacker News posts; the texts are synthetic."""
+    folder = tmp_path_factory.mktemp("hub")
+    bios, posts = folder / "bias_in_bios/data", folder / "hacker-news-who-is-hiring-posts/data"
+    bios.mkdir(parents=True), posts.mkdir(parents=True)
+    people = corpus.make_candidates(corpus.CorpusConfig(candidates_per_occupation=12))
+    people = people[people["occupation"].isin(["accountant", "physician", "teacher"])]
+    profession = people["occupation"].map(sorted(corpus.occupations()).index)
+    labels = {"profession": profession, "gender": (people["gender"] == "female").astype(int)}
+    pd.DataFrame({"hard_text": people["text"], **labels}).to_parquet(bios / "train-00000-of-00001.parquet")
+    ads = corpus.make_jobs().query("occupation in ['accountant', 'physician', 'teacher']").head(90)
+    texts = [f"{ad.company} | {ad.title} | Rome<p>{ad.text}" for ad in ads.itertuples()]
+    comments = [{"by": "x", "id": number, "text": text} for number, text in enumerate(texts)]
+    pd.DataFrame({"comments": [comments]}).to_parquet(posts / "train-00000-of-00001.parquet")
+    return folder
+
+
+@pytest.mark.end_to_end
+@pytest.mark.parametrize(
+    ("kind", "changes"),
+    [("qwen", {"level": "ad", "lora_rank": 2}), ("t5", {"level": "sentence", "lora_rank": 0})],
+)
+def test_paper_profile_end_to_end(kind, changes, hub, tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    model = tiny_checkpoint(kind, list(corpus.make_jobs()["text"].head(20)), tmp_path / "model")
+    small = {
+        "hub_dir": str(hub), "generator": str(model), "min_group": 2, "k": 2, "pairs": 8, "sentences_shown": 4,
+        "jobs_per_occupation": 6, "max_new_tokens": 12, "seeds": [0], "steps": 1, "batch_size": 4, "best_of": 2,
+        "precision": "float32", **changes,
+    }  # fmt: skip
+    words = [sys.executable, "-m", "autorefine_lib.cli", "reproduce", "--profile", "paper"]
+    words += ["--out", str(tmp_path / "run")]
+    for name, value in small.items():
+        words += ["--set", f"{name}={value if isinstance(value, str) else json.dumps(value)}"]
+    run = subprocess.run(words, capture_output=True, text=True, timeout=600)
+    assert run.returncode == 0, run.stderr
+    rows = report.read_results(tmp_path / "run")
+    ours = rows[~report.is_paper(rows)]
+    assert set(ours["method"]) == {"original ads", "word swap", "aligned, no RL", "best of 2", "PPO"}
+    assert not ours["data"].str.contains("synthetic").any(), "the label says where the data came from"
+    adapter = tmp_path / "run/artefacts/models/ppo-0/adapter_model.safetensors"
+    assert adapter.is_file() == (kind == "qwen")
