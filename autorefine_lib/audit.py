@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from datasets import Dataset
 
 from autorefine_lib import metrics, schema
@@ -54,7 +53,8 @@ def audit(rank: Rank, jobs: Dataset, candidates: Dataset, groups: Sequence[str],
     rows = []
     for attribute in groups:
         table = metrics.per_job(scores, jobs, candidates, attribute, k)
-        members = pd.Series(metrics.attribute_values(candidates, attribute)).value_counts()
+        names, belongs = metrics.group_members(candidates, attribute)
+        members = dict(zip(names, belongs.sum(1), strict=True))
         for pool in metrics.POOLS:
             for row in metrics.impact_ratio(table, pool).to_dict("records"):
                 low = high = np.nan

@@ -7,7 +7,7 @@ that stays as it is earns exactly 0.
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pandas as pd
@@ -69,6 +69,8 @@ def parts(episodes: pd.DataFrame) -> dict[str, float]:
         "refused": float((episodes["reasons"].str.len() > 0).mean()),
         "protected": float(episodes["protected"].mean()),
         "parity_undefined": float(episodes["parity_undefined"].mean()),
+        "batch_parity": float(episodes["batch_parity"].mean()),
+        "batch_parity_original": float(episodes["batch_parity_original"].mean()),
     }
 
 
@@ -80,7 +82,8 @@ def score_episodes(
     Returns:
         One row a completion: job_id, position, draw, source, text (as deployed), reasons, protected (bool), changed
         (bool), the changes that the completion makes to parity, mrr_loss, ndcg_loss and meaning_loss,
-        parity_undefined (bool; parity then changes by 0), and reward.
+        parity_undefined (bool; parity then changes by 0), batch_parity and batch_parity_original (pooled parity of the
+        draw's ads as deployed, and of their originals), and reward.
 
     Raises:
         InputError: an unknown job, or a position that is no sentence of its ad.
@@ -88,10 +91,13 @@ def score_episodes(
     episodes = _episodes(values, finish, completions, job_id, position)
     joint, without = _deployed_ads(values, episodes)
     ids = episodes["job_id"].tolist()
-    measures = values.measure(joint + without, ids + ids)
-    after, before = measures.rows(slice(len(ids))), measures.rows(slice(len(ids), None))
+    n, originals = len(ids), [values.original(job_id) for job_id in ids]
+    measures = values.measure(joint + without + originals, ids * 3)
+    after, before, at_first = (measures.rows(slice(part * n, (part + 1) * n)) for part in range(3))
     changes = _parity_changes(values.config, episodes, after, before)
     episodes["parity"] = np.nan_to_num(changes)
+    episodes["batch_parity"] = _batch_parity(values.config, episodes, after)
+    episodes["batch_parity_original"] = _batch_parity(values.config, episodes, at_first)
     for name in ("mrr_loss", "ndcg_loss", "meaning_loss"):
         episodes[name] = getattr(after, name) - getattr(before, name)
     episodes["parity_undefined"] = episodes["changed"] & np.isnan(changes)
@@ -99,6 +105,21 @@ def score_episodes(
     episodes.loc[episodes["reasons"].str.len() > 0, "reward"] = -values.config.w_violation
     episodes.loc[episodes["protected"], "reward"] = -values.config.w_protected
     return episodes
+
+
+def _draws(episodes: pd.DataFrame) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """For each draw the rows of its episodes, and one row of each of its jobs."""
+    for _, of_draw in episodes.reset_index(drop=True).groupby("draw"):
+        yield of_draw.index.to_numpy(), of_draw.drop_duplicates("job_id").index.to_numpy()
+
+
+def _batch_parity(config: RewardConfig, episodes: pd.DataFrame, measures: Measures) -> np.ndarray:
+    """Parity of the pooled exposures of the draw's ads, float [episodes]."""
+    pooled = np.empty(len(episodes))
+    for rows, jobs in _draws(episodes):
+        sums = measures.exposure[jobs].sum(0), measures.members[jobs].sum(0)
+        pooled[rows] = parity_of_sums(*sums, config.over_groups)
+    return pooled
 
 
 def _parity_changes(config: RewardConfig, episodes: pd.DataFrame, after: Measures, before: Measures) -> np.ndarray:
@@ -111,9 +132,7 @@ def _parity_changes(config: RewardConfig, episodes: pd.DataFrame, after: Measure
     if not config.pooled:
         return own - parity_of_sums(before.exposure, before.members, config.over_groups)
     changes = np.full(len(episodes), np.nan)
-    for _, of_draw in episodes.reset_index(drop=True).groupby("draw"):
-        rows = of_draw.index.to_numpy()
-        jobs = of_draw.drop_duplicates("job_id").index.to_numpy()
+    for rows, jobs in _draws(episodes):
         exposure, members = after.exposure[jobs].sum(0), after.members[jobs].sum(0)
         without = exposure - after.exposure[rows] + before.exposure[rows]
         together = parity_of_sums(exposure, members, config.over_groups)
