@@ -58,6 +58,7 @@ def align(generator: Generator, pairs: Dataset, config: AlignConfig, output_dir:
         use_cpu=not torch.cuda.is_available(),
         seed=config.seed,
         logging_steps=20,
+        logging_first_step=True,
         save_strategy="no",
         report_to="none",
     )

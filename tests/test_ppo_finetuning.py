@@ -29,10 +29,10 @@ JOBS = Dataset.from_dict(
 
 
 def rank(ads: list[str]) -> np.ndarray:
-    """Men lead, unless the ad says w9: each w9 lifts the women a little."""
-    order = np.linspace(1, 0, 12)
+    """Men lead, unless the ad says w9: that puts the women level with them."""
+    order = np.repeat(np.linspace(1, 0, 6), 2)
     women = np.array(CANDIDATES["gender"]) == "female"
-    return np.stack([order + women * (0.15 * min(ad.split().count("w9"), 2) - 0.3) for ad in ads])
+    return np.stack([order + women * (0.0 if "w9" in ad.split() else -0.3) for ad in ads])
 
 
 class Writer(Generator):
@@ -53,7 +53,7 @@ def test_ppo_raises_the_ranking_reward(tmp_path):
     writer = Writer(tiny_model("t5"), tiny_tokenizer(), "ad", max_new_tokens=6)
     before = {name: parameter.detach().clone() for name, parameter in writer.model.named_parameters()}
     config = PPOConfig(
-        steps=25, batch_size=32, epochs=2, learning_rate=1e-2, kl_coef=0.0, max_new_tokens=6, group_column="job_id"
+        steps=25, batch_size=32, epochs=2, learning_rate=3e-3, kl_coef=0.0, max_new_tokens=6, group_column="job_id"
     )
     jobs = Dataset.from_dict({name: list(JOBS[name]) * 4 for name in ("text", "occupation")})
     jobs = jobs.add_column("job_id", [f"j{i}" for i in range(32)])
