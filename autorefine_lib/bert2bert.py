@@ -23,6 +23,7 @@ from transformers import (
 )
 
 from autorefine_lib.errors import InputError
+from autorefine_lib.files import write_atomic
 
 
 def from_bert(checkpoint: str | Path, seed: int = 0) -> tuple[EncoderDecoderModel, PreTrainedTokenizerBase]:
@@ -78,10 +79,7 @@ def save_trained(model: EncoderDecoderModel, path: Path, dtype: torch.dtype = to
         for name, parameter in model.named_parameters()  # a shared parameter is listed once
         if parameter.requires_grad
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    save_file(weights, partial, metadata={"format": "pt"})
-    partial.replace(path)
+    write_atomic(path, lambda place: save_file(weights, place, metadata={"format": "pt"}))
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 

