@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import LogitsProcessorList, PreTrainedModel, PreTrainedTokenizerBase
 
 from autorefine_lib import lexicon, sentences
 from autorefine_lib.faithfulness import violations
@@ -50,6 +50,8 @@ class Generator:
     """Whether a completion may only use the source's tokens and the fixed list of ad words."""
     max_new_tokens: int = 56
     """Longest completion, in tokens."""
+    logits_processor: LogitsProcessorList | None = None
+    """What changes the model's scores before a token is chosen, as in `model.generate`."""
 
     def __post_init__(self) -> None:
         self.uncased = self.tokenizer.tokenize("CASE") == self.tokenizer.tokenize("case")
@@ -130,6 +132,7 @@ class Generator:
             generator=torch.Generator(self.model.device).manual_seed(seed),
             add_special_tokens=self.add_special_tokens,
             progress=progress,
+            logits_processor=self.logits_processor,
         )
 
     def rewrite(self, ads: list[str], temperature: float = 0.0, seed: int = 0) -> list[Rewrite]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import LogitsProcessorList, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.modeling_outputs import BaseModelOutput
 
 from autorefine_lib.policy import Prompts, decoder_start, encode, position_ids, restrict, restricted_head
@@ -43,12 +43,14 @@ def sample(
     temperature: float = 1.0,
     generator: torch.Generator | None = None,
     value_head: nn.Module | None = None,
+    logits_processor: LogitsProcessorList | None = None,
 ) -> Samples:
     """Sample one response to each prompt, until its EOS or `max_new_tokens`.
 
     Decoder-only and encoder-decoder models alike; the encoder runs once. `temperature` 0 takes the likeliest token.
     `prompts` carries the vocabulary of each row (`policy.encode`). `generator` must live on the model's device. For
-    half precision, call it under `torch.autocast`; the log-probabilities are fp32 in any case.
+    half precision, call it under `torch.autocast`; the log-probabilities are fp32 in any case, and those after
+    `logits_processor`, which changes the scores before the temperature does, as in `model.generate`.
     """
     device, batch = prompts.input_ids.device, len(prompts.input_ids)
     encoder_decoder = model.config.is_encoder_decoder
@@ -58,6 +60,7 @@ def sample(
         inputs = torch.full((batch, 1), decoder_start(model), device=device)
     else:
         inputs = prompts.input_ids
+    before, vocabulary = inputs, model.get_output_embeddings().weight.shape[0]
     tokens = torch.full((batch, max_new_tokens), pad_token_id, device=device)
     logprobs = torch.zeros(batch, max_new_tokens, device=device)
     values = None if value_head is None else torch.zeros_like(logprobs)
@@ -81,7 +84,11 @@ def sample(
                     input_ids=inputs, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True
                 )
             cache = output.past_key_values
-            logits = restrict(output.logits[:, -1], allowed, temperature or 1.0)
+            logits = output.logits[:, -1]
+            if logits_processor is not None:
+                written = torch.cat([before[live], tokens[live, :t]], 1)
+                logits = process(logits_processor, written, logits, prompts.token_ids, allowed, vocabulary)
+            logits = restrict(logits, allowed, temperature or 1.0)
             logp = torch.log_softmax(logits, -1)
             if temperature == 0:
                 index = logits.argmax(-1, keepdim=True)
@@ -122,6 +129,27 @@ def sample(
     )
 
 
+def process(
+    processor: LogitsProcessorList,
+    written: Tensor,
+    logits: Tensor,
+    token_ids: Tensor | None,
+    allowed: Tensor | None,
+    vocabulary: int,
+) -> Tensor:
+    """`processor(written, scores)` for logits `[live, columns]`, where columns are `token_ids` or all tokens.
+
+    The processor sees what `model.generate` would show it: fp32 scores of all `vocabulary` tokens, at -inf those that
+    the row is not allowed, and what is written so far (`[live, time]`: the prompt or the decoder's start token, then
+    the response).
+    """
+    if token_ids is None:
+        return processor(written, logits.float())
+    scores = torch.full((len(logits), vocabulary), -torch.inf, device=logits.device)
+    scores[:, token_ids] = logits.float().masked_fill(~allowed, -torch.inf)
+    return processor(written, scores)[:, token_ids]
+
+
 def precision(model: PreTrainedModel, bf16: bool) -> AbstractContextManager:
     """Autocast to bfloat16 on the model's device, or nothing."""
     return torch.autocast(model.device.type, torch.bfloat16) if bf16 else nullcontext()
@@ -139,11 +167,12 @@ def generate(
     bf16: bool = False,
     add_special_tokens: bool = True,
     progress: bool = False,
+    logits_processor: LogitsProcessorList | None = None,
 ) -> list[str]:
     """One response text to each prompt, in order, without special tokens; greedy by default.
 
     The prompts are sorted by length, so that a batch holds little padding. For several samples of a prompt, repeat it.
-    `vocabulary` as in `policy.encode`, called once per batch.
+    `vocabulary` as in `policy.encode`, called once per batch; `logits_processor` as in `sample`.
     """
     model.eval()
     order = sorted(range(len(prompts)), key=lambda i: -len(prompts[i]))
@@ -153,8 +182,9 @@ def generate(
         encoded = encode(tokenizer, model, [prompts[i] for i in rows], max_new_tokens, vocabulary, add_special_tokens)
         with precision(model, bf16):
             samples = sample(
-                model, encoded, tokenizer.eos_token_id, tokenizer.pad_token_id, max_new_tokens, temperature, generator
-            )
+                model, encoded, tokenizer.eos_token_id, tokenizer.pad_token_id, max_new_tokens, temperature, generator,
+                logits_processor=logits_processor,
+            )  # fmt: skip
         for i, text in zip(rows, tokenizer.batch_decode(samples.tokens, skip_special_tokens=True), strict=True):
             texts[i] = text
     return texts

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from tiny_models import KINDS, VOCAB, tiny_model, tiny_tokenizer
+from transformers import LogitsProcessorList, NoRepeatNGramLogitsProcessor
 
 from autorefine_lib.errors import InputError
 from autorefine_lib.policy import ValueHead, add_lora, encode, restricted_head, score
@@ -128,6 +129,49 @@ def test_scores_of_the_whole_vocabulary_equal_log_softmax():
         scores = score(model, prompts, tokens)
     torch.testing.assert_close(scores.logprobs, logp.gather(-1, tokens[..., None]).squeeze(-1))
     torch.testing.assert_close(scores.entropy, -(logp.exp() * logp).sum(-1))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_logits_processor_sees_and_does_the_same_as_in_transformers(kind):
+    model, tokenizer = tiny_model(kind), tiny_tokenizer()
+    seen = []
+
+    class Watch(NoRepeatNGramLogitsProcessor):
+        def __call__(self, input_ids, scores):
+            seen.append((input_ids, scores))
+            return super().__call__(input_ids, scores)
+
+    processors = LogitsProcessorList([Watch(1)])  # no token twice
+    prompts = encode(tokenizer, model, PROMPTS, 8)
+    ours = sample(model, prompts, 1, 0, 8, temperature=0.0, logits_processor=processors)
+    ours_seen, seen[:] = list(seen), []
+    start = {} if kind == "llama" else {"decoder_start_token_id": model.config.decoder_start_token_id}
+    theirs = model.generate(
+        input_ids=prompts.input_ids, attention_mask=prompts.attention_mask, max_new_tokens=8, do_sample=False,
+        eos_token_id=1, pad_token_id=0, logits_processor=processors, **start,
+    )  # fmt: skip
+    assert torch.equal(ours.tokens, theirs[:, -ours.tokens.shape[1] :])
+    for (written, scores), (their_written, their_scores) in zip(ours_seen, seen, strict=True):
+        if len(written) == len(their_written):  # before the first finished rows are dropped
+            assert torch.equal(written, their_written)
+            torch.testing.assert_close(scores, their_scores, atol=1e-4, rtol=0)
+
+
+def test_a_logits_processor_sees_forbidden_tokens_at_minus_infinity():
+    model, forced = tiny_model("t5"), 7
+
+    def processor(written, scores):
+        allowed = vocabulary(PROMPTS)
+        allowed[:, 1] = True
+        if len(scores) == len(PROMPTS):
+            assert torch.equal(scores.isneginf(), ~allowed)
+        return torch.full_like(scores, -torch.inf).index_fill(1, torch.tensor([1, forced]), 0.0)
+
+    prompts = encode(tiny_tokenizer(), model, PROMPTS, 8, vocabulary)
+    tokens = sample(model, prompts, 1, 0, 8, 1.0, torch.Generator().manual_seed(0), logits_processor=processor).tokens
+    for row, may in zip(tokens, vocabulary(PROMPTS)[:, forced], strict=True):
+        assert set(row.tolist()) <= ({0, 1, forced} if may else {0, 1})
+    assert (tokens == forced).any()
 
 
 def test_encode_errors():
