@@ -4,6 +4,7 @@ Everything here is smooth in the scores where it can be, for a reward that jumps
 rank k teaches little. The measures that are reported are the hard ones, in `metrics`.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -119,6 +120,10 @@ class Measures:
     """NDCG@k lost against the original ad; 0 where it rose."""
     meaning_loss: np.ndarray
     """1 - cosine of the embeddings of the ad and its original."""
+    watched_exposure: np.ndarray
+    """As `exposure`, of the groups of the watched attributes, which earn nothing."""
+    watched_members: np.ndarray
+    """As `members`, of those groups."""
 
     def rows(self, index: slice) -> "Measures":
         """Some of the ads."""
@@ -135,20 +140,32 @@ class AdValues:
         attribute: the candidates' column that names the groups.
         k: the number of candidates selected.
         embed: texts to unit vectors [texts, dimension], for the loss of meaning; None counts no such loss.
+        watched: further attributes of the candidates whose groups' exposures are measured but count for nothing.
 
     Raises:
         InputError: a wrong column, or a job's occupation that no candidate has.
     """
 
     def __init__(
-        self, rank: Rank, jobs: Dataset, candidates: Dataset, attribute: str, k: int, config: RewardConfig, embed=None
+        self,
+        rank: Rank,
+        jobs: Dataset,
+        candidates: Dataset,
+        attribute: str,
+        k: int,
+        config: RewardConfig,
+        embed: Callable[[list[str]], np.ndarray] | None = None,
+        watched: Sequence[str] = (),
     ):
         self.rank, self.embed, self.k, self.config = rank, embed, k, config
         self.candidates = len(candidates)
         self.originals = dict(zip(jobs["job_id"], jobs["text"], strict=True))
         self._occupations = dict(zip(jobs["job_id"], jobs["occupation"], strict=True))
         self._pools = metrics.qualified(jobs, candidates)
-        self._members = metrics.group_members(candidates, attribute)[1]
+        self.groups, self._members = metrics.group_members(candidates, attribute)
+        followed = [(name, *metrics.group_members(candidates, name)) for name in watched]
+        self.watched_groups = [(name, group) for name, groups, _ in followed for group in groups]
+        self._watched_members = np.concatenate([np.zeros((0, self.candidates), bool), *(of for *_, of in followed)])
         self._known: dict[str, np.ndarray] = {}
 
     def original(self, job_id: str) -> str:
@@ -184,37 +201,40 @@ class AdValues:
 
     def measure(self, ads: list[str], job_ids: list[str]) -> Measures:
         """Rank for the ads and measure them against the originals of their jobs; the errors are those of a call."""
+        own, every = len(self._members), len(self._members) + len(self._watched_members)
         originals = [self.original(job_id) for job_id in job_ids]
         unknown = [(job_id, text) for job_id, text in zip(job_ids, originals, strict=True) if job_id not in self._known]
         pairs = list(dict.fromkeys([*zip(job_ids, ads, strict=True), *unknown]))
         measured = dict(zip(pairs, self._measure(pairs), strict=True))
         self._known |= {job_id: measured[job_id, text] for job_id, text in unknown}
-        groups = len(self._members)
-        after = np.array([measured[pair] for pair in zip(job_ids, ads, strict=True)]).reshape(-1, 2 * groups + 2)
-        before = np.array([self._known[job_id] for job_id in job_ids]).reshape(-1, 2 * groups + 2)
-        mrr_loss, ndcg_loss = np.maximum(0, before - after)[:, -2:].T
+        after = np.array([measured[pair] for pair in zip(job_ids, ads, strict=True)]).reshape(-1, 2 + 2 * every)
+        before = np.array([self._known[job_id] for job_id in job_ids]).reshape(-1, 2 + 2 * every)
+        mrr_loss, ndcg_loss = np.maximum(0, before - after)[:, :2].T
+        exposure, watched, members, watched_members = np.split(after[:, 2:], [own, every, every + own], axis=1)
         meaning_loss = self._meaning_loss(ads, originals)
-        return Measures(after[:, :groups], after[:, groups:-2], mrr_loss, ndcg_loss, meaning_loss)
+        return Measures(exposure, members, mrr_loss, ndcg_loss, meaning_loss, watched, watched_members)
 
     def _measure(self, pairs: list[tuple[str, str]]) -> np.ndarray:
-        """Each (job_id, ad)'s exposures, members, MRR and NDCG@k in a row; each distinct ad is ranked once."""
-        groups = len(self._members)
+        """Each (job_id, ad)'s MRR, NDCG@k, exposures and members in a row; each distinct ad is ranked once."""
+        own, every = len(self._members), len(self._members) + len(self._watched_members)
         if not pairs:
-            return np.zeros((0, 2 * groups + 2))
+            return np.zeros((0, 2 + 2 * every))
         texts = list(dict.fromkeys(text for _, text in pairs))
         scores = metrics.check_scores(self.rank(texts), len(texts), self.candidates)
         row_of = {text: row for row, text in enumerate(texts)}
         scores = scores[[row_of[text] for _, text in pairs]]
         occupations = np.array([self._occupations[job_id] for job_id, _ in pairs], dtype=object)
-        exposure, members = np.zeros((2, len(pairs), groups))
+        exposure, members = np.zeros((2, len(pairs), every))
         for occupation in dict.fromkeys(occupations):
             rows, pool = np.flatnonzero(occupations == occupation), self._pools[occupation]
             if len(pool) > self.k:
                 weights = selection_weights(scores[np.ix_(rows, pool)], self.k, self.config.smoothing)
-                exposure[rows] = weights @ self._members[:, pool].T
-                members[rows] = self._members[:, pool].sum(1)
+                exposure[rows, :own] = weights @ self._members[:, pool].T
+                exposure[rows, own:] = weights @ self._watched_members[:, pool].T
+                members[rows, :own] = self._members[:, pool].sum(1)
+                members[rows, own:] = self._watched_members[:, pool].sum(1)
         mrr, ndcg = metrics.mrr_and_ndcg(scores, [self._pools[occupation] for occupation in occupations], self.k)
-        return np.column_stack([exposure, members, mrr, ndcg])
+        return np.column_stack([mrr, ndcg, exposure, members])
 
     def _meaning_loss(self, ads: list[str], originals: list[str]) -> np.ndarray:
         if self.embed is None or not ads:

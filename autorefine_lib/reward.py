@@ -7,7 +7,7 @@ that stays as it is earns exactly 0.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -35,6 +35,7 @@ def build_reward(
     finish: Finish,
     config: RewardConfig | None = None,
     embed: Callable[[list[str]], np.ndarray] | None = None,
+    watched: Sequence[str] = (),
 ) -> Callable[..., list[float]]:
     """The reward function of a trainer, plain `reward(prompts, completions, *, job_id, position, **columns)`.
 
@@ -46,7 +47,7 @@ def build_reward(
 
     The other arguments are those of `ad_value.AdValues`.
     """
-    values = AdValues(rank, jobs, candidates, attribute, k, config or RewardConfig(), embed)
+    values = AdValues(rank, jobs, candidates, attribute, k, config or RewardConfig(), embed, watched)
 
     def fairness_reward(prompts, completions, *, job_id, position, log_metric=None, **columns) -> list[float]:
         episodes = score_episodes(values, finish, completions, job_id, position)
@@ -59,7 +60,12 @@ def build_reward(
 
 
 def parts(episodes: pd.DataFrame) -> dict[str, float]:
-    """Means over the rows of `score_episodes`: each part of the reward by itself, and how often what happened."""
+    """Means over the rows of `score_episodes`: each part of the reward by itself, and how often what happened.
+
+    `exposure/<group>` and `watched/<attribute>/<group>`: mean selection weight of the group's members, pooled over the
+    ads as deployed; `exposure_original/` and `watched_original/`: of their originals.
+    """
+    exposures = [name for name in episodes if name.startswith(("exposure", "watched"))]
     return {
         "parity": float(episodes["parity"].mean()),
         "mrr_loss": float(episodes["mrr_loss"].mean()),
@@ -71,6 +77,7 @@ def parts(episodes: pd.DataFrame) -> dict[str, float]:
         "parity_undefined": float(episodes["parity_undefined"].mean()),
         "batch_parity": float(episodes["batch_parity"].mean()),
         "batch_parity_original": float(episodes["batch_parity_original"].mean()),
+        **episodes[exposures].mean().to_dict(),
     }
 
 
@@ -83,7 +90,7 @@ def score_episodes(
         One row a completion: job_id, position, draw, source, text (as deployed), reasons, protected (bool), changed
         (bool), the changes that the completion makes to parity, mrr_loss, ndcg_loss and meaning_loss,
         parity_undefined (bool; parity then changes by 0), batch_parity and batch_parity_original (pooled parity of the
-        draw's ads as deployed, and of their originals), and reward.
+        draw's ads as deployed, and of their originals), the pooled exposures of `parts` likewise, and reward.
 
     Raises:
         InputError: an unknown job, or a position that is no sentence of its ad.
@@ -98,6 +105,9 @@ def score_episodes(
     episodes["parity"] = np.nan_to_num(changes)
     episodes["batch_parity"] = _batch_parity(values.config, episodes, after)
     episodes["batch_parity_original"] = _batch_parity(values.config, episodes, at_first)
+    for suffix, measured in (("", after), ("_original", at_first)):
+        for name, rates in _batch_exposures(values, episodes, measured, suffix).items():
+            episodes[name] = rates
     for name in ("mrr_loss", "ndcg_loss", "meaning_loss"):
         episodes[name] = getattr(after, name) - getattr(before, name)
     episodes["parity_undefined"] = episodes["changed"] & np.isnan(changes)
@@ -120,6 +130,21 @@ def _batch_parity(config: RewardConfig, episodes: pd.DataFrame, measures: Measur
         sums = measures.exposure[jobs].sum(0), measures.members[jobs].sum(0)
         pooled[rows] = parity_of_sums(*sums, config.over_groups)
     return pooled
+
+
+def _batch_exposures(
+    values: AdValues, episodes: pd.DataFrame, measures: Measures, suffix: str
+) -> dict[str, np.ndarray]:
+    """Pooled exposure of each group over the draw's ads, float [episodes]; NaN where nobody of it is there."""
+    names = [f"exposure{suffix}/{group}" for group in values.groups]
+    names += [f"watched{suffix}/{attribute}/{group}" for attribute, group in values.watched_groups]
+    exposure = np.hstack([measures.exposure, measures.watched_exposure])
+    members = np.hstack([measures.members, measures.watched_members])
+    pooled = np.full((len(episodes), len(names)), np.nan)
+    for rows, jobs in _draws(episodes):
+        there = members[jobs].sum(0)
+        pooled[rows] = np.divide(exposure[jobs].sum(0), there, out=np.full(len(names), np.nan), where=there > 0)
+    return dict(zip(names, pooled.T, strict=True))
 
 
 def _parity_changes(config: RewardConfig, episodes: pd.DataFrame, after: Measures, before: Measures) -> np.ndarray:

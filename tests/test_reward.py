@@ -8,15 +8,13 @@ from datasets import Dataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autorefine_lib.ad_value import AdValues, RewardConfig
+from autorefine_lib.ad_value import AdValues, RewardConfig, selection_weights
 from autorefine_lib.errors import InputError
 from autorefine_lib.reward import build_reward, parts, score_episodes
 
 AD = "We want bold people. The pay is good. Be bold always."
 FIRST, LAST = "We want bold people.", "Be bold always."
-JOBS = Dataset.from_dict(
-    {"job_id": ["n", "o"], "text": [AD, "Other bold ad here."], "occupation": ["nurse", "nurse"]}
-)
+JOBS = Dataset.from_dict({"job_id": ["n", "o"], "text": [AD, "Other bold ad here."], "occupation": ["nurse", "nurse"]})
 CANDIDATES = Dataset.from_dict({"occupation": ["nurse"] * 6, "gender": ["m", "f"] * 3})
 
 
@@ -165,3 +163,26 @@ def test_no_change_needs_no_parity():
 def test_bad_columns_are_named(job_id, position, message):
     with pytest.raises(InputError, match=message):
         rewards(["text"], [position], job_id)
+
+
+def test_exposures_are_pooled_and_watched_groups_earn_nothing():
+    people = CANDIDATES.add_column("race", ["x", "x", "x", "y", "y", None])
+    plain, watching = (AdValues(rank, JOBS, people, "gender", 2, CONFIG, watched=names) for names in ((), ("race",)))
+    arguments = (finish, [FIRST.replace("bold", "kind"), "Other kind ad here."], ["n", "o"], [0, -1])
+    seen, unseen = score_episodes(watching, *arguments), score_episodes(plain, *arguments)
+    assert not [name for name in unseen if name.startswith("watched")]
+    assert seen[unseen.columns].equals(unseen)
+    weights = selection_weights(rank(["We want kind people. The pay is good. Be bold always.", "Other kind ad here."]),
+                                2, CONFIG.smoothing)  # fmt: skip
+    found = parts(seen)
+    assert found["exposure/m"] == pytest.approx(weights[:, ::2].mean())
+    assert found["watched/race/y"] == pytest.approx(weights[:, 3:5].mean())
+    weights = selection_weights(rank(list(JOBS["text"])), 2, CONFIG.smoothing)
+    assert found["exposure_original/f"] == pytest.approx(weights[:, 1::2].mean())
+    assert found["watched_original/race/x"] == pytest.approx(weights[:, :3].mean())
+
+
+def test_exposure_without_parity_is_unknown():
+    values = AdValues(rank, JOBS, CANDIDATES, "gender", 6, CONFIG)  # everyone is selected
+    found = parts(score_episodes(values, finish, [FIRST], ["n"], [0]))
+    assert np.isnan(found["exposure/f"]) and np.isnan(found["exposure_original/m"])
