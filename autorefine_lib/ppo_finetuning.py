@@ -16,6 +16,7 @@ from autorefine_lib.ppo import PPOTrainer
 from autorefine_lib.ppo_config import PPOConfig
 from autorefine_lib.provenance import library_hash
 from autorefine_lib.reward import build_reward
+from autorefine_lib.reward_calls import Reward
 
 
 def episodes(generator: Generator, jobs: Dataset, batch_size: int) -> Dataset:
@@ -44,40 +45,55 @@ def training_key(run_dir: Path, *settings: object) -> str:
     return digest.hexdigest()[:12]
 
 
-def finetune(
-    generator: Generator, judge: Evaluator, reward_config: RewardConfig, config: PPOConfig, output_dir: Path
-) -> pd.DataFrame:
-    """Train `generator.model` in place by the ranking reward on the judge's (training) jobs; returns PPO's log.
-
-    The sentences of one ad stay together in a batch, so that each is rewarded for what it adds to the others.
-    Resumes from the newest checkpoint in `output_dir`.
-
-    Raises:
-        InputError: LoRA for the embedded generator, or too few texts for a batch.
-    """
-    if config.lora_rank and generator.restrict_vocabulary:
-        raise InputError(
-            f"lora_rank={config.lora_rank} does not fit the embedded generator, whose encoder and decoder share their "
-            "weights; use lora_rank=0, or another generator"
-        )
-    reward = build_reward(
+def ranking_reward(generator: Generator, judge: Evaluator, config: RewardConfig) -> Reward:
+    """The reward of every optimiser: what a completion of `generator` changes in the ranking for the judge's jobs."""
+    return build_reward(
         judge.recommender.rank,
         judge.jobs,
         judge.candidates,
         judge.attribute,
         judge.k,
         generator.finish,
-        reward_config,
+        config,
         embed=judge.recommender.embed,
     )
+
+
+def check_lora(generator: Generator, lora_rank: int) -> None:
+    """InputError when the generator cannot take LoRA adapters."""
+    if lora_rank and generator.restrict_vocabulary:
+        raise InputError(
+            f"lora_rank={lora_rank} does not fit the embedded generator, whose encoder and decoder share their "
+            "weights; use lora_rank=0, or another generator"
+        )
+
+
+def finetune(
+    generator: Generator,
+    judge: Evaluator,
+    reward_config: RewardConfig,
+    config: PPOConfig,
+    output_dir: Path,
+    on_step: Callable[[dict[str, float]], None] | None = None,
+) -> pd.DataFrame:
+    """Train `generator.model` in place by the ranking reward on the judge's (training) jobs; returns PPO's log.
+
+    The sentences of one ad stay together in a batch, so that each is rewarded for what it adds to the others.
+    Resumes from the newest checkpoint in `output_dir`. `on_step` is called with the log row after every step.
+
+    Raises:
+        InputError: LoRA for the embedded generator, or too few texts for a batch.
+    """
+    check_lora(generator, config.lora_rank)
     trainer = PPOTrainer(
         generator.model,
         generator.tokenizer,
-        reward,
+        ranking_reward(generator, judge, reward_config),
         episodes(generator, judge.jobs, config.batch_size),
         config,
         output_dir,
         vocabulary=generator.vocabulary,
+        on_step=on_step,
     )
     log = trainer.train()
     generator.model = trainer.model
