@@ -26,19 +26,32 @@ def interval(
     """The statistic of `before`, or of `after` minus `before`, with its percentile bootstrap interval.
 
     Args:
-        before: per job either one number, float [jobs], whose mean is taken (MRR, NDCG), or four counts, float
-            [jobs, 4] from `metrics.rate_counts`, whose impact ratio pooled over jobs is taken.
+        before: per job, as in `resample`.
         after: the same jobs in the same order; the statistic is then statistic(after) - statistic(before).
         n_boot: resamples.
         seed: of the resampling.
         level: share of the resamples inside the interval.
 
-    Resamples in which the statistic is undefined (a rate of the reference group of 0) are left out.
+    Raises:
+        InputError: as `resample`.
+    """
+    statistics = resample(*((before,) if after is None else (before, after)), n_boot=n_boot, seed=seed)
+    return percentile(statistics[0] if after is None else statistics[1] - statistics[0], level)
+
+
+def resample(*samples: np.ndarray, n_boot: int = 2000, seed: int = 0) -> np.ndarray:
+    """The statistic of every sample as measured and in `n_boot` resamples of the jobs, float [samples, 1 + n_boot].
+
+    All samples are resampled together, so that functions of several of them are paired.
+
+    Args:
+        samples: per job either one number, float [jobs], whose mean is taken (MRR, NDCG), or four counts, float
+            [jobs, 4] from `metrics.rate_counts`, whose impact ratio pooled over jobs is taken.
 
     Raises:
-        InputError: no jobs, other shapes, `before` and `after` of different shape, or NaN.
+        InputError: no jobs, other shapes, samples of different shape, or NaN.
     """
-    samples = [np.asarray(sample, float) for sample in ((before,) if after is None else (before, after))]
+    samples = tuple(np.asarray(sample, float) for sample in samples)
     for sample in samples:
         if sample.shape != samples[0].shape:
             raise InputError(f"before has shape {samples[0].shape}, after {sample.shape}; give the same jobs in both")
@@ -50,9 +63,15 @@ def interval(
     jobs = len(samples[0])
     counts = np.random.default_rng(seed).multinomial(jobs, np.full(jobs, 1 / jobs), size=n_boot).astype(float)
     once = np.ones((1, jobs))
-    value = _difference([_statistic(once, sample) for sample in samples])[0]
-    resampled = _difference([_statistic(counts, sample) for sample in samples])
-    resampled = resampled[np.isfinite(resampled)]
+    return np.stack([np.append(_statistic(once, sample), _statistic(counts, sample)) for sample in samples])
+
+
+def percentile(statistics: np.ndarray, level: float = 0.95) -> Interval:
+    """The first of `statistics`, the measured one, with the percentile interval of the others, its resamples.
+
+    Resamples in which the statistic is undefined (a rate of the reference group of 0) are left out.
+    """
+    value, resampled = statistics[0], statistics[1:][np.isfinite(statistics[1:])]
     if not np.isfinite(value) or not len(resampled):
         return Interval(float("nan"), float("nan"), float("nan"))
     low, high = np.quantile(resampled, [(1 - level) / 2, (1 + level) / 2])
@@ -67,7 +86,3 @@ def _statistic(counts: np.ndarray, sample: np.ndarray) -> np.ndarray:
     selected, available, reference_selected, reference_available = sums.T
     with np.errstate(divide="ignore", invalid="ignore"):
         return (selected / available) / (reference_selected / reference_available)
-
-
-def _difference(statistics: list[np.ndarray]) -> np.ndarray:
-    return statistics[0] if len(statistics) == 1 else statistics[1] - statistics[0]

@@ -1,6 +1,7 @@
 """Measure one method's ads and keep every per-job number on disk, so that tables and intervals are made from files."""
 
 import json
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -83,7 +84,7 @@ class Method:
     seconds: float
     """To make the rewrites, training included."""
     reward_calls: int
-    """Ads that were scored by the reward on the way; 0 for methods that never look at the ranking."""
+    """Rewrites that the reward scored on the way; 0 for methods that never look at the ranking."""
     texts: list[str]
     """The ads as they would be deployed."""
     groups: pd.DataFrame
@@ -111,6 +112,21 @@ def load(run_dir: Path | str, name: str, seed: int = 0) -> Method:
     ads, groups, quality = (pd.read_parquet(folder / f"{part}.parquet") for part in ("ads", "groups", "quality"))
     facts = json.loads((folder / "method.json").read_text("utf-8"))
     return Method(**facts, texts=list(ads["text"]), groups=groups, quality=quality)
+
+
+def saved(run_dir: Path | str) -> dict[str, list[int]]:
+    """The methods that were saved in a run, and the seeds of each in order."""
+    found: dict[str, list[int]] = {}
+    for path in (Path(run_dir) / "artefacts" / "methods").glob("*/*/method.json"):
+        facts = json.loads(path.read_text("utf-8"))
+        found.setdefault(facts["name"], []).append(facts["seed"])
+    return {name: sorted(found[name]) for name in sorted(found)}
+
+
+def clear(run_dir: Path | str, *names: str) -> None:
+    """Remove what earlier runs of these methods saved, so that no seed of theirs stays beside the new ones."""
+    for name in names:
+        shutil.rmtree(_folder(run_dir, name, 0).parent, ignore_errors=True)
 
 
 def run(

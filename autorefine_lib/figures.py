@@ -3,6 +3,7 @@
 Each function draws one figure from a tidy table and returns it; `save` writes it as PNG and PDF.
 """
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from autorefine_lib.files import write_atomic
 
@@ -134,6 +136,37 @@ def learning_curves(
         ax.set_xlabel("PPO update")
         ax.set_title((labels or {}).get(column, column), loc="left", fontsize=11)
         ax.legend(loc="best", frameon=False)
+    return fig
+
+
+def against_reward_calls(
+    points: pd.DataFrame, title: str, synthetic: bool, group: str, start: str = "aligned, no RL"
+) -> Figure:
+    """What every method reached on held-out ads against the reward calls it had spent: reward, and impact ratio.
+
+    `points`: columns method, reward_calls, reward and impact_ratio, as `learning_curves.read` returns them. A method
+    with one point is drawn as a mark, others as a line from the one point of `start`, where all of them began.
+    """
+    labels = {"reward": "parity gained, as the reward measures it", "impact_ratio": f"{group} impact ratio"}
+    fig, axes = _canvas(title, 12, 4.6, synthetic, len(labels))
+    first = points[points["method"] == start]
+    names = [name for name in points["method"].unique() if name != start]
+    for ax, (column, label) in zip(axes, labels.items(), strict=True):
+        for name, color, mark in zip(names, itertools.cycle(PALETTE), itertools.cycle("osD^vPX"), strict=False):
+            part = points[points["method"] == name].sort_values("reward_calls")
+            if len(part) > 1:
+                part = pd.concat([first, part])
+            ax.plot(part["reward_calls"], part[column], marker=mark, ms=7, lw=2, color=color, label=name)
+        ax.plot(first["reward_calls"], first[column], "o", ms=8, color=GREY, mfc="white", label=start)
+        if column == "impact_ratio":
+            ax.axhline(1.0, color=INK, lw=1, ls="--", label="parity")
+        ax.set_title(label, loc="left", fontsize=11)
+        ax.set_xlabel("reward calls")
+        ax.xaxis.set_major_formatter("{x:,.0f}")
+        ax.xaxis.set_major_locator(MaxNLocator(5))
+    handles, texts = axes[-1].get_legend_handles_labels()
+    with plt.rc_context(STYLE):
+        fig.legend(handles, texts, loc="outside right center", frameon=False)
     return fig
 
 

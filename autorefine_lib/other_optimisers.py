@@ -14,10 +14,11 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 import torch
+from peft import PeftModel
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from tqdm.auto import tqdm
-from transformers import PrinterCallback, TrainerCallback
+from transformers import PreTrainedModel, PrinterCallback, TrainerCallback
 from trl import GRPOConfig, RLOOConfig
 
 from autorefine_lib import trl_trainers
@@ -27,6 +28,7 @@ from autorefine_lib.errors import InputError
 from autorefine_lib.evaluation import Evaluator
 from autorefine_lib.generator import Generator
 from autorefine_lib.policy import add_lora, encode, score
+from autorefine_lib.ppo_config import PPOConfig
 from autorefine_lib.ppo_finetuning import check_lora, episodes, ranking_reward
 from autorefine_lib.rollout import precision
 
@@ -134,7 +136,7 @@ def _train(
         )
         torch.manual_seed(seed)
         trainer = trainer_class(
-            add_lora(generator.model, lora_rank, 2.0 * lora_rank, "all-linear") if lora_rank else generator.model,
+            _with_lora(generator.model, lora_rank),
             generator.tokenizer,
             ranking_reward(generator, judge, reward_config),
             rows.select([row for step in range(steps) for row in batches.rows(step)]),
@@ -147,7 +149,14 @@ def _train(
         trainer.remove_callback(PrinterCallback)
         trainer.train()
     generator.model = trainer.model.eval()
+    if isinstance(generator.model, PeftModel):
+        generator.model.delete_adapter("ref")  # TRL's copy of the adapter before the training
     return pd.DataFrame(log.rows)
+
+
+def _with_lora(model: PreTrainedModel, rank: int) -> PreTrainedModel:
+    """The model with LoRA adapters as PPO adds them, or as it is when `rank` is 0."""
+    return add_lora(model, rank, PPOConfig.lora_alpha, PPOConfig.lora_targets) if rank else model
 
 
 class _Log(TrainerCallback):
@@ -227,8 +236,7 @@ def reward_weighted(
     check_lora(generator, lora_rank)
     if len(data) < batch_size:
         raise InputError(f"{len(data)} rewrites are fewer than batch_size={batch_size}; lower it or collect more")
-    if lora_rank:
-        generator.model = add_lora(generator.model, lora_rank, 2.0 * lora_rank, "all-linear")
+    generator.model = _with_lora(generator.model, lora_rank)
     parameters = [p for p in generator.model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(parameters, learning_rate, weight_decay=0.0)
     reward = torch.tensor(data["reward"].to_numpy(), dtype=torch.float32)

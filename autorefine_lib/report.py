@@ -1,7 +1,7 @@
 """Result tables (CSV, Markdown, LaTeX), the README's headline table and the index page of a run.
 
 One row is one number: what was measured (method, data, split, group, metric, k), what came out (value, 95 % interval,
-n, seeds) and how to get it again (command, commit, versions, device, seconds).
+n, seeds), what one seed of it cost (reward calls, seconds) and how to get it again (command, commit, versions, device).
 """
 
 import json
@@ -18,8 +18,9 @@ from autorefine_lib.progress import clock
 
 MEASURED = ["method", "data", "split", "group", "metric", "k"]
 NUMBERS = ["value", "low", "high", "n", "seeds"]
-PROVENANCE = ["command", "commit", "versions", "device", "seconds"]
-COLUMNS = MEASURED + NUMBERS + PROVENANCE
+COSTS = ["reward_calls", "seconds"]
+PROVENANCE = ["command", "commit", "versions", "device"]
+COLUMNS = MEASURED + NUMBERS + COSTS + PROVENANCE
 # Equal in every run with the same seed, commit and machine; `seconds` is not.
 REPEATABLE = [column for column in COLUMNS if column != "seconds"]
 PAPER = "paper: "
@@ -52,13 +53,13 @@ def compact(rows: pd.DataFrame) -> pd.DataFrame:
     """The table people read, all cells text: one line a number, value and interval in one column."""
     part = rows.copy()
     # Integers beside missing values are floats in pandas.
-    for column in ("k", "n"):
-        part[column] = [f"{int(item):,}" if pd.notna(item) else "" for item in part[column]]
+    for column in ("k", "n", *COSTS):
+        part[column] = [f"{item:,.0f}" if pd.notna(item) else "" for item in part[column]]
     intervals = zip(part["value"], part["low"], part["high"], strict=True)
     part["value"] = [f"{v:.3f}" + (f" [{a:.3f}, {b:.3f}]" if pd.notna(a) else "") for v, a, b in intervals]
     part["metric"] = part["metric"].str.replace("_", " ")
-    names = {"value": "value [95 % interval]"}
-    return part[[*MEASURED, "value", "n", "seeds"]].fillna("").astype(str).rename(columns=names)
+    names = {"value": "value [95 % interval]", "reward_calls": "reward calls"}
+    return part[[*MEASURED, "value", "n", "seeds", *COSTS]].fillna("").astype(str).rename(columns=names)
 
 
 def _latex(table: pd.DataFrame) -> str:
@@ -77,7 +78,7 @@ def write_tables(rows: pd.DataFrame, folder: Path) -> list[Path]:
     if set(rows.columns) != set(COLUMNS):
         raise ValueError(f"result rows need the columns {COLUMNS}; got {list(rows.columns)}")
     rows, folder = rows[COLUMNS], Path(folder)
-    facts = [f"{name}: {', '.join(map(str, rows[name].dropna().unique()))}" for name in PROVENANCE if name != "seconds"]
+    facts = [f"{name}: {', '.join(map(str, rows[name].dropna().unique()))}" for name in PROVENANCE]
     synthetic = ["**Synthetic data.**"] if is_synthetic(rows) else []
     text = "\n\n".join([*synthetic, CAPTION, compact(rows).to_markdown(index=False, disable_numparse=True), *facts])
     return [
@@ -89,19 +90,23 @@ def write_tables(rows: pd.DataFrame, folder: Path) -> list[Path]:
 
 def read_results(run_dir: Path) -> pd.DataFrame:
     """The result rows of a run."""
-    return pd.read_csv(Path(run_dir) / "tables/results.csv", dtype={"seeds": "str"})
+    rows = pd.read_csv(Path(run_dir) / "tables/results.csv", dtype={"seeds": "str"})
+    return rows.reindex(columns=COLUMNS)  # runs of earlier versions did not count the reward calls
 
 
 def headline(rows: pd.DataFrame, group: str = "female") -> str:
     """The README's table: one line a method, impact ratio of `group` beside MRR and NDCG, with intervals and n."""
     part = rows[(rows["metric"] != "impact_ratio") | (rows["group"] == group)]
     part = part[part["metric"].isin(["impact_ratio", "mrr", "ndcg"])].drop_duplicates(["method", "metric"])
-    cells = part.assign(cell=compact(part)["value [95 % interval]"].to_numpy())
+    text = compact(part)
+    cells = part.assign(cell=text["value [95 % interval]"], reward_calls=text["reward calls"], seconds=text["seconds"])
     wide = cells.pivot(index="method", columns="metric", values="cell").reindex(part["method"].drop_duplicates())
     wide.insert(0, "data", part.drop_duplicates("method").set_index("method")["data"])
     ratio = part[part["metric"] == "impact_ratio"].set_index("method")
     wide["test ads"] = [f"{int(n):,}" if pd.notna(n) else "" for n in ratio["n"].reindex(wide.index)]
     wide["seeds"] = ratio["seeds"].reindex(wide.index).fillna("")
+    for column in COSTS:
+        wide[column.replace("_", " ")] = cells.drop_duplicates("method").set_index("method")[column]
     k = ratio["k"].dropna().unique()
     at = f" at {int(k[0])}" if len(k) else ""
     names = {"impact_ratio": f"{group} impact ratio{at}", "mrr": "MRR", "ndcg": f"NDCG{at}"}

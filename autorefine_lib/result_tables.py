@@ -1,20 +1,39 @@
-"""Notebook 05: from the per-job numbers of every method to one row per number, with paired bootstrap intervals."""
+"""Notebook 07: from the per-job numbers of every method to one row per number, with paired bootstrap intervals."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from autorefine_lib import bootstrap, metrics, provenance
+from autorefine_lib import bootstrap, evaluation, metrics, provenance
 from autorefine_lib.bootstrap import Interval
 from autorefine_lib.errors import InputError
 from autorefine_lib.evaluation import Method
-from autorefine_lib.report import COLUMNS, paper_rows
+from autorefine_lib.report import COLUMNS, COSTS, paper_rows
 
 QUALITY = ("mrr", "ndcg", "similarity")
 ORIGINAL = "original ads"
 LOST_AT_MOST = 0.02
 """Share of its value that MRR or NDCG may lose."""
+ORDER = (ORIGINAL, "word swap", "aligned, no RL", "best of", "reward-weighted", "ILQL", "RLOO", "GRPO", "PPO")
+"""Starts of the methods' names, from the simplest to the one that the goals are set for."""
+
+
+def methods(run_dir: Path | str) -> dict[str, list[Method]]:
+    """Every method that a run saved, each with all its seeds, in the order of the tables.
+
+    Raises:
+        InputError: the original ads are not among them.
+    """
+    found = evaluation.saved(run_dir)
+    if ORIGINAL not in found:
+        raise InputError(f"{run_dir}: the {ORIGINAL} were not measured; run notebook 02_baseline first")
+
+    def place(name: str) -> tuple:
+        return next((n for n, start in enumerate(ORDER) if name.startswith(start)), len(ORDER)), len(name), name
+
+    return {name: [evaluation.load(run_dir, name, seed) for seed in found[name]] for name in sorted(found, key=place)}
 
 
 def per_job_numbers(runs: Sequence[Method], group: str, reference: str) -> dict[str, np.ndarray]:
@@ -39,7 +58,8 @@ def rows(
 
     `methods` maps the name in the table to its runs, one per seed; the first entry must be the original ads. Each
     metric has its value with a bootstrap interval over jobs, and, as `<metric>_change`, the paired difference to the
-    original ads. A metric that is the same for every job has no interval.
+    original ads. A metric that is the same for every job has no interval. Reward calls and seconds are those of one
+    seed, on average.
 
     Raises:
         InputError: a method was measured on other ads than the original ones.
@@ -52,8 +72,8 @@ def rows(
     }  # fmt: skip
     table = []
     for name, runs in methods.items():
-        seeds = " ".join(str(run.seed) for run in runs)
-        shared = facts | {"method": name, "seeds": seeds, "seconds": round(sum(run.seconds for run in runs), 1)}
+        shared = facts | {"method": name, "seeds": " ".join(str(run.seed) for run in runs)}
+        shared |= {cost: round(float(np.mean([getattr(run, cost) for run in runs])), 1) for cost in COSTS}
         numbers = per_job_numbers(runs, group, reference)
         for metric, values in numbers.items():
             of = group if metric.startswith("impact_ratio") else "all"
@@ -90,16 +110,21 @@ def wide(rows: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     return table.rename_axis(None, axis=1)
 
 
-def over_seeds(runs: Sequence[Method], group: str, reference: str, original: Method) -> pd.DataFrame:
-    """One row per seed: impact ratio, its change, and the share of their value that MRR and NDCG gain or lose."""
-    before = per_job_numbers([original], group, reference)
+def over_seeds(methods: dict[str, Sequence[Method]], group: str, reference: str) -> pd.DataFrame:
+    """One row per seed of every method that calls the reward: what it reached and what it cost.
+
+    Columns method, seed, impact_ratio, impact_ratio_change, mrr_gain and ndcg_gain (shares of the original value),
+    reward_calls and seconds. The first entry of `methods` must be the original ads.
+    """
+    before = per_job_numbers(methods[ORIGINAL], group, reference)
     start = bootstrap.interval(before["impact_ratio"]).value
     table = []
-    for run in runs:
+    for name, run in ((name, run) for name, runs in methods.items() for run in runs if run.reward_calls):
         after = per_job_numbers([run], group, reference)
         ratio = bootstrap.interval(after["impact_ratio"]).value
-        gains = {f"{name}_gain": after[name].mean() / before[name].mean() - 1 for name in ("mrr", "ndcg")}
-        table.append({"seed": run.seed, "impact_ratio": ratio, "impact_ratio_change": ratio - start} | gains)
+        gains = {f"{metric}_gain": after[metric].mean() / before[metric].mean() - 1 for metric in ("mrr", "ndcg")}
+        found = {"method": name, "seed": run.seed, "impact_ratio": ratio, "impact_ratio_change": ratio - start}
+        table.append(found | gains | {cost: getattr(run, cost) for cost in COSTS})
     return pd.DataFrame(table)
 
 
@@ -150,3 +175,44 @@ def goals(rows: pd.DataFrame, runs: Sequence[Method], method: str = "PPO") -> pd
     goal = "no rewrite names a protected attribute that its original did not"
     found.append((goal, f"{naming} of {total} do", naming == 0))
     return pd.DataFrame(found, columns=["goal", "measured", "met"]).astype({"met": bool})
+
+
+def verdict(methods: dict[str, Sequence[Method]], group: str, reference: str, seed: int = 0) -> list[str]:
+    """Two sentences: which method comes closest to parity, and which gains most for its reward calls.
+
+    The distance from parity is |1 - impact ratio| of each seed, averaged over the seeds: a mean ratio of 1 made of one
+    seed below and one above is no parity. The two best are compared by a paired bootstrap over jobs; a difference
+    whose 95 % interval holds 0 is called not certain. The first entry of `methods` must be the original ads.
+    """
+    counts = [metrics.rate_counts(run.groups, group, reference) for runs in methods.values() for run in runs]
+    distances = iter(np.abs(1 - bootstrap.resample(*counts, seed=seed)))
+    nearness = {name: -np.mean([next(distances) for _ in runs], axis=0) for name, runs in methods.items()}
+    calls = {name: np.mean([run.reward_calls for run in runs]) for name, runs in methods.items()}
+    gain = {name: (near - nearness[ORIGINAL]) / calls[name] * 1000 for name, near in nearness.items() if calls[name]}
+    best, next_best = _best_two(nearness)
+    away = bootstrap.percentile(-nearness[best])
+    sentences = [
+        f"Closest to parity is {best}: its {group} impact ratio is {_text(away)} away from 1, "
+        f"that of the original ads {-nearness[ORIGINAL][0]:.3f}. {_comparison(nearness, best, next_best)}"
+    ]
+    if len(gain) > 1:
+        best, next_best = _best_two(gain)
+        sentences.append(
+            f"Most for its reward calls gains {best}: {_text(bootstrap.percentile(gain[best]))} closer to 1 for every "
+            f"1,000 of them. {_comparison(gain, best, next_best)}"
+        )
+    return sentences
+
+
+def _best_two(scores: dict[str, np.ndarray]) -> list[str]:
+    return sorted(scores, key=lambda name: -scores[name][0])[:2]
+
+
+def _comparison(scores: dict[str, np.ndarray], best: str, next_best: str) -> str:
+    difference = bootstrap.percentile(scores[best] - scores[next_best])
+    certain = "is certain" if difference.low > 0 else "is not certain, its interval holds 0"
+    return f"{next_best} is next; the difference, {_text(difference)}, {certain}."
+
+
+def _text(interval: Interval) -> str:
+    return f"{interval.value:.3f} [{interval.low:.3f}, {interval.high:.3f}]"

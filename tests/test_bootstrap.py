@@ -6,7 +6,7 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autorefine_lib.bootstrap import interval
+from autorefine_lib.bootstrap import interval, percentile, resample
 from autorefine_lib.errors import InputError
 
 RNG = np.random.default_rng(3)
@@ -87,3 +87,13 @@ def test_undefined_resamples_are_left_out():
 def test_bad_input_is_named(arguments, message):
     with pytest.raises(InputError, match=message):
         interval(*arguments)
+
+
+def test_samples_are_resampled_together():
+    first, second, third = resample(COUNTS, COUNTS[:, [2, 3, 0, 1]], COUNTS, n_boot=500, seed=4)
+    assert first.shape == (501,) and first[0] == pytest.approx(impact_ratio(COUNTS))
+    np.testing.assert_allclose(first * second, 1)  # the inverse ratio of the very same resample
+    np.testing.assert_array_equal(first, third)
+    assert percentile(first) == interval(COUNTS, n_boot=500, seed=4)
+    distance = percentile(np.abs(1 - first))
+    assert distance.low >= 0 and distance.value == pytest.approx(abs(1 - impact_ratio(COUNTS)))

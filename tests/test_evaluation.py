@@ -87,6 +87,14 @@ def test_a_method_that_has_not_run(tmp_path):
         evaluation.load(tmp_path, "PPO", 2)
 
 
+def test_saved_and_cleared_methods(judge: Evaluator, tmp_path):
+    for name, seed in (("RLOO", 10), ("RLOO", 2), ("aligned, no RL", 0)):
+        evaluation.run(tmp_path, judge, name, lambda ads: ads, seed)
+    assert evaluation.saved(tmp_path) == {"RLOO": [2, 10], "aligned, no RL": [0]}
+    evaluation.clear(tmp_path, "RLOO", "never run")
+    assert evaluation.saved(tmp_path) == {"aligned, no RL": [0]}
+
+
 def test_of_split():
     jobs = JOBS.to_pandas().assign(split=["train", "test"])
     assert evaluation.of_split(Dataset.from_pandas(jobs), "test")["job_id"] == ["c1"]

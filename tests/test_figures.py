@@ -41,6 +41,12 @@ def draw(name: str) -> Figure:
         log["reward"] = 1 - np.exp(-steps / 15) + rng.normal(0, 0.03, 120)
         labels = {"reward": "mean reward", "kl": "KL to the reference, nats per token"}
         return figures.learning_curves(log, ["reward", "kl"], "The reward rises in all three seeds", True, labels)
+    if name == "against_reward_calls":
+        ends = {"best of 4": 1680, "reward-weighted": 2560, "ILQL": 2560}
+        rows = [("aligned, no RL", 0, 0.0, 0.9)] + [(method, calls, 0.02, 0.92) for method, calls in ends.items()]
+        rows += [(m, calls, calls / 5e4, 0.9 + calls / 2e4) for m in ("RLOO", "PPO") for calls in (640, 1280, 2560)]
+        points = pd.DataFrame(rows, columns=["method", "reward_calls", "reward", "impact_ratio"])
+        return figures.against_reward_calls(points, "PPO gains most for its reward calls", True, "female")
     if name == "before_after":
         before = np.linspace(0.4, 0.9, len(OCCUPATIONS))
         table = pd.DataFrame({"before": before, "after": before + 0.06}, index=OCCUPATIONS)
@@ -62,7 +68,15 @@ def draw(name: str) -> Figure:
     return figures.histogram(scores, "gender", "score", "Women and men score alike", "cosine to the ad", True)
 
 
-NAMES = ["methods", "learning_curves", "before_after", "groups_by_occupation", "coding_of_ads", "histogram"]
+NAMES = [
+    "methods",
+    "learning_curves",
+    "against_reward_calls",
+    "before_after",
+    "groups_by_occupation",
+    "coding_of_ads",
+    "histogram",
+]
 
 
 def shown_texts(fig: Figure) -> list[matplotlib.text.Text]:
@@ -101,3 +115,12 @@ def test_palette_stays_apart_under_colour_blindness():
     matrix = np.array([[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.01182, 0.04294, 0.968881]])
     colors = np.array([matplotlib.colors.to_rgb(color) for color in figures.PALETTE[:5]]) @ matrix.T
     assert min(np.linalg.norm(a - b) for a, b in combinations(colors, 2)) > 0.15
+
+
+def test_lines_start_where_the_methods_began():
+    fig = draw("against_reward_calls")
+    lines = {line.get_label(): line for line in fig.axes[1].get_lines()}
+    assert lines["PPO"].get_xdata().tolist() == [0, 640, 1280, 2560] and lines["PPO"].get_ydata()[0] == 0.9
+    assert lines["ILQL"].get_xdata().tolist() == [2560], "one point is a mark"
+    assert lines["parity"].get_ydata() == [1, 1]
+    matplotlib.pyplot.close(fig)

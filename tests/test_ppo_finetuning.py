@@ -57,21 +57,15 @@ def test_ppo_raises_the_ranking_reward(tmp_path):
     )
     jobs = Dataset.from_dict({name: list(JOBS[name]) * 4 for name in ("text", "occupation")})
     jobs = jobs.add_column("job_id", [f"j{i}" for i in range(32)])
+    seen = []
     log = ppo_finetuning.finetune(
         writer, Evaluator(SimpleNamespace(rank=rank, embed=None), jobs, CANDIDATES, "gender", 4),
-        RewardConfig(w_meaning=0.0), config, tmp_path,
+        RewardConfig(w_meaning=0.0), config, tmp_path, on_step=lambda row: seen.append(row["step"]),
     )  # fmt: skip
+    assert seen == log["step"].tolist()
     assert log["reward/mean"].iloc[-5:].mean() > log["reward/mean"].iloc[:5].mean() + 0.1
     assert log["reward/parity"].iloc[-5:].mean() > log["reward/parity"].iloc[:5].mean()
     assert any(not torch.equal(before[name], parameter) for name, parameter in writer.model.named_parameters())
-
-
-def test_best_of_takes_the_draft_of_highest_value(monkeypatch):
-    writer = Writer(tiny_model("t5"), tiny_tokenizer(), "ad")
-    drafts = ["w3 w4"] * 8 + ["w9 w9"] * 4 + ["w3 w5"] * 4  # two drafts of each of the eight ads
-    monkeypatch.setattr(writer, "rewrite", lambda ads, *_: [SimpleNamespace(text=text) for text in drafts])
-    choose = ppo_finetuning.best_of(writer, judge(), RewardConfig(w_meaning=0.0), n=2)
-    assert choose(list(JOBS["text"]))[:4] == ["w9 w9"] * 4
 
 
 def test_too_few_texts_for_a_batch_is_one_clear_error():

@@ -15,7 +15,7 @@ def rows() -> pd.DataFrame:
     shared = dict(
         data="embedded corpus (synthetic)", split="test", k=20, n=300, seeds="0, 1, 2", command="autorefine x"
     )
-    shared |= dict(commit="abc", versions="python 3.11", device="CPU, 2 cores", seconds=1.5)
+    shared |= dict(commit="abc", versions="python 3.11", device="CPU, 2 cores", seconds=1.5, reward_calls=2560.0)
     numbers = [
         ("original ads", "female", "impact_ratio", 0.6111, 0.5811, 0.6411),
         ("PPO", "female", "impact_ratio", 0.6888, 0.6588, 0.7188),
@@ -50,6 +50,17 @@ def test_headline_has_one_line_a_method_and_the_paper_beside_ours():
     methods = [line.split("|")[1].strip() for line in lines[2:]]
     assert methods == ["original ads", "PPO", "paper: original ads", "paper: AutoRefine"]
     assert "0.689 [0.659, 0.719]" in lines[3] and "0.800 [0.780, 0.820]" in lines[3] and "300" in lines[3]
+    assert [cell.strip() for cell in lines[0].split("|")[-3:-1]] == ["reward calls", "seconds"]
+    assert [cell.strip() for cell in lines[3].split("|")[-3:-1]] == ["2,560", "2"], "of one seed"
+    assert [cell.strip() for cell in lines[5].split("|")[-3:-1]] == ["", ""], "the paper does not say"
+
+
+def test_results_of_an_earlier_version_have_no_reward_calls(tmp_path: Path):
+    report.write_tables(rows(), tmp_path / "tables")
+    path = tmp_path / "tables/results.csv"
+    pd.read_csv(path).drop(columns="reward_calls").to_csv(path, index=False)
+    assert report.read_results(tmp_path)["reward_calls"].isna().all()
+    assert "2,560" not in report.headline(report.read_results(tmp_path))
 
 
 def test_readme_is_filled_between_its_marks_only(tmp_path: Path):

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from autorefine_lib import report, result_tables
+from autorefine_lib import evaluation, report, result_tables
 from autorefine_lib.errors import InputError
 from autorefine_lib.evaluation import Method
 
@@ -25,7 +25,7 @@ def method(name: str, seed: int, women: tuple[int, int], mrr: tuple, ndcg: tuple
     changed = name != "original ads"
     quality = pd.DataFrame({"job_id": JOBS, "mrr": mrr, "ndcg": ndcg, "similarity": 1.0 - 0.1 * changed})
     quality = quality.assign(protected=protected, changed=changed)
-    return Method(name, seed, 10.0 + seed, 0, ["", ""], groups, quality)
+    return Method(name, seed, 10.0 + seed, 100 if name == "PPO" else 0, ["", ""], groups, quality)
 
 
 # Ratio (2/8) / (6/8) = 1/3.
@@ -52,7 +52,8 @@ def test_rows_by_hand(rows: pd.DataFrame):
     assert value["PPO", "ads_changed"] == 1 and value["PPO", "ads_naming_protected"] == 0.25
     assert rows["n"].eq(2).all() and rows["split"].eq("test").all() and rows["k"].eq(4).all()
     ppo = rows[rows["method"] == "PPO"]
-    assert ppo["seeds"].eq("0 1").all() and ppo["seconds"].eq(21.0).all()
+    assert ppo["reward_calls"].eq(100).all() and rows.loc[rows["method"] == "original ads", "reward_calls"].eq(0).all()
+    assert ppo["seeds"].eq("0 1").all() and ppo["seconds"].eq(10.5).all()
     assert set(rows.loc[rows["metric"].str.startswith("impact_ratio"), "group"]) == {"female"}
 
 
@@ -82,8 +83,11 @@ def test_other_ads_are_refused():
 
 
 def test_over_seeds_by_hand():
-    table = result_tables.over_seeds(PPO, "female", "male", ORIGINAL)
-    assert table["seed"].tolist() == [0, 1]
+    swap = method("word swap", 0, (1, 1), (1.0, 0.5), (0.8, 0.6))
+    table = result_tables.over_seeds({"original ads": [ORIGINAL], "word swap": [swap], "PPO": PPO}, "female", "male")
+    assert table["method"].tolist() == ["PPO", "PPO"], "the others call no reward"
+    assert table["seed"].tolist() == [0, 1] and table["reward_calls"].tolist() == [100, 100]
+    assert table["seconds"].tolist() == [10, 11]
     assert table["impact_ratio"].tolist() == pytest.approx([1, 0.6])
     assert table["impact_ratio_change"].tolist() == pytest.approx([2 / 3, 0.6 - 1 / 3])
     assert table["mrr_gain"].tolist() == pytest.approx([0, 0.7 / 0.75 - 1])
@@ -141,3 +145,32 @@ def ratios(before: float, after: float, low: float, high: float) -> pd.DataFrame
 def test_goals_count_towards_parity(before: float, after: float, low: float, high: float, met: list[bool]):
     table = result_tables.goals(ratios(before, after, low, high), [PPO[0]])
     assert table["met"].tolist() == met + [True, True, True]
+
+
+def test_verdict_by_hand():
+    # Distances from 1: 2/3 for the original ads; 0 and 0.4, on average 0.2, for PPO; 0.4 for RLOO at twice the price.
+    rloo = replace(method("RLOO", 0, (1, 2), (1.0, 0.5), (0.8, 0.6)), reward_calls=200)
+    closest, most = result_tables.verdict({"original ads": [ORIGINAL], "RLOO": [rloo], "PPO": PPO}, "female", "male")
+    assert closest.startswith("Closest to parity is PPO: its female impact ratio is 0.200 [")
+    assert "original ads 0.667. RLOO is next; the difference, 0.200 [" in closest
+    assert most.startswith("Most for its reward calls gains PPO: 4.667 [")  # (2/3 - 0.2) / 100 * 1000
+    assert "RLOO is next; the difference, 3.333 [" in most  # 4.667 - (2/3 - 0.4) / 200 * 1000
+
+
+@pytest.mark.parametrize(
+    ("women", "words"), [((2, 2), "is not certain, its interval holds 0."), ((1, 1), "is certain.")]
+)
+def test_verdict_says_whether_the_difference_is_certain(women: tuple[int, int], words: str):
+    best, other = method("GRPO", 0, (2, 2), (1.0, 0.5), (0.8, 0.6)), method("RLOO", 0, women, (1.0, 0.5), (0.8, 0.6))
+    (sentence,) = result_tables.verdict({"original ads": [ORIGINAL], "GRPO": [best], "RLOO": [other]}, "female", "male")
+    assert sentence.endswith(words)
+
+
+def test_methods_come_in_the_order_of_the_tables(tmp_path):
+    with pytest.raises(InputError, match="original ads were not measured; run notebook 02_baseline first"):
+        result_tables.methods(tmp_path)
+    for run in (PPO[1], PPO[0], replace(PPO[0], name="best of 16"), replace(PPO[0], name="best of 4"), ORIGINAL):
+        evaluation.save(tmp_path, run)
+    found = result_tables.methods(tmp_path)
+    assert list(found) == ["original ads", "best of 4", "best of 16", "PPO"]
+    assert [run.seed for run in found["PPO"]] == [0, 1]
