@@ -8,13 +8,14 @@ import torch
 from peft import PeftConfig, PeftModel
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
-from autorefine_lib import bert2bert, minilm
+from autorefine_lib import bert2bert, minilm, model_card
 from autorefine_lib.errors import InputError
-from autorefine_lib.files import write_json
+from autorefine_lib.files import write_json, write_text
 from autorefine_lib.generator import Generator
 
 EMBEDDED = "minilm-bert2bert"
 """Name of the embedded generator: all-MiniLM-L6-v2 from its package as encoder and decoder, not yet aligned."""
+
 
 def shipped_weights() -> tuple[Path, str]:
     """The aligned weights that come with the package, and their SHA-256 from the file beside them."""
@@ -53,9 +54,9 @@ def _from_transformers(name: str) -> tuple:
         tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise InputError(
-            f"generator {name!r} could not be loaded ({str(error).splitlines()[0]}); allowed: {EMBEDDED!r}, a Hub "
+            f"generator {base!r} could not be loaded ({str(error).splitlines()[0]}); allowed: {EMBEDDED!r}, a Hub "
             f"name, or a folder with config.json, model.safetensors and tokenizer files. Without a connection, run "
-            f"'hf download {name}' on a machine that has one and pass the folder"
+            f"'hf download {base}' on a machine that has one and pass the folder"
         ) from None
     if adapter:
         model = PeftModel.from_pretrained(model, name)
@@ -64,8 +65,12 @@ def _from_transformers(name: str) -> tuple:
     return model.to("cuda" if torch.cuda.is_available() else "cpu").eval(), tokenizer
 
 
-def save(generator: Generator, folder: Path) -> Path:
-    """Write the generator so that `load(folder)` gives it back; PEFT adapters are saved by themselves."""
+def save(generator: Generator, folder: Path, card: model_card.Card | None = None) -> Path:
+    """Write the generator so that `load(folder)` gives it back; PEFT adapters are saved by themselves.
+
+    Transformers and PEFT load the folder too, but for the embedded generator, of which it holds the trained weights
+    only: `merge` makes a checkpoint of it. With `card` a model card is written beside the weights.
+    """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     if generator.restrict_vocabulary:
@@ -76,5 +81,39 @@ def save(generator: Generator, folder: Path) -> Path:
         generator.tokenizer.save_pretrained(folder)
         base = str(folder)
     settings = {"base": base, "level": generator.level, "max_new_tokens": generator.max_new_tokens}
+    if card is not None:
+        model_card.write(folder, generator, card)
     write_json(folder / "generator.json", settings)
     return folder
+
+
+def merge(policy: Path, out: Path) -> Path:
+    """Write to `out` a checkpoint that transformers loads by itself, of a policy that stores what it trained apart.
+
+    A LoRA adapter is merged into its base; the embedded generator's trained weights are joined with the frozen ones.
+
+    Raises:
+        InputError: `policy` is no such folder, `out` is not empty, or the base is not there.
+    """
+    policy, out = Path(policy), Path(out)
+    embedded = (policy / "trained.safetensors").is_file() and (policy / "generator.json").is_file()
+    if not embedded and not (policy / "adapter_config.json").is_file():
+        raise InputError(
+            f"{policy}: no adapter_config.json or trained.safetensors, so nothing to merge; give the folder of a "
+            "policy trained with LoRA or of the embedded generator"
+        )
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(f"{out} exists and is not an empty folder; choose another one or remove it")
+    generator = load(str(policy))
+    if embedded:
+        # Each tensor by itself: a file of safetensors cannot say that encoder and decoder share theirs.
+        weights = {name: weight.clone() for name, weight in generator.model.state_dict().items()}
+        generator.model.save_pretrained(out, state_dict=weights)
+        generator.tokenizer.save_pretrained(out)
+    else:
+        generator.model = generator.model.merge_and_unload(safe_merge=True)
+        save(generator, out)
+    if (policy / "README.md").is_file():
+        card = (policy / "README.md").read_text("utf-8")
+        write_text(out / "README.md", card.replace("library_name: peft", "library_name: transformers", 1))
+    return out

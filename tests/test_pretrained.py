@@ -1,14 +1,20 @@
 """Generators come back from disk as they were saved, and a model that cannot be had is one clear error."""
 
+import shutil
+
 import pytest
 import torch
+from peft import AutoPeftModelForCausalLM, AutoPeftModelForSeq2SeqLM, PeftModel
 from tiny_models import tiny_model, tiny_tokenizer
+from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
 from autorefine_lib import pretrained
 from autorefine_lib.errors import InputError
 from autorefine_lib.generator import Generator
-from autorefine_lib.policy import add_lora
+from autorefine_lib.model_card import Card
+from autorefine_lib.policy import add_lora, decoder_start
 
+CARD = Card("PPO", "embedded (synthetic)", 0, "autorefine reproduce")
 CHAT = "{% for m in messages %}{{ m['content'] }} {% endfor %}w8 "
 
 
@@ -43,6 +49,88 @@ def test_an_adapter_is_saved_by_itself_and_found_again(tmp_path):
     assert torch.allclose(before, after, atol=1e-5)
 
 
+def logits(model, tokens=((3, 4, 5), (6, 7, 8))):
+    tokens = torch.tensor(tokens)
+    if model.config.is_encoder_decoder:
+        answer = torch.cat([torch.full((2, 1), decoder_start(model)), tokens[:, :-1]], 1)
+        return model(input_ids=tokens, decoder_input_ids=answer).logits.detach()
+    return model(tokens).logits.detach()
+
+
+def saved_adapter(folder, kind="llama"):
+    """A policy with moved adapters, saved in `folder`/adapter beside its base; its logits."""
+    pretrained.save(Generator(tiny_model(kind), tiny_tokenizer(), "ad", max_new_tokens=9), folder / "base")
+    policy = pretrained.load(str(folder / "base"))
+    policy.model = add_lora(policy.model, 4, 8.0, "all-linear")
+    with torch.no_grad():
+        for name, parameter in policy.model.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_()
+    pretrained.save(policy, folder / "adapter", CARD)
+    assert not torch.allclose(logits(policy.model), logits(tiny_model(kind)), atol=0.1)
+    return logits(policy.model)
+
+
+@pytest.mark.parametrize("kind", ["llama", "t5", "bart", "bert2bert"])
+def test_transformers_loads_a_policy_without_this_library(kind, tmp_path):
+    policy = Generator(tiny_model(kind), tiny_tokenizer(), "ad")
+    pretrained.save(policy, tmp_path, CARD)
+    load = AutoModelForCausalLM if kind == "llama" else AutoModelForSeq2SeqLM
+    torch.testing.assert_close(logits(load.from_pretrained(tmp_path).eval()), logits(policy.model), rtol=0, atol=0)
+    assert AutoTokenizer.from_pretrained(tmp_path)("w3").input_ids == policy.tokenizer("w3").input_ids
+
+
+@pytest.mark.parametrize("kind", ["llama", "t5"])
+def test_peft_loads_an_adapter_without_this_library(kind, tmp_path):
+    expected = saved_adapter(tmp_path, kind)
+    load = AutoModelForCausalLM if kind == "llama" else AutoModelForSeq2SeqLM
+    by_hand = PeftModel.from_pretrained(load.from_pretrained(tmp_path / "base"), tmp_path / "adapter")
+    torch.testing.assert_close(logits(by_hand.eval()), expected, rtol=0, atol=1e-6)
+    auto = (AutoPeftModelForCausalLM if kind == "llama" else AutoPeftModelForSeq2SeqLM).from_pretrained(
+        tmp_path / "adapter"
+    )
+    torch.testing.assert_close(logits(auto.eval()), expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["llama", "t5", "bert2bert"])
+def test_a_merged_adapter_is_a_checkpoint_of_its_own(kind, tmp_path):
+    expected = saved_adapter(tmp_path, kind)
+    out = pretrained.merge(tmp_path / "adapter", tmp_path / "merged")
+    shutil.rmtree(tmp_path / "base")
+    load = AutoModelForCausalLM if kind == "llama" else AutoModelForSeq2SeqLM
+    torch.testing.assert_close(logits(load.from_pretrained(out).eval()), expected, rtol=0, atol=1e-5)
+    assert not list(out.glob("adapter*")) and not list(out.glob("*.bin"))
+    again = pretrained.load(str(out))
+    assert (again.level, again.max_new_tokens) == ("ad", 9)
+    assert "library_name: transformers" in (out / "README.md").read_text()
+
+
+def test_merge_joins_the_embedded_generators_weights(tmp_path):
+    policy = pretrained.load(pretrained.EMBEDDED, seed=1)
+    with torch.no_grad():
+        for parameter in policy.model.parameters():
+            parameter += 0.01 if parameter.requires_grad else 0.0
+    pretrained.save(policy, tmp_path / "policy")
+    plain = AutoModelForSeq2SeqLM.from_pretrained(pretrained.merge(tmp_path / "policy", tmp_path / "out"))
+    tokens = ((101, 2057, 102), (101, 2300, 102))
+    # Another implementation of attention; the logits lie between -30 and 10.
+    torch.testing.assert_close(logits(plain.eval(), tokens), logits(policy.model, tokens), rtol=0, atol=2e-4)
+
+
+def test_merge_refuses_what_it_cannot_do(tmp_path):
+    with pytest.raises(InputError, match="no adapter_config.json.* nothing to merge; give"):
+        pretrained.merge(tmp_path, tmp_path / "out")
+    saved_adapter(tmp_path)
+    with pytest.raises(InputError, match="nothing to merge"):
+        pretrained.merge(tmp_path / "base", tmp_path / "out")
+    with pytest.raises(InputError, match="base exists and is not an empty folder; choose another"):
+        pretrained.merge(tmp_path / "adapter", tmp_path / "base")
+    shutil.rmtree(tmp_path / "base")
+    with pytest.raises(InputError, match="generator '.*base' could not be loaded.*; allowed: "):
+        pretrained.merge(tmp_path / "adapter", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_the_embedded_generator_comes_back(tmp_path):
     first = pretrained.load(pretrained.EMBEDDED, seed=1)
     pretrained.save(first, tmp_path)
@@ -64,6 +152,7 @@ def test_the_shipped_weights_have_the_checksum_on_their_card():
 
 
 def test_an_unknown_model_names_what_is_allowed(monkeypatch):
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    # Not the environment variable, which is read when the module is imported.
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(InputError, match="'no/such-model' could not be loaded.*minilm-bert2bert.*hf download"):
         pretrained.load("no/such-model")
