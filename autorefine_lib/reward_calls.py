@@ -7,7 +7,7 @@ GRPO and RLOO trainers; None means "does not apply to this row". It may be `asyn
 import asyncio
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -40,7 +40,12 @@ class RewardResult:
 
 
 def names(rewards: list[Reward]) -> list[str]:
-    """The function names, which label the log columns; InputError when two are equal."""
+    """The function names, which label the log columns; InputError for none, no function, or two of one name."""
+    if not rewards:
+        raise InputError("there is no reward function; give at least one")
+    for reward in rewards:
+        if not callable(reward):
+            raise InputError(f"reward {reward!r} is not a function; give reward(prompts, completions, **columns)")
     found = [getattr(reward, "__name__", type(reward).__name__) for reward in rewards]
     if len(set(found)) < len(found):
         raise InputError(f"reward functions need different names, got {found}; rename one (its __name__)")
@@ -67,7 +72,8 @@ def call_rewards(
             values = run(reward, prompts=prompts, completions=completions, log_metric=log_metric, **columns)
         except Exception as error:
             culprit = find_culprit(reward, prompts, completions, columns, error)
-            raise RuntimeError(f"reward {name!r} raised {type(error).__name__}: {error}; {culprit}") from error
+            text = one_line(str(error))
+            raise RuntimeError(f"reward {name!r} raised {type(error).__name__}: {text}; {culprit}") from error
         parts[name] = check(name, values, prompts)
     table = np.stack(list(parts.values()))
     for row in np.flatnonzero(np.isnan(table).all(0)):
@@ -76,17 +82,18 @@ def call_rewards(
     return RewardResult(total, parts, {name: float(np.mean(values)) for name, values in logged.items()})
 
 
-def run(reward: Reward, **arguments) -> list[float | None]:
+def run(reward: Reward, /, **arguments) -> list[float | None]:
     """Call the function with the arguments that it names, or with all if it takes `**columns`.
 
-    An `async` one is waited for on a thread, because in a notebook this thread's event loop is already running.
+    An `async` one is waited for on a thread, because in a notebook this thread's event loop is already running. A
+    generator is run to its end, so that what it raises is the reward's own error.
     """
     parameters = inspect.signature(reward).parameters
     if all(p.kind is not inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
         arguments = {name: value for name, value in arguments.items() if name in parameters}
     values = reward(**arguments)
     if not inspect.isawaitable(values):
-        return values
+        return list(values) if isinstance(values, Iterator) else values
 
     async def wait():
         return await values
@@ -109,7 +116,16 @@ def find_culprit(reward: Reward, prompts: list[str], completions: list[str], col
 
 
 def check(name: str, values: list[float | None], prompts: list[str]) -> np.ndarray:
-    """The rewards of one function as floats, None as NaN; InputError if they are not one finite number per prompt."""
+    """The rewards of one function as floats, None as NaN; InputError if they are not one finite number per prompt.
+
+    A tuple, an array or a tensor is as good as a list.
+    """
+    values = values.tolist() if hasattr(values, "tolist") else values
+    if not isinstance(values, Iterable) or isinstance(values, (str, bytes, Mapping, Set)):
+        raise InputError(
+            f"reward {name!r} returned {one_line(repr(values))}, a {type(values).__name__}; "
+            "return a list with one number or None per prompt"
+        )
     if len(values) != len(prompts):
         raise InputError(
             f"reward {name!r} returned {len(values)} values for {len(prompts)} prompts; return one per prompt"
@@ -119,12 +135,17 @@ def check(name: str, values: list[float | None], prompts: list[str]) -> np.ndarr
         if value is None:
             continue
         try:
-            result[row] = float(value)
-        except (TypeError, ValueError):
+            result[row] = math.inf if isinstance(value, str) else float(value)
+        except (TypeError, ValueError, RuntimeError):  # the last from a tensor of several numbers
             result[row] = math.inf
         if not math.isfinite(result[row]):
             raise InputError(
-                f"reward {name!r} returned {value!r} for the prompt {prompts[row][:80]!r}; "
+                f"reward {name!r} returned {one_line(repr(value))} for the prompt {prompts[row][:80]!r}; "
                 "allowed: a finite number or None"
             )
     return result
+
+
+def one_line(text: str) -> str:
+    """The start of a text on one line, for an error message."""
+    return " ".join(text.split())[:200]
