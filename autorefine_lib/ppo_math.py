@@ -71,7 +71,8 @@ def policy_loss(logprobs: Tensor, old: Tensor, advantages: Tensor, clip_ratio: f
 def value_loss(values: Tensor, old: Tensor, returns: Tensor, clip_value: float) -> tuple[Tensor, Tensor]:
     """Half the squared error per token, the larger of plain and clipped (Huang et al. 2022, detail 9), and where."""
     plain = (values - returns) ** 2
-    clipped = (old + (values - old).clamp(-clip_value, clip_value) - returns) ** 2
+    # Not old + clamp(values - old): its rounding would count values within the range as clipped.
+    clipped = (values.clamp(old - clip_value, old + clip_value) - returns) ** 2
     return 0.5 * torch.maximum(plain, clipped), clipped > plain
 
 

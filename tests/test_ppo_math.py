@@ -67,6 +67,13 @@ def test_value_loss_takes_the_larger():
     assert clipped.tolist() == [True, False]
 
 
+def test_a_value_within_the_range_is_not_clipped_by_rounding():
+    generator = torch.Generator().manual_seed(0)
+    old, returns = torch.randn(2, 1000, generator=generator)
+    values = old + 0.19 * (2 * torch.rand(1000, generator=generator) - 1)
+    assert not ppo_math.value_loss(values, old, returns, 0.2)[1].any()
+
+
 def test_kl_estimators_agree_with_the_exact_divergence():
     p, q = torch.tensor([0.5, 0.3, 0.2]), torch.tensor([0.2, 0.5, 0.3])
     exact = (p * (p / q).log()).sum()
