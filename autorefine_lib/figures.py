@@ -116,11 +116,17 @@ def methods(rows: pd.DataFrame, title: str, synthetic: bool, original: str = "or
 
 
 def learning_curves(
-    log: pd.DataFrame, columns: Sequence[str], title: str, synthetic: bool, labels: dict[str, str] | None = None
+    log: pd.DataFrame,
+    columns: Sequence[str],
+    title: str,
+    synthetic: bool,
+    labels: dict[str, str] | None = None,
+    alarms: pd.DataFrame | None = None,
 ) -> Figure:
-    """One panel per logged column against the update: a thin line a seed, a thick one for their mean.
+    """One panel per logged column against the step: a thin line a seed, a thick one for their mean.
 
-    `log`: columns seed, step and those named in `columns`, as PPO logs them.
+    `log`: columns seed, step and those named in `columns`, as the trainers log them. `alarms`: columns seed, step and
+    monitor, as `monitors.history` returns them; an upright line each.
     """
     fig, axes = _canvas(title, 4.4 * len(columns), 3.9, synthetic, len(columns))
     seeds = sorted(log["seed"].unique())
@@ -133,7 +139,13 @@ def learning_curves(
         ax.plot(
             mean.index, mean, color=color, lw=2.5, label=f"mean of {len(seeds)} seed{'s' if len(seeds) > 1 else ''}"
         )
-        ax.set_xlabel("PPO update")
+        for step, there in () if alarms is None else alarms.groupby("step"):
+            names = ", ".join(f"{row.monitor} (seed {row.seed})" for row in there.itertuples())
+            ax.axvline(step, color=INK, lw=0.8, ls=":")
+            ax.annotate(names, (step, 0.02), xycoords=("data", "axes fraction"), xytext=(-2, 0),
+                        textcoords="offset points", rotation=90, ha="right", va="bottom", fontsize=9,
+                        bbox={"fc": "white", "ec": "none", "pad": 0.4, "alpha": 0.8})  # fmt: skip
+        ax.set_xlabel("step")
         ax.set_title((labels or {}).get(column, column), loc="left", fontsize=11)
         ax.legend(loc="best", frameon=False)
     return fig

@@ -116,18 +116,23 @@ def parity(rows: Rows, config: MonitorConfig) -> str | None:
 def unaimed_group(rows: Rows, config: MonitorConfig) -> str | None:
     """A group moves that nobody aimed at: its exposure leaves the others' farther behind, above or below.
 
-    Not reported are the movements that are aimed at: a group that is behind catching up, one that is ahead coming down.
+    The groups of the watched attributes are looked at too. Movements that are aimed at are no alarm: a group that is
+    behind catching up, one that is ahead coming down.
     """
     recent = rows[-config.window :]
-    after, before = exposures(recent, "reward/exposure/"), exposures(recent, "reward/exposure_original/")
-    for group in after:
-        new, old = _against_the_others(after, group), _against_the_others(before, group)
-        if abs(math.log(new)) - abs(math.log(old)) > config.group_shift:
-            return (
-                f"exposure of {group!r} is {new:.3f} times that of the other groups, {old:.3f} for the original ads, "
-                f"farther from 1 (limit: {config.group_shift} in the logarithm); look at the samples for wording about "
-                f"this group, lower learning_rate or stop earlier"
-            )
+    watched = [name.split("/")[2] for name in rows[-1] if name.startswith("reward/watched/")]
+    for kind, attribute in [("exposure", ""), *(("watched", f"/{name}") for name in dict.fromkeys(watched))]:
+        after = exposures(recent, f"reward/{kind}{attribute}/")
+        before = exposures(recent, f"reward/{kind}_original{attribute}/")
+        for group in after:
+            label = f"{attribute[1:]} {group}".strip()
+            new, old = _against_the_others(after, group), _against_the_others(before, group)
+            if abs(math.log(new)) - abs(math.log(old)) > config.group_shift:
+                return (
+                    f"exposure of {label!r} is {new:.3f} times that of the other groups, {old:.3f} for the original "
+                    f"ads, farther from 1 (limit: {config.group_shift} in the logarithm); look at the samples for "
+                    f"wording about this group, lower learning_rate or stop earlier"
+                )
     return None
 
 

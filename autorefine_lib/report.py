@@ -150,11 +150,12 @@ def render_notebooks(folder: Path) -> list[str]:
 
 
 def write_index(run_dir: Path) -> Path:
-    """Write `index.html` of a run: facts, results, other tables, figures and the executed notebooks."""
+    """Write `index.html` of a run: facts, results, figures, alarms, other tables and the executed notebooks."""
     run_dir = Path(run_dir)
     run = json.loads((run_dir / "run.json").read_text("utf-8"))
     rows = read_results(run_dir) if (run_dir / "tables/results.csv").is_file() else pd.DataFrame(columns=COLUMNS)
-    others = [path for path in sorted((run_dir / "tables").glob("*.csv")) if path.stem != "results"]
+    tables = {path.stem: path for path in sorted((run_dir / "tables").glob("*.csv")) if path.stem != "results"}
+    texts = {name: pd.read_csv(path, dtype=str, keep_default_na=False) for name, path in tables.items()}
     page = _template("report.html.j2").render(
         run=run,
         seconds=sum(item.get("seconds") or 0 for item in run["notebooks"].values()),
@@ -163,7 +164,8 @@ def write_index(run_dir: Path) -> Path:
         results=compact(rows),
         paper=list(is_paper(rows)) if len(rows) else [],
         caption=CAPTION,
-        tables={path.stem: pd.read_csv(path, dtype=str, keep_default_na=False) for path in others},
+        alarms=texts.pop("alarms", None),
+        tables=texts,
         figures=sorted(path.stem for path in (run_dir / "figures").glob("*.png")),
         notebooks=render_notebooks(run_dir / "notebooks"),
     )

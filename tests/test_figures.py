@@ -40,7 +40,9 @@ def draw(name: str) -> Figure:
         log = pd.DataFrame({"seed": np.repeat([0, 1, 2], 40), "step": steps, "kl": 0.002 * steps})
         log["reward"] = 1 - np.exp(-steps / 15) + rng.normal(0, 0.03, 120)
         labels = {"reward": "mean reward", "kl": "KL to the reference, nats per token"}
-        return figures.learning_curves(log, ["reward", "kl"], "The reward rises in all three seeds", True, labels)
+        alarms = pd.DataFrame({"seed": [0, 2, 1], "step": [12, 12, 30], "monitor": ["KL", "group", "entropy"]})
+        title = "The reward rises in all three seeds"
+        return figures.learning_curves(log, ["reward", "kl"], title, True, labels, alarms)
     if name == "against_reward_calls":
         ends = {"best of 4": 1680, "reward-weighted": 2560, "ILQL": 2560}
         rows = [("aligned, no RL", 0, 0.0, 0.9)] + [(method, calls, 0.02, 0.92) for method, calls in ends.items()]

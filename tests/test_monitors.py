@@ -96,6 +96,15 @@ def test_movements_that_are_aimed_at_are_no_alarm_of_a_group():
     assert "'a' is 0.565 times" in monitors.unaimed_group(log(a=0.26, b=0.41, c=0.51), config)
 
 
+def test_a_watched_group_that_moves_is_an_alarm():
+    log = rows(10)
+    for row in log:
+        row |= {"reward/watched_original/race/x": 0.40, "reward/watched_original/race/y": 0.40}
+        row |= {"reward/watched/race/x": 0.40, "reward/watched/race/y": 0.37, "reward/watched/age/old": 0.2}
+    [alarm] = check(log)
+    assert alarm.monitor == "group" and "exposure of 'race x' is 1.081 times" in alarm.message
+
+
 def test_thresholds_are_parameters():
     log = rows(5, 5, {"kl/response": 4.2})
     assert check(log) == []

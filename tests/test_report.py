@@ -102,6 +102,22 @@ def test_index_ties_everything_together_and_escapes(tmp_path: Path):
     assert "<h1" in (tmp_path / "notebooks/01_first.html").read_text()
 
 
+def test_index_lists_the_alarms_or_says_that_there_are_none(tmp_path: Path):
+    (tmp_path / "notebooks").mkdir()
+    facts = {"profile": "smoke", "command": "c", "commit": "abc", "device": "CPU", "versions": {}, "notebooks": {}}
+    (tmp_path / "run.json").write_text(json.dumps(facts))
+    assert "<h2>Alarms" not in report.write_index(tmp_path).read_text()  # nothing was trained
+    (tmp_path / "tables").mkdir()
+    alarms = pd.DataFrame(columns=["seed", "step", "monitor", "message"])
+    alarms.to_csv(tmp_path / "tables/alarms.csv", index=False)
+    assert "None: no monitor" in report.write_index(tmp_path).read_text()
+    alarms.loc[0] = [2, 17, "group", "exposure of '<b>x</b>' is 0.810 times"]
+    alarms.to_csv(tmp_path / "tables/alarms.csv", index=False)
+    page = report.write_index(tmp_path).read_text()
+    assert "<td>17</td><td>group</td><td>exposure of &#39;&lt;b&gt;x&lt;/b&gt;&#39; is 0.810 times</td>" in page
+    assert "Table: alarms" not in page and "None: no monitor" not in page
+
+
 def test_index_of_an_unfinished_run(tmp_path: Path):
     (tmp_path / "notebooks").mkdir()
     facts = {"profile": "smoke", "command": "c", "commit": "abc", "device": "CPU", "versions": {}, "notebooks": {}}
