@@ -9,7 +9,7 @@ import math
 import tempfile
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import pandas as pd
@@ -32,7 +32,16 @@ from autorefine_lib.ppo_config import PPOConfig
 from autorefine_lib.ppo_finetuning import check_lora, episodes, ranking_reward
 from autorefine_lib.rollout import precision
 
+NAMES = ("reward-weighted", "RLOO", "GRPO")
+"""Of the methods that learn, as the tables call them."""
 OnStep = Callable[[dict[str, float]], None]
+
+
+def check_names(names: Iterable[str]) -> None:
+    """InputError for a name that is not one of `NAMES`."""
+    for name in names:
+        if name not in NAMES:
+            raise InputError(f"optimisers holds {name!r}; allowed: {', '.join(NAMES)}")
 
 
 def grpo(
@@ -84,7 +93,7 @@ def _train(
         batch_size: rewrites in a rollout, of batch_size / generations texts; the sentences of an ad stay together.
         generations: rewrites of the same text, each other's baseline.
         minibatches: gradient steps on a rollout.
-        micro_batch_size: rewrites in one forward and backward pass.
+        micro_batch_size: most rewrites in one forward and backward pass.
         learning_rate: of AdamW, falling linearly to 0.
         kl_coef: TRL's `beta`, the price of moving away from the first policy: RLOO takes it off the reward, per nat of
             a whole rewrite; GRPO adds it to the loss, per nat of a token.
@@ -97,6 +106,7 @@ def _train(
     Raises:
         InputError: batch arithmetic that is not exact, too few texts, or LoRA for the embedded generator.
     """
+    micro_batch_size = min(micro_batch_size, batch_size // minibatches)
     for name, whole, part in (
         ("generations", batch_size, generations),
         ("minibatches", batch_size, minibatches),
@@ -258,7 +268,7 @@ def reward_weighted(
                 likelihood = _log_likelihood(generator, data.iloc[rows[part].tolist()])
             term = -(share[part].to(likelihood.device) * likelihood).sum()
             term.backward()
-            loss += float(term)
+            loss += float(term.detach())
         norm = torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         log.append({

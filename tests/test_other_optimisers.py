@@ -113,6 +113,12 @@ def test_batches_that_do_not_fit_are_one_clear_error(changed: dict, message: str
         other_optimisers.grpo(writer(), judge(), RewardConfig(), **SMALL | changed)
 
 
+def test_an_unknown_optimiser_is_one_clear_error():
+    other_optimisers.check_names({"GRPO": 1e-5, "reward-weighted": 1e-5})
+    with pytest.raises(InputError, match="optimisers holds 'grpo'; allowed: reward-weighted, RLOO, GRPO"):
+        other_optimisers.check_names(["RLOO", "grpo"])
+
+
 def offline_data(made: Writer, rows: int) -> pd.DataFrame:
     """Sampled completions, rewarded for every w9 in them."""
     prompts = [JOBS["text"][0]] * rows

@@ -1,7 +1,7 @@
 """The paper profile's code path, on tiny checkpoints of the same classes and tiny files in the Hub data sets' formats.
 
 Its numbers mean nothing: what is tested is that Hub data, a chat model with LoRA and an encoder-decoder go through
-all five notebooks.
+all notebooks.
 """
 
 import json
@@ -76,7 +76,7 @@ def test_paper_profile_end_to_end(kind, changes, hub, tmp_path, monkeypatch):
     small = {
         "hub_dir": str(hub), "generator": str(model), "min_group": 2, "k": 2, "pairs": 8, "sentences_shown": 4,
         "jobs_per_occupation": 6, "max_new_tokens": 12, "seeds": [0], "steps": 1, "batch_size": 4, "best_of": 2,
-        "precision": "float32", **changes,
+        "generations": 2, "precision": "float32", **changes,
     }  # fmt: skip
     words = [sys.executable, "-m", "autorefine_lib.cli", "reproduce", "--profile", "paper"]
     words += ["--out", str(tmp_path / "run")]
@@ -86,7 +86,9 @@ def test_paper_profile_end_to_end(kind, changes, hub, tmp_path, monkeypatch):
     assert run.returncode == 0, run.stderr
     rows = report.read_results(tmp_path / "run")
     ours = rows[~report.is_paper(rows)]
-    assert set(ours["method"]) == {"original ads", "word swap", "aligned, no RL", "best of 2", "PPO"}
+    untrained = {"original ads", "word swap", "aligned, no RL", "best of 2"}
+    assert set(ours["method"]) == untrained | {"reward-weighted", "ILQL", "RLOO", "GRPO", "PPO"}
     assert not ours["data"].str.contains("synthetic").any(), "the label says where the data came from"
-    adapter = tmp_path / "run/artefacts/models/ppo-0/adapter_model.safetensors"
-    assert adapter.is_file() == (kind == "qwen")
+    for name in ("ppo-0", "grpo-0", "reward-weighted-0"):
+        adapter = tmp_path / f"run/artefacts/models/{name}/adapter_model.safetensors"
+        assert adapter.is_file() == (kind == "qwen")
