@@ -17,6 +17,7 @@ from autorefine_lib.ppo_config import PPOConfig
 from autorefine_lib.provenance import library_hash
 from autorefine_lib.reward import build_reward
 from autorefine_lib.reward_calls import Reward
+from autorefine_lib.schema import attribute_columns
 
 
 def episodes(generator: Generator, jobs: Dataset, batch_size: int) -> Dataset:
@@ -46,7 +47,10 @@ def training_key(run_dir: Path, *settings: object) -> str:
 
 
 def ranking_reward(generator: Generator, judge: Evaluator, config: RewardConfig) -> Reward:
-    """The reward of every optimiser: what a completion of `generator` changes in the ranking for the judge's jobs."""
+    """The reward of every optimiser: what a completion of `generator` changes in the ranking for the judge's jobs.
+
+    The groups of the candidates' other attributes are watched: they earn nothing, but their exposures are logged.
+    """
     return build_reward(
         judge.recommender.rank,
         judge.jobs,
@@ -56,6 +60,7 @@ def ranking_reward(generator: Generator, judge: Evaluator, config: RewardConfig)
         generator.finish,
         config,
         embed=judge.recommender.embed,
+        watched=[name for name in attribute_columns(judge.candidates) if name != judge.attribute],
     )
 
 

@@ -15,6 +15,8 @@ from autorefine_lib.errors import InputError
 JOB_COLUMNS = ("job_id", "title", "text", "occupation", "split")
 CANDIDATE_COLUMNS = ("candidate_id", "text", "occupation")
 SPLITS = ("train", "validation", "test")
+MOST_GROUPS = 10
+"""Different values up to which a column of texts counts as an attribute."""
 LONGEST_TEXT = 1_000_000
 """Bytes of UTF-8; an ad of a megabyte is a file in the wrong column."""
 
@@ -118,6 +120,14 @@ def check_candidates(df: pd.DataFrame, origin: str, attributes: Sequence[str]) -
                 f"{origin}: '{attribute}' has the one group {groups[0]!r}; an impact ratio compares at least two"
             )
     return Dataset.from_pandas(df, preserve_index=False)
+
+
+def attribute_columns(candidates: Dataset) -> list[str]:
+    """The candidates' columns that divide them into groups: texts beside the required ones, of 2 to 10 values."""
+    kinds = {name: getattr(feature, "dtype", None) for name, feature in candidates.features.items()}
+    texts = [name for name, kind in kinds.items() if kind in ("string", "large_string")]
+    found = {name: set(candidates.unique(name)) - {None} for name in texts if name not in CANDIDATE_COLUMNS}
+    return [name for name, groups in found.items() if 2 <= len(groups) <= MOST_GROUPS]
 
 
 def check_match(jobs: Dataset, candidates: Dataset, attribute: str, min_group: int = 2) -> None:

@@ -21,6 +21,7 @@ CANDIDATES = Dataset.from_dict(
         "text": ["x"] * 12,
         "occupation": ["cook"] * 12,
         "gender": ["female", "male"] * 6,
+        "age_band": ["young"] * 6 + ["old"] * 6,
     }
 )
 JOBS = Dataset.from_dict(
@@ -65,6 +66,10 @@ def test_ppo_raises_the_ranking_reward(tmp_path):
     assert seen == log["step"].tolist()
     assert log["reward/mean"].iloc[-5:].mean() > log["reward/mean"].iloc[:5].mean() + 0.1
     assert log["reward/parity"].iloc[-5:].mean() > log["reward/parity"].iloc[:5].mean()
+    lead = log["reward/exposure/male"] - log["reward/exposure/female"]
+    assert lead.iloc[-5:].mean() < lead.iloc[:5].mean()
+    # The other attribute is watched.
+    assert {name.split("/")[-1] for name in log if name.startswith("reward/watched/age_band/")} == {"young", "old"}
     assert any(not torch.equal(before[name], parameter) for name, parameter in writer.model.named_parameters())
 
 

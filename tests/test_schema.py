@@ -2,6 +2,7 @@
 
 import pandas as pd
 import pytest
+from datasets import Dataset
 
 from autorefine_lib import schema
 from autorefine_lib.errors import InputError
@@ -93,3 +94,10 @@ def test_group_of_one_candidate():
     df = good_candidates().assign(gender=["female", "male", "male", "male"])
     with pytest.raises(InputError, match="the group 'female' of 'gender' has 1 of 4 candidates; at least 2"):
         schema.check_match(jobs, schema.check_candidates(df, "candidates", ["gender"]), "gender")
+
+
+def test_columns_that_name_groups():
+    columns = {"candidate_id": list("abcdefghijkl"), "text": ["x", "y"] * 6, "occupation": ["dj", "nurse"] * 6}
+    columns |= {"gender": ["f", "m"] * 6, "race": ["a", "b", None] * 4, "city": ["Rome"] * 12}
+    columns |= {"name": list("ABCDEFGHIJKL"), "years": [1, 2] * 6, "tags": [["t"], ["u"]] * 6}
+    assert schema.attribute_columns(Dataset.from_dict(columns)) == ["gender", "race"]
