@@ -45,6 +45,10 @@ class Batches:
         both = np.concatenate([self.order(first), self.order(first + 1)])
         return both[offset : offset + self.batch_size].tolist()
 
+    def uniforms(self, step: int, columns: int) -> torch.Tensor:
+        """Numbers in [0, 1) for sampling the step's responses, float32 `[batch_size, columns]`, on the CPU."""
+        return torch.rand(self.batch_size, columns, generator=self.generator(step, 0, "cpu"))
+
     def generator(self, step: int, purpose: int, device: torch.device | str) -> torch.Generator:
         """Random numbers for one `purpose` within a step: nothing has to be saved for a resumed run."""
         seed = np.random.SeedSequence([self.seed, step, purpose]).generate_state(1)[0]

@@ -23,15 +23,22 @@ from torch import nn
 from autorefine_lib.errors import InputError
 
 
+def folder(output_dir: Path, step: int) -> Path:
+    """Where the checkpoint of a step lies."""
+    return output_dir / f"checkpoint-{step}"
+
+
 def trainable(modules: dict[str, nn.Module]) -> dict[str, torch.Tensor]:
     """`{module.parameter: tensor}` of every parameter that requires a gradient, shared ones once."""
     return {f"{m}.{n}": p for m, module in modules.items() for n, p in module.named_parameters() if p.requires_grad}
 
 
-def save(folder: Path, step: int, modules: dict[str, nn.Module], optimizer: torch.optim.Optimizer, state: dict) -> Path:
-    """Write `folder/checkpoint-<step>`: weights, optimizer, random states and `state` (JSON); keep the newest two."""
-    final, partial = folder / f"checkpoint-{step}", folder / f".partial-{step}"
-    for unfinished in folder.glob(".partial-*"):
+def save(
+    output_dir: Path, step: int, modules: dict[str, nn.Module], optimizer: torch.optim.Optimizer, state: dict
+) -> Path:
+    """Write `checkpoint-<step>`: weights, optimizer, random states and `state` (JSON); keep the newest two."""
+    final, partial = folder(output_dir, step), output_dir / f".partial-{step}"
+    for unfinished in output_dir.glob(".partial-*"):
         shutil.rmtree(unfinished)
     partial.mkdir(parents=True)
     save_file(
@@ -54,14 +61,16 @@ def save(folder: Path, step: int, modules: dict[str, nn.Module], optimizer: torc
     (partial / "state.json").write_text(json.dumps(document))
     shutil.rmtree(final, ignore_errors=True)
     os.replace(partial, final)
-    for old in found(folder)[:-2]:
+    for old in found(output_dir)[:-2]:
         shutil.rmtree(old)
     return final
 
 
-def found(folder: Path) -> list[Path]:
+def found(output_dir: Path) -> list[Path]:
     """The complete checkpoints, oldest first."""
-    matches = [(int(m[1]), p) for p in folder.glob("checkpoint-*") if (m := re.fullmatch(r"checkpoint-(\d+)", p.name))]
+    matches = [
+        (int(m[1]), p) for p in output_dir.glob("checkpoint-*") if (m := re.fullmatch(r"checkpoint-(\d+)", p.name))
+    ]
     return [path for _, path in sorted(matches)]
 
 

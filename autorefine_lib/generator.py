@@ -129,16 +129,18 @@ class Generator:
             max_new_tokens=self.max_new_tokens,
             temperature=temperature,
             vocabulary=self.vocabulary,
-            generator=torch.Generator(self.model.device).manual_seed(seed),
+            seed=seed,
             add_special_tokens=self.add_special_tokens,
             progress=progress,
             logits_processor=self.logits_processor,
         )
 
-    def rewrite(self, ads: list[str], temperature: float = 0.0, seed: int = 0) -> list[Rewrite]:
+    def rewrite(
+        self, ads: list[str], temperature: float = 0.0, seed: int = 0, progress: bool = True
+    ) -> list[Rewrite]:
         """Rewrite `ads` as they would be deployed."""
         episodes = self.episodes([str(index) for index in range(len(ads))], ads)
-        return self.assemble(ads, episodes, self.complete(episodes["source"], temperature, seed))
+        return self.assemble(ads, episodes, self.complete(episodes["source"], temperature, seed, progress))
 
     def assemble(self, ads: list[str], episodes: dict[str, list], completions: list[str]) -> list[Rewrite]:
         """Put completions into their ads; `episodes` must come from this generator with job ids "0", "1", …"""

@@ -58,8 +58,15 @@ def encode(
     allowed. The side of the padding is chosen here, whatever the tokenizer says.
 
     Raises:
-        InputError: no EOS or padding token, an empty prompt, or a prompt longer than the model's context.
+        InputError: no EOS or padding token; a prompt that is no text, empty, or longer than the model's context; a
+            vocabulary of another shape or type.
     """
+    for prompt in prompts:
+        if not isinstance(prompt, str):
+            raise InputError(
+                f"prompt {str(prompt)[:60]} is a {type(prompt).__name__}, not text; render chat messages with "
+                "tokenizer.apply_chat_template(messages, tokenize=False)"
+            )
     for name in ("eos_token", "pad_token"):
         if getattr(tokenizer, name) is None:
             raise InputError(f"the tokenizer has no {name}; set one, for instance tokenizer.{name} = '[SEP]'")
@@ -73,7 +80,7 @@ def encode(
     ).to(model.device)
     lengths = encoded.attention_mask.sum(1)
     if not (lengths > 0).all():
-        raise InputError(f"prompt {int(lengths.argmin())} of the batch is empty; every prompt needs at least one token")
+        raise InputError(f"prompt {prompts[int(lengths.argmin())]!r} has no tokens; remove it, or give it a text")
     # T5 has relative positions and therefore no such field.
     source = model.config.encoder if "encoder" in model.config.to_dict() else model.config
     context = getattr(source, "max_position_embeddings", None)
@@ -87,10 +94,31 @@ def encode(
     allowed = None if vocabulary is None else vocabulary(prompts)
     if allowed is None:
         return Prompts(encoded.input_ids, encoded.attention_mask)
+    words = model.get_output_embeddings().weight.shape[0]
+    if not isinstance(allowed, Tensor) or allowed.dtype != torch.bool:
+        found = allowed.dtype if isinstance(allowed, Tensor) else type(allowed).__name__
+        raise InputError(f"vocabulary returned {found}; return a bool tensor of shape {(len(prompts), words)}, or None")
+    if allowed.dim() != 2 or len(allowed) != len(prompts) or not tokenizer.eos_token_id < allowed.shape[1] <= words:
+        raise InputError(
+            f"vocabulary returned shape {tuple(allowed.shape)}; return {(len(prompts), words)}: a row a prompt, a "
+            "column a token (the last ones may be missing, but not the EOS)"
+        )
     allowed = allowed.to(model.device).clone()
     allowed[:, tokenizer.eos_token_id] = True
     token_ids = allowed.any(0).nonzero().squeeze(1)
     return Prompts(encoded.input_ids, encoded.attention_mask, token_ids, allowed[:, token_ids])
+
+
+def check_prompts(
+    tokenizer: PreTrainedTokenizerBase,
+    model: PreTrainedModel,
+    prompts: list[str],
+    max_new_tokens: int,
+    add_special_tokens: bool = True,
+) -> None:
+    """The InputError of the first prompt that `encode` would refuse, before it stops a run in the middle."""
+    for first in range(0, len(prompts), 1000):
+        encode(tokenizer, model, prompts[first : first + 1000], max_new_tokens, None, add_special_tokens)
 
 
 @dataclass
@@ -184,7 +212,6 @@ def score(
     tokens: Tensor,
     temperature: float = 1.0,
     value_head: nn.Module | None = None,
-    entropy_gradient: bool = False,
 ) -> Scores:
     """Log-probability, entropy and value of every token of the responses `tokens` `[batch, time]`, in one pass.
 
@@ -215,12 +242,39 @@ def score(
     else:
         # The padding token need not be in the union; its place is masked by the caller.
         index = torch.searchsorted(prompts.token_ids, tokens.contiguous()).clamp(max=len(prompts.token_ids) - 1)
-    normaliser = logits.logsumexp(-1)
-    logprobs = logits.gather(-1, index[..., None]).squeeze(-1) - normaliser
-    # Where it is only logged, a graph of the size of the logits is saved.
-    with torch.set_grad_enabled(torch.is_grad_enabled() and entropy_gradient):
-        entropy = normaliser - (torch.softmax(logits, -1) * logits).sum(-1)
+    logprobs, entropy = TokenScores.apply(logits, index)
     return Scores(logprobs, entropy, None if value_head is None else value_head(features.hidden))
+
+
+class TokenScores(torch.autograd.Function):
+    """(logits `[..., vocabulary]`, tokens `[...]`) to the tokens' log-probabilities and the entropies, `[...]`.
+
+    The tensors of the size of the logits are what a small model with a large vocabulary spends its time and memory on.
+    Here the probabilities are the only one that is kept, against four when autograd differentiates the formulas.
+    """
+
+    @staticmethod
+    def forward(ctx, logits: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        probabilities = torch.softmax(logits, -1)
+        normaliser = logits.logsumexp(-1)
+        entropy = normaliser - torch.linalg.vecdot(probabilities, logits)
+        ctx.save_for_backward(probabilities, tokens, entropy)
+        ctx.set_materialize_grads(False)
+        return logits.gather(-1, tokens[..., None]).squeeze(-1) - normaliser, entropy
+
+    @staticmethod
+    def backward(ctx, of_logprobs: Tensor | None, of_entropy: Tensor | None) -> tuple[Tensor | None, None]:
+        """d log p(t) / d logit_i = [i = t] - p_i; d H / d logit_i = -p_i (log p_i + H)."""
+        probabilities, tokens, entropy = ctx.saved_tensors
+        gradient = None
+        if of_logprobs is not None:
+            gradient = probabilities * -of_logprobs[..., None]
+            gradient.scatter_add_(-1, tokens[..., None], of_logprobs[..., None])
+        if of_entropy is not None:
+            slopes = -(torch.xlogy(probabilities, probabilities) + probabilities * entropy[..., None])
+            slopes = slopes * of_entropy[..., None]
+            gradient = slopes if gradient is None else gradient + slopes
+        return gradient, None
 
 
 class ValueHead(nn.Module):
@@ -242,8 +296,20 @@ class ValueHead(nn.Module):
 
 
 def add_lora(model: PreTrainedModel, rank: int, alpha: float, targets: str) -> PeftModel:
-    """`model` with LoRA adapters (Hu et al. 2021), which alone are trainable; its modules are wrapped in place."""
-    return get_peft_model(model, LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=0.0, target_modules=targets))
+    """`model` with LoRA adapters (Hu et al. 2021), which alone are trainable; its modules are wrapped in place.
+
+    Raises:
+        InputError: the model has no module that `targets` names.
+    """
+    config = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=0.0, target_modules=targets)
+    try:
+        return get_peft_model(model, config)
+    except ValueError as error:
+        linear = {name.rpartition(".")[2] for name, module in model.named_modules() if isinstance(module, nn.Linear)}
+        raise InputError(
+            f"lora_targets={targets!r} fits no module of the model; allowed: 'all-linear', or a regular expression for "
+            f"whole names, such as '.*({'|'.join(sorted(linear))})'"
+        ) from error
 
 
 def frozen_copy(model: PreTrainedModel) -> PreTrainedModel | None:

@@ -9,31 +9,42 @@ PPO"; TRL removed its PPO trainer in 1.13.
 import json
 import math
 import shutil
-import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict
+from numbers import Real
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 from datasets import Dataset
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm.auto import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from autorefine_lib import checkpoint, ppo_math
+from autorefine_lib import checkpoint, monitors, ppo_math, processes
+from autorefine_lib.actor import Actor, checkpointed, compile_blocks, uncompiled
 from autorefine_lib.batches import Batches
 from autorefine_lib.errors import InputError
-from autorefine_lib.files import write_csv
-from autorefine_lib.policy import Prompts, Scores, ValueHead, add_lora, encode, frozen_copy, reference_model, score
+from autorefine_lib.policy import (
+    Prompts,
+    ValueHead,
+    add_lora,
+    check_prompts,
+    encode,
+    frozen_copy,
+    reference_model,
+    score,
+)
 from autorefine_lib.ppo_config import PPOConfig, check_config, learning_rate_factor
 from autorefine_lib.reward_calls import Reward, call_rewards, names
 from autorefine_lib.rollout import Samples, precision, sample
+from autorefine_lib.training_log import Stopwatch, TrainingLog, trackers
 
 
 class PPOTrainer:
-    """Train `model` in place with PPO.
+    """Train `model` in place with PPO, in one process or in those of `accelerate launch`.
 
     Args:
         model: decoder-only or encoder-decoder language model; what requires a gradient is trained (or LoRA adapters,
@@ -43,11 +54,12 @@ class PPOTrainer:
             step each; completions are without special tokens. Unchanged usable in TRL's GRPO and RLOO trainers.
         train_dataset: with a text column `prompt`; the other columns go to the reward.
         config: see `PPOConfig`.
-        output_dir: gets `log.csv`, `tensorboard/` and `checkpoint-<step>/`.
+        output_dir: gets `log.csv`, `alarms.csv`, `tensorboard/` and `checkpoint-<step>/`.
         reward_weights: one per function, 1 each by default.
         vocabulary: `vocabulary(prompts) -> bool tensor [batch, vocabulary size]`, the tokens each prompt may be
             answered with; policy and reference are renormalised over them.
         on_step: called with the log row after every step.
+        monitor_config: thresholds of the alarms that look out for a run going wrong.
 
     Raises:
         InputError: batch arithmetic that is not exact, no `prompt` column, equally named rewards.
@@ -64,19 +76,35 @@ class PPOTrainer:
         reward_weights: list[float] | None = None,
         vocabulary: Callable[[list[str]], Tensor | None] | None = None,
         on_step: Callable[[dict[str, float]], None] | None = None,
+        monitor_config: monitors.MonitorConfig | None = None,
     ):
+        if not isinstance(train_dataset, Dataset):
+            raise InputError(
+                f"train_dataset is a {type(train_dataset).__name__}; give a datasets.Dataset, for instance "
+                "Dataset.from_list(rows) or Dataset.from_pandas(table)"
+            )
+        if vocabulary is not None and not callable(vocabulary):
+            raise InputError(f"vocabulary is {vocabulary!r}, not a function; give vocabulary(prompts) -> bool tensor")
         check_config(config, len(train_dataset))
         for column in ["prompt"] + ([config.group_column] if config.group_column else []):
             if column not in train_dataset.column_names:
                 raise InputError(f"the training data has no column {column!r}; it has {train_dataset.column_names}")
-        self.rewards = [reward_funcs] if callable(reward_funcs) else list(reward_funcs)
+        self.rewards = reward_funcs if isinstance(reward_funcs, list) else [reward_funcs]
         self.weights = reward_weights or [1.0] * len(self.rewards)
         if len(self.weights) != len(names(self.rewards)):
             raise InputError(
                 f"{len(self.weights)} reward_weights for {len(self.rewards)} reward functions; give one each"
             )
+        if not all(isinstance(weight, Real) and math.isfinite(weight) for weight in self.weights):
+            raise InputError(f"reward_weights is {self.weights}; give finite numbers")
+        prompts = list(train_dataset["prompt"])
+        check_prompts(tokenizer, model, prompts, config.max_new_tokens, config.add_special_tokens)
         self.tokenizer, self.dataset, self.config = tokenizer, train_dataset, config
         self.output_dir, self.vocabulary, self.on_step = Path(output_dir), vocabulary, on_step
+        self.accelerator = processes.accelerator(self.output_dir, trackers(config.report_to))
+        self.processes = processes.Processes(self.accelerator)
+        self.processes.check(config.batch_size // config.minibatches)
+        model.to(self.accelerator.device)
         with torch.random.fork_rng():
             torch.manual_seed(config.seed)
             if config.lora_rank:
@@ -95,10 +123,14 @@ class PPOTrainer:
                 "initial_lr": config.value_learning_rate or config.learning_rate,
             },
         ]
-        self.optimizer = torch.optim.AdamW(groups, eps=1e-5, weight_decay=0.0, fused=True)
+        if config.compile:
+            for compiled in (self.model, self.reference or nn.Module()):
+                compile_blocks(compiled)
+        optimizer = torch.optim.AdamW(groups, eps=1e-5, weight_decay=0.0, fused=True)
+        self.actor, self.optimizer = self.accelerator.prepare(Actor(self.model, self.value_head), optimizer)
         self.modules = {"policy": self.model, "value_head": self.value_head}
         self.kl = ppo_math.KLController(config.kl_coef, config.kl_target, config.kl_horizon)
-        self.log: list[dict[str, float]] = []
+        self.log = TrainingLog(self.output_dir, self.accelerator, monitor_config or monitors.MonitorConfig())
         self.samples = pd.DataFrame()  # prompts, completions and rewards of the last step, to look at
         self.batches = Batches(train_dataset, config.batch_size, config.seed, config.shuffle, config.group_column)
 
@@ -112,63 +144,70 @@ class PPOTrainer:
             InputError: the checkpoint was written with another configuration, or a reward returned nonsense.
             RuntimeError: a reward function raised. FloatingPointError: the loss or the gradient is not finite.
         """
-        from torch.utils.tensorboard import SummaryWriter  # slow to import
-
-        start = self._resume() if resume else self._start_afresh()
-        writer = SummaryWriter(self.output_dir / "tensorboard", purge_step=start)
-        bar = tqdm(range(start, self.config.steps), initial=start, total=self.config.steps, desc="PPO")
+        config = self.config
+        rows = self._resume() if resume else self._start_afresh()
+        start = len(rows)
+        self.log.start(rows, asdict(config))
+        bar = tqdm(
+            range(start, config.steps), initial=start, total=config.steps, desc="PPO",
+            disable=not self.accelerator.is_main_process,
+        )  # fmt: skip
         try:
             with checkpoint.interrupts() as interrupted:
                 for step in bar:
                     row = self._step(step)
-                    self.log.append(row)
-                    write_csv(self.output_dir / "log.csv", pd.DataFrame(self.log))
-                    for name, value in row.items():
-                        writer.add_scalar(name, value, step)
+                    self.log.add(row)
                     bar.set_postfix(reward=f"{row['reward/mean']:.3f}", kl=f"{row['kl/response']:.2f}")
                     if self.on_step is not None:
                         self.on_step(row)
-                    if (
-                        interrupted.is_set()
-                        or (step + 1) % self.config.save_every == 0
-                        or step + 1 == self.config.steps
-                    ):
+                    stop = self.processes.any(interrupted.is_set())
+                    if stop or (step + 1) % config.save_every == 0 or step + 1 == config.steps:
                         path = self._save(step + 1)
-                    if interrupted.is_set():
+                    if stop:
                         raise KeyboardInterrupt(f"stopped after step {step + 1}; train() again goes on from {path}")
         finally:
-            writer.close()
-        return pd.DataFrame(self.log)
+            self.accelerator.end_training()
+        return pd.DataFrame(self.log.rows)
 
     def _step(self, step: int) -> dict[str, float]:
-        config, model, clock = self.config, self.model, Stopwatch()
+        config, clock, device = self.config, Stopwatch(), self.accelerator.device
         data = self.dataset[self.batches.rows(step)]
         texts = data.pop("prompt")
 
         # Rollout: the values come from the same pass as the samples.
         prompts = encode(
-            self.tokenizer, model, texts, config.max_new_tokens, self.vocabulary, config.add_special_tokens
+            self.tokenizer, self.model, texts, config.max_new_tokens, self.vocabulary, config.add_special_tokens
         )
-        with precision(model, config.bf16):
-            samples = sample(
-                model, prompts, self.tokenizer.eos_token_id, self.tokenizer.pad_token_id, config.max_new_tokens,
-                config.temperature, self.batches.generator(step, 0, model.device), self.value_head,
-            )  # fmt: skip
+        own = self.processes.own(torch.arange(config.batch_size, device=device))
+        uniforms = self.batches.uniforms(step, config.max_new_tokens).to(device)
+        eos, pad = self.tokenizer.eos_token_id, self.tokenizer.pad_token_id
+        with precision(self.model, config.bf16), uncompiled():
+            samples = self.actor(
+                sample, prompts.rows(own), eos, pad, config.max_new_tokens, config.temperature, uniforms[own]
+            )
+        samples = self.processes.samples(samples, config.max_new_tokens, pad)
         mask = samples.mask
         old = samples.logprobs
         if config.bf16:
             # Cached and uncached passes round differently; without this the ratios would not start at 1.
-            old = self._score_all(model, prompts, samples)
+            old = self._score_all(self.model, prompts, samples)
         clock.lap("rollout")
 
         # Reference
-        with reference_model(model, self.reference) as reference:
+        with reference_model(self.model, self.reference) as reference:
             reference_logprobs = self._score_all(reference, prompts, samples)
         clock.lap("reference")
 
         # Reward: on the last token of the response; the KL penalty on every token.
         completions = self.tokenizer.batch_decode(samples.tokens, skip_special_tokens=True)
-        result = call_rewards(self.rewards, self.weights, texts, completions, data)
+        try:
+            result = self.processes.from_main(
+                lambda: call_rewards(self.rewards, self.weights, texts, completions, data)
+            )
+        except (InputError, RuntimeError) as error:
+            # Nothing of this step has been learnt yet. In the first one there is nothing to lose.
+            kept = f"; the steps before it are in {self._keep(step)}" if step else ""
+            raise type(error)(f"step {step + 1}: {error}{kept}") from error.__cause__
         scores = torch.tensor(result.total, dtype=torch.float32, device=mask.device)
         scores = scores - config.missing_eos_penalty * ~samples.finished
         self.samples = pd.DataFrame({"prompt": texts, "completion": completions, **result.parts})
@@ -201,6 +240,8 @@ class PPOTrainer:
             "value/explained_variance": ppo_math.explained_variance(samples.values, returns, mask),
             "response/eos_rate": float(samples.finished.float().mean()),
             "response/length": float(mask.sum(1).float().mean()),
+            "response/repetition": monitors.repetition(samples.tokens, mask),
+            "response/distinct": monitors.distinct(samples.tokens, mask),
         }
         self.kl.update(kl, config.batch_size)
         return row | clock.seconds() | {"tokens_per_second": float(mask.sum()) / clock.total()}
@@ -220,27 +261,9 @@ class PPOTrainer:
             permutation = torch.randperm(config.batch_size, generator=self.batches.generator(step, 1 + epoch, "cpu"))
             for minibatch in permutation.to(mask.device).chunk(config.minibatches):
                 self.optimizer.zero_grad()
-                tokens = mask[minibatch].sum()
-                sums: dict[str, Tensor] = {}
-                # Token sums over the minibatch's token count: the gradient does not depend on the micro-batches.
-                for rows in self._micro_batches(prompts, samples, minibatch):
-                    new = self._score(self.model, prompts, samples, rows, with_values=True)
-                    time = new.logprobs.shape[1]
-                    kept, was, values = mask[rows, :time], old[rows, :time], samples.values[rows, :time]
-                    pg, pg_clipped = ppo_math.policy_loss(new.logprobs, was, advantages[rows, :time], config.clip_ratio)
-                    vf, vf_clipped = ppo_math.value_loss(new.values, values, returns[rows, :time], config.clip_value)
-                    terms = {"policy/loss": pg, "value/loss": vf, "policy/entropy": new.entropy,
-                             "policy/clip_fraction": pg_clipped, "value/clip_fraction": vf_clipped,
-                             "policy/kl": ppo_math.kl_k3(was, new.logprobs.detach())}  # fmt: skip
-                    terms = {name: (term * kept).sum() / tokens for name, term in terms.items()}
-                    loss = terms["policy/loss"] + config.value_coef * terms["value/loss"]
-                    if config.entropy_coef:
-                        loss = loss - config.entropy_coef * terms["policy/entropy"]
-                    loss.backward()
-                    for name, term in terms.items():
-                        sums[name] = sums.get(name, 0) + term.detach()
-                norm = torch.nn.utils.clip_grad_norm_(trained, config.max_grad_norm)
-                figure = {name: float(value) for name, value in sums.items()} | {"optim/grad_norm": float(norm)}
+                sums = self._accumulate_gradients(prompts, samples, old, advantages, returns, minibatch)
+                norm = self.accelerator.clip_grad_norm_(trained, config.max_grad_norm)
+                figure = sums | {"optim/grad_norm": float(norm)}
                 if not all(math.isfinite(value) for value in figure.values()):
                     raise FloatingPointError(self._report_not_finite(step, figure))
                 figures.append(figure)
@@ -253,83 +276,92 @@ class PPOTrainer:
         means = {name: float(np.mean([figure[name] for figure in figures])) for name in figures[0]}
         return means | {"optim/updates": len(figures) - stopped, "optim/learning_rate": config.learning_rate * rate}
 
+    def _accumulate_gradients(
+        self, prompts: Prompts, samples: Samples, old: Tensor, advantages: Tensor, returns: Tensor, minibatch: Tensor
+    ) -> dict[str, float]:
+        """Backward passes over this process's part of a minibatch; returns the figures of the whole minibatch.
+
+        Token sums are taken over the token count of the whole minibatch, so the gradient does not depend on how it is
+        split into micro-batches and over processes.
+        """
+        config, count = self.config, samples.mask[minibatch].sum()
+        parts, sums = self._micro_batches(prompts, samples, self.processes.own(minibatch)), []
+        for number, rows in enumerate(parts):
+            # Gradients are exchanged once, after the last part.
+            waiting = self.accelerator.no_sync(self.actor) if number + 1 < len(parts) else nullcontext()
+            with waiting, checkpointed(self.model) if config.gradient_checkpointing else nullcontext():
+                time = int(samples.mask[rows].sum(1).max())
+                with precision(self.model, config.bf16):
+                    new = self.actor(score, prompts.rows(rows), samples.tokens[rows, :time], config.temperature)
+                kept, was, values = samples.mask[rows, :time], old[rows, :time], samples.values[rows, :time]
+                pg, pg_clipped = ppo_math.policy_loss(new.logprobs, was, advantages[rows, :time], config.clip_ratio)
+                vf, vf_clipped = ppo_math.value_loss(new.values, values, returns[rows, :time], config.clip_value)
+                terms = {"policy/loss": pg, "value/loss": vf, "policy/entropy": new.entropy,
+                         "policy/clip_fraction": pg_clipped, "value/clip_fraction": vf_clipped,
+                         "policy/kl": ppo_math.kl_k3(was, new.logprobs.detach())}  # fmt: skip
+                terms = {name: (term * kept).sum() / count for name, term in terms.items()}
+                loss = terms["policy/loss"] + config.value_coef * terms["value/loss"]
+                if config.entropy_coef:
+                    loss = loss - config.entropy_coef * terms["policy/entropy"]
+                # DDP averages the gradients over the processes; what is wanted is their sum.
+                self.accelerator.backward(loss * self.processes.count)
+            sums.append(torch.stack([term.detach() for term in terms.values()]))
+        return dict(zip(terms, self.processes.sum(torch.stack(sums).sum(0)).tolist(), strict=True))
+
     def _micro_batches(self, prompts: Prompts, samples: Samples, rows: Tensor) -> tuple[Tensor, ...]:
         """`rows` sorted by length and split, so that each part carries little padding."""
         lengths = prompts.attention_mask[rows].sum(1) + samples.mask[rows].sum(1)
         return rows[lengths.argsort(stable=True)].split(self.config.micro_batch_size)
 
-    def _score(
-        self, model: PreTrainedModel, prompts: Prompts, samples: Samples, rows: Tensor, with_values: bool = False
-    ) -> Scores:
-        time = int(samples.mask[rows].sum(1).max())
-        config, value_head = self.config, self.value_head if with_values else None
-        with precision(model, config.bf16):
-            return score(
-                model, prompts.rows(rows), samples.tokens[rows, :time], config.temperature, value_head,
-                entropy_gradient=config.entropy_coef != 0,
-            )  # fmt: skip
-
     @torch.no_grad()
     def _score_all(self, model: PreTrainedModel, prompts: Prompts, samples: Samples) -> Tensor:
         """Log-probabilities `[batch, time]` of the whole batch, 0 on padding."""
+        own = self.processes.own(torch.arange(len(samples.mask), device=samples.mask.device))
         logprobs = torch.zeros_like(samples.logprobs)
-        for rows in self._micro_batches(prompts, samples, torch.arange(len(samples.mask), device=samples.mask.device)):
-            part = self._score(model, prompts, samples, rows).logprobs
-            logprobs[rows, : part.shape[1]] = part
-        return logprobs * samples.mask
+        for rows in self._micro_batches(prompts, samples, own):
+            time = int(samples.mask[rows].sum(1).max())
+            with precision(model, self.config.bf16):
+                part = score(model, prompts.rows(rows), samples.tokens[rows, :time], self.config.temperature)
+            logprobs[rows, :time] = part.logprobs
+        return self.processes.together(logprobs[own]) * samples.mask
 
     def _save(self, step: int) -> Path:
-        state = {"step": step, "kl_coef": self.kl.coef, "config": asdict(self.config), "log": self.log}
-        return checkpoint.save(self.output_dir, step, self.modules, self.optimizer, state)
+        state = {"step": step, "kl_coef": self.kl.coef, "config": asdict(self.config), "log": self.log.rows}
+        if self.accelerator.is_main_process:
+            checkpoint.save(self.output_dir, step, self.modules, self.optimizer, state)
+        self.accelerator.wait_for_everyone()
+        return checkpoint.folder(self.output_dir, step)
 
-    def _resume(self) -> int:
-        """Load the newest checkpoint, if any; returns the steps already done."""
+    def _keep(self, step: int) -> Path:
+        """The checkpoint of `step`, saved now unless it is there."""
+        path = checkpoint.folder(self.output_dir, step)
+        return path if self.processes.from_main(path.exists) else self._save(step)
+
+    def _resume(self) -> list[dict[str, float]]:
+        """Load the newest checkpoint, if any; returns the log so far."""
         paths = checkpoint.found(self.output_dir)
         if not paths:
-            return 0
+            return []
         # The configuration is compared first: after it, a mismatch in shapes can only be another model.
         saved = json.loads((paths[-1] / "state.json").read_text())["config"]
         for name, value in asdict(self.config).items():
-            if name not in ("steps", "save_every") and saved.get(name) != value:
+            if name not in ("steps", "save_every", "report_to") and saved.get(name) != value:
                 raise InputError(
                     f"{paths[-1]} was written with {name}={saved.get(name)!r}, not {value!r}; "
                     "change it back, choose another output_dir or train(resume=False)"
                 )
         state = checkpoint.load(paths[-1], self.modules, self.optimizer)
-        self.kl.coef, self.log = state["kl_coef"], state["log"]
-        return state["step"]
+        self.kl.coef = state["kl_coef"]
+        return state["log"]
 
-    def _start_afresh(self) -> int:
-        for path in checkpoint.found(self.output_dir):
-            shutil.rmtree(path)
-        return 0
+    def _start_afresh(self) -> list[dict[str, float]]:
+        if self.accelerator.is_main_process:
+            for path in checkpoint.found(self.output_dir):
+                shutil.rmtree(path)
+        return []
 
     def _report_not_finite(self, step: int, figure: dict[str, float]) -> str:
         """Save the weights before the failing gradient step and say so; an exact checkpoint of the step is kept."""
-        path = self.output_dir / f"checkpoint-{step}"
-        if not path.exists():
-            path = self._save(step)
+        path = self._keep(step)
         bad = ", ".join(f"{name}={value}" for name, value in figure.items() if not math.isfinite(value))
         return f"step {step + 1}: {bad}; the last good state is in {path}. Lower learning_rate or max_grad_norm"
-
-
-class Stopwatch:
-    """Seconds per labelled phase."""
-
-    def __init__(self):
-        self.start = self.last = time.perf_counter()
-        self.laps: dict[str, float] = {}
-
-    def lap(self, phase: str) -> None:
-        """The time since the last lap was spent in `phase`."""
-        now = time.perf_counter()
-        self.laps[phase] = self.laps.get(phase, 0.0) + now - self.last
-        self.last = now
-
-    def total(self) -> float:
-        """Seconds of all laps."""
-        return self.last - self.start
-
-    def seconds(self) -> dict[str, float]:
-        """Log columns; the phases add up to the step."""
-        return {f"seconds/{phase}": value for phase, value in self.laps.items()} | {"seconds/step": self.total()}

@@ -1,6 +1,7 @@
 """The parameters of a PPO run, their checks and the learning-rate schedule."""
 
 from dataclasses import dataclass
+from numbers import Integral, Real
 
 from autorefine_lib.errors import InputError
 
@@ -71,6 +72,13 @@ class PPOConfig:
     """Scale of the adapters, which are multiplied by lora_alpha / lora_rank."""
     lora_targets: str = "all-linear"
     """Modules with an adapter: PEFT's `target_modules`, "all-linear" or a regular expression for whole names."""
+    compile: bool = False
+    """Whether torch.compile fuses the small operations of scoring and update: faster from the second step on, where
+    responses are of much the same length; on a CPU it needs a C++ compiler."""
+    gradient_checkpointing: bool = False
+    """Whether activations are computed again in the backward pass: less memory, a third more time in the update."""
+    report_to: str = "tensorboard"
+    """Trackers that get the log beside `log.csv`, separated by commas: tensorboard, wandb, mlflow, trackio."""
     shuffle: bool = True
     """Whether each pass over the data has a new order, or always the data set's own."""
     group_column: str | None = None
@@ -82,18 +90,29 @@ class PPOConfig:
 
 
 def check_config(config: PPOConfig, rows: int) -> None:
-    """Exact batch arithmetic or an InputError."""
+    """Values in their ranges and exact batch arithmetic for a data set of `rows` rows, or an InputError."""
+    counts = ("steps", "batch_size", "minibatches", "epochs", "micro_batch_size", "max_new_tokens", "save_every")
+    weights = ("learning_rate", "kl_coef", "value_coef", "entropy_coef", "missing_eos_penalty")
+    positive = ("temperature", "clip_ratio", "clip_value", "max_grad_norm", "lora_alpha")
+    optional = ("value_learning_rate", "kl_target", "target_kl")
+    for names, kind, holds, allowed in (
+        ((*counts, "kl_horizon"), Integral, lambda value: value >= 1, "a whole number, at least 1"),
+        (("warmup_steps", "lora_rank", "seed"), Integral, lambda value: value >= 0, "a whole number, at least 0"),
+        (weights, Real, lambda value: 0 <= value < float("inf"), "a number, 0 or more"),
+        (positive, Real, lambda value: value > 0, "a number above 0"),
+        (("gamma", "lam"), Real, lambda value: 0 <= value <= 1, "a number from 0 to 1"),
+        (optional, Real | None, lambda value: value is None or value > 0, "a number above 0, or None"),
+    ):
+        for name in names:
+            value = getattr(config, name)
+            if not isinstance(value, kind) or not holds(value):
+                raise InputError(f"{name} is {value!r}; allowed: {allowed}; choose one")
     if config.batch_size % config.minibatches:
         raise InputError(
             f"batch_size {config.batch_size} is not divisible by minibatches {config.minibatches}; change one"
         )
     if rows < config.batch_size:
         raise InputError(f"the data set has {rows} rows, fewer than batch_size {config.batch_size}; lower batch_size")
-    for name in ("steps", "batch_size", "minibatches", "epochs", "micro_batch_size", "max_new_tokens", "save_every"):
-        if getattr(config, name) < 1:
-            raise InputError(f"{name} is {getattr(config, name)}; it must be at least 1")
-    if config.temperature <= 0:
-        raise InputError(f"temperature is {config.temperature}; sampling needs one above 0")
 
 
 def learning_rate_factor(step: int, config: PPOConfig) -> float:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
-from transformers import LogitsProcessorList, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import LogitsProcessorList, PreTrainedModel, PreTrainedTokenizerBase, StaticCache
 from transformers.modeling_outputs import BaseModelOutput
 
 from autorefine_lib.policy import Prompts, decoder_start, encode, position_ids, restrict, restricted_head
@@ -41,25 +41,33 @@ def sample(
     pad_token_id: int,
     max_new_tokens: int,
     temperature: float = 1.0,
-    generator: torch.Generator | None = None,
+    uniforms: Tensor | None = None,
     value_head: nn.Module | None = None,
     logits_processor: LogitsProcessorList | None = None,
 ) -> Samples:
     """Sample one response to each prompt, until its EOS or `max_new_tokens`.
 
     Decoder-only and encoder-decoder models alike; the encoder runs once. `temperature` 0 takes the likeliest token.
-    `prompts` carries the vocabulary of each row (`policy.encode`). `generator` must live on the model's device. For
-    half precision, call it under `torch.autocast`; the log-probabilities are fp32 in any case, and those after
-    `logits_processor`, which changes the scores before the temperature does, as in `model.generate`.
+    `prompts` carries the vocabulary of each row (`policy.encode`). For half precision, call it under
+    `torch.autocast`; the log-probabilities are fp32 in any case, and those after `logits_processor`, which changes the
+    scores before the temperature does, as in `model.generate`.
+
+    The token of row i at place t is where the cumulated probabilities pass `uniforms[i, t]` (`[batch, max_new_tokens]`,
+    in [0, 1), not needed at temperature 0): one random number a token instead of one for every word, and the same
+    response whichever rows share the batch.
     """
     device, batch = prompts.input_ids.device, len(prompts.input_ids)
     encoder_decoder = model.config.is_encoder_decoder
-    mask, allowed, encoded = prompts.attention_mask, prompts.allowed, None
+    mask, allowed, encoded, cache = prompts.attention_mask, prompts.allowed, None, None
     if encoder_decoder:
         encoded = model.get_encoder()(input_ids=prompts.input_ids, attention_mask=mask)[0]
         inputs = torch.full((batch, 1), decoder_start(model), device=device)
     else:
         inputs = prompts.input_ids
+        # Allocated once: a cache that grows by a column a step is copied as a whole every time.
+        cache = StaticCache(config=model.config, max_cache_len=inputs.shape[1] + max_new_tokens)
+        mask = torch.cat([mask, mask.new_ones(batch, max_new_tokens)], 1)
+        positions = position_ids(prompts.attention_mask)
     before, vocabulary = inputs, model.get_output_embeddings().weight.shape[0]
     tokens = torch.full((batch, max_new_tokens), pad_token_id, device=device)
     logprobs = torch.zeros(batch, max_new_tokens, device=device)
@@ -67,7 +75,6 @@ def sample(
     lengths = torch.full((batch,), max_new_tokens, device=device)
     finished = torch.zeros(batch, dtype=torch.bool, device=device)
     live = torch.arange(batch, device=device)  # rows of the batch that the cache still holds
-    cache = None
     with restricted_head(model, prompts.token_ids, last=1) as features:
         for t in range(max_new_tokens):
             if encoder_decoder:
@@ -79,7 +86,6 @@ def sample(
                     use_cache=True,
                 )
             else:
-                positions = position_ids(mask)[:, -inputs.shape[1] :]
                 output = model(
                     input_ids=inputs, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True
                 )
@@ -90,10 +96,7 @@ def sample(
                 logits = process(logits_processor, written, logits, prompts.token_ids, allowed, vocabulary)
             logits = restrict(logits, allowed, temperature or 1.0)
             logp = torch.log_softmax(logits, -1)
-            if temperature == 0:
-                index = logits.argmax(-1, keepdim=True)
-            else:
-                index = torch.multinomial(logp.exp(), 1, generator=generator)
+            index = logits.argmax(-1, keepdim=True) if temperature == 0 else draw(logp.exp(), uniforms[live, t])
             chosen = (index if prompts.token_ids is None else prompts.token_ids[index]).squeeze(1)
             # A finished row that is still in the batch goes on producing tokens, which are not kept.
             going = ~finished[live]
@@ -111,12 +114,13 @@ def sample(
                 break
             inputs = chosen[:, None]
             if not encoder_decoder:
-                mask = torch.cat([mask, torch.ones_like(inputs)], 1)
+                positions = positions[:, -1:] + 1
             # Copying the cache costs about as much as a step, so it waits until a quarter of the rows are done.
             if remaining <= 0.75 * len(live):
                 kept = going.nonzero().squeeze(1)
-                cache.batch_select_indices(kept)
+                cache.reorder_cache(kept)
                 live, inputs, mask = live[kept], inputs[kept], mask[kept]
+                positions = None if encoder_decoder else positions[kept]
                 allowed = None if allowed is None else allowed[kept]
                 encoded = None if encoded is None else encoded[kept]
     used = int(lengths.max())
@@ -127,6 +131,13 @@ def sample(
         None if values is None else values[:, :used],
         finished,
     )
+
+
+def draw(probabilities: Tensor, uniforms: Tensor) -> Tensor:
+    """Tokens `[rows, 1]` by inversion: the first whose cumulated probability exceeds the row's number in [0, 1)."""
+    cumulated = probabilities.double().cumsum(-1)
+    # Rounding leaves the sum a little off 1; scaled by it, no number falls behind the last token that can occur.
+    return torch.searchsorted(cumulated, (uniforms * cumulated[:, -1])[:, None], right=True)
 
 
 def process(
@@ -163,7 +174,7 @@ def generate(
     temperature: float = 0.0,
     vocabulary: Callable[[list[str]], Tensor | None] | None = None,
     batch_size: int = 64,
-    generator: torch.Generator | None = None,
+    seed: int = 0,
     bf16: bool = False,
     add_special_tokens: bool = True,
     progress: bool = False,
@@ -171,19 +182,21 @@ def generate(
 ) -> list[str]:
     """One response text to each prompt, in order, without special tokens; greedy by default.
 
-    The prompts are sorted by length, so that a batch holds little padding. For several samples of a prompt, repeat it.
+    The prompts are sorted by length, so that a batch holds little padding. For several samples of a prompt, repeat it:
+    the random numbers are functions of `seed` and of the prompt's place in the list.
     `vocabulary` as in `policy.encode`, called once per batch; `logits_processor` as in `sample`.
     """
     model.eval()
     order = sorted(range(len(prompts)), key=lambda i: -len(prompts[i]))
+    uniforms = torch.rand(len(prompts), max_new_tokens, generator=torch.Generator().manual_seed(seed))
     texts = [""] * len(prompts)
     for first in tqdm(range(0, len(order), batch_size), desc="generate", disable=not progress):
         rows = order[first : first + batch_size]
         encoded = encode(tokenizer, model, [prompts[i] for i in rows], max_new_tokens, vocabulary, add_special_tokens)
         with precision(model, bf16):
             samples = sample(
-                model, encoded, tokenizer.eos_token_id, tokenizer.pad_token_id, max_new_tokens, temperature, generator,
-                logits_processor=logits_processor,
+                model, encoded, tokenizer.eos_token_id, tokenizer.pad_token_id, max_new_tokens, temperature,
+                uniforms[rows].to(model.device), logits_processor=logits_processor,
             )  # fmt: skip
         for i, text in zip(rows, tokenizer.batch_decode(samples.tokens, skip_special_tokens=True), strict=True):
             texts[i] = text

@@ -54,7 +54,7 @@ class SharedPolicy:
         self.beta = beta
         self.ref_model = frozen_copy(model) if beta else None
         self.vocabulary, self.add_special_tokens, self.autocast_bf16 = vocabulary, add_special_tokens, bf16
-        self.random = torch.Generator(model.device).manual_seed(config.seed)
+        self.random = torch.Generator().manual_seed(config.seed)
         self.texts: dict[tuple[int, ...], str] = {}
 
     def _send_telemetry(self) -> None:

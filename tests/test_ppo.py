@@ -56,7 +56,7 @@ def weights(trained):
 @pytest.mark.parametrize("kind, lora_rank", [(kind, 0) for kind in KINDS] + [("llama", 4), ("bert2bert", 4)])
 def test_learns_a_known_reward(tmp_path, kind, lora_rank):
     config = replace(
-        SMALL, steps=20, batch_size=16, kl_coef=0.0, lora_rank=lora_rank, learning_rate=5e-3, save_every=100,
+        SMALL, steps=20, batch_size=20, kl_coef=0.0, lora_rank=lora_rank, learning_rate=5e-3, save_every=100,
         linear_decay=False,
     )  # fmt: skip
     ppo = trainer(tmp_path, kind, config, vocabulary=ten_words)
@@ -94,11 +94,19 @@ def test_log_and_files(tmp_path):
 
 
 def test_micro_batches_do_not_change_the_result(tmp_path):
-    config = replace(SMALL, steps=1, epochs=1, minibatches=1)
+    config = replace(SMALL, steps=1, epochs=1, minibatches=1, seed=1)
     logs = [
-        trainer(tmp_path / str(n), config=replace(config, micro_batch_size=n), vocabulary=ten_words).train().iloc[0]
+        trainer(
+            tmp_path / str(n),
+            config=replace(config, micro_batch_size=n),
+            vocabulary=ten_words,
+            reward=lambda completions: [float(len(completion)) for completion in completions],
+        )
+        .train()
+        .iloc[0]
         for n in (1, 8)
     ]
+    assert logs[0]["optim/grad_norm"] > 0.01
     for column in ("policy/loss", "value/loss", "policy/entropy", "optim/grad_norm", "kl/response"):
         assert logs[0][column] == pytest.approx(logs[1][column], rel=1e-4, abs=1e-6)
 
@@ -163,7 +171,7 @@ def test_not_finite_loss_saves_the_last_good_state(tmp_path):
     ppo = trainer(
         tmp_path, reward=lambda completions: [1e30] * len(completions), config=replace(SMALL, value_coef=1e20)
     )
-    with pytest.raises(FloatingPointError, match="step 1: value/loss=inf.*checkpoint-0"):
+    with pytest.raises(FloatingPointError, match="step 1: .*value/loss=inf.*checkpoint-0"):
         ppo.train()
     assert all(torch.isfinite(w).all() for w in weights(ppo).values())
     assert checkpoint.found(tmp_path)[-1].name == "checkpoint-0"

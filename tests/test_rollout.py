@@ -23,8 +23,8 @@ def vocabulary(prompts):
 
 def drawn(model, vocabulary=None, temperature=1.0, value_head=None, seed=0, max_new_tokens=8):
     prompts = encode(tiny_tokenizer(), model, PROMPTS, max_new_tokens, vocabulary)
-    generator = torch.Generator().manual_seed(seed)
-    return prompts, sample(model, prompts, 1, 0, max_new_tokens, temperature, generator, value_head)
+    uniforms = torch.rand(len(PROMPTS), max_new_tokens, generator=torch.Generator().manual_seed(seed))
+    return prompts, sample(model, prompts, 1, 0, max_new_tokens, temperature, uniforms, value_head)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -168,7 +168,8 @@ def test_a_logits_processor_sees_forbidden_tokens_at_minus_infinity():
         return torch.full_like(scores, -torch.inf).index_fill(1, torch.tensor([1, forced]), 0.0)
 
     prompts = encode(tiny_tokenizer(), model, PROMPTS, 8, vocabulary)
-    tokens = sample(model, prompts, 1, 0, 8, 1.0, torch.Generator().manual_seed(0), logits_processor=processor).tokens
+    uniforms = torch.full((len(PROMPTS), 8), 0.7)  # the upper one of two equally likely tokens
+    tokens = sample(model, prompts, 1, 0, 8, 1.0, uniforms, logits_processor=processor).tokens
     for row, may in zip(tokens, vocabulary(PROMPTS)[:, forced], strict=True):
         assert set(row.tolist()) <= ({0, 1, forced} if may else {0, 1})
     assert (tokens == forced).any()
@@ -178,7 +179,7 @@ def test_encode_errors():
     model, tokenizer = tiny_model("llama"), tiny_tokenizer()
     with pytest.raises(InputError, match="70 tokens.*64"):
         encode(tokenizer, model, ["w1 " * 70], 4)
-    with pytest.raises(InputError, match="prompt 1 .* is empty"):
+    with pytest.raises(InputError, match="prompt '' has no tokens"):
         encode(tokenizer, model, ["w1", ""], 4)
     tokenizer.eos_token = None
     with pytest.raises(InputError, match="no eos_token"):

@@ -1,0 +1,62 @@
+"""The policy and its value head as one module, and what makes its passes cheaper in time or memory."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import TypeVar
+
+import torch
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+from transformers import PreTrainedModel
+from transformers.modeling_layers import GradientCheckpointingLayer
+
+Result = TypeVar("Result")
+
+
+class Actor(nn.Module):
+    """Policy and value head. Whatever runs the weights goes through `forward`, where DDP and FSDP do their part."""
+
+    def __init__(self, model: PreTrainedModel, value_head: nn.Module):
+        super().__init__()
+        self.model, self.value_head = model, value_head
+
+    def forward(self, work: Callable[..., Result], *args, **options) -> Result:
+        """`work(model, *args, value_head=value_head, **options)`, for instance `policy.score` or `rollout.sample`."""
+        return work(self.model, *args, value_head=self.value_head, **options)
+
+
+def blocks(model: nn.Module) -> list[nn.Module]:
+    """The repeated layers of a transformer, encoder's and decoder's alike."""
+    return [module for module in model.modules() if isinstance(module, GradientCheckpointingLayer)]
+
+
+def compile_blocks(model: nn.Module) -> None:
+    """Have each block compiled by torch.compile at its first pass, in place: names of weights stay as they are.
+
+    Only the blocks, for they share one compilation: half a minute on a CPU whatever the depth. On a CPU it needs a C++
+    compiler. Decoding stays eager (`uncompiled`), its shapes being too many and too small to gain.
+    """
+    for block in blocks(model):
+        block.compile()
+
+
+def uncompiled() -> torch.compiler.set_stance:
+    """Within it, compiled blocks run as they were written."""
+    return torch.compiler.set_stance("force_eager")
+
+
+@contextmanager
+def checkpointed(model: nn.Module) -> Iterator[None]:
+    """Within it, blocks keep their inputs only and are computed again in the backward pass (Chen et al. 2016).
+
+    Transformers' own switch works in training mode only, where dropout would be on too.
+    """
+    layers = blocks(model)
+    for layer in layers:
+        layer.forward = partial(checkpoint, layer.forward, use_reentrant=False, preserve_rng_state=False)
+    try:
+        yield
+    finally:
+        for layer in layers:
+            del layer.forward
