@@ -27,11 +27,15 @@ class MonitorConfig:
     quality_loss: float = 0.01
     """Rise of the MRR or the NDCG that one rewritten text loses; an ad has about three such texts."""
     patience: int = 20
-    """Steps after which parity must have moved; the second half of the last `patience` steps is looked at."""
+    """Steps after which parity (lowest over highest exposure of a group) must have moved."""
     parity_gain: float = 0.005
-    """Least gain of parity (lowest over highest exposure of a group) over the original ads."""
+    """By how much the parity gained over the original ads must then exceed that of the first window; in the embedded
+    profile it does by 0.02 to 0.04."""
+    parity_enough: float = 0.98
+    """Parity from which on there is little left to gain."""
     group_shift: float = 0.02
-    """Most by which the log of a group's exposure over the others' may move away from 0, against the original ads."""
+    """Most by which the log of a group's exposure over the others' may move away from 0, against the original ads; in
+    the embedded profile the watched groups of race and age move by 0.005 at most."""
     kl_per_token: float = 0.5
     """KL to the reference, in nats a token."""
     entropy_kept: float = 0.4
@@ -96,19 +100,18 @@ def ranking_quality(rows: Rows, config: MonitorConfig) -> str | None:
 
 
 def parity(rows: Rows, config: MonitorConfig) -> str | None:
-    """Diversity stands still: the rewrites' exposures are no closer to each other than those of the originals."""
+    """Diversity stands still: the rewrites gain no more parity over their originals than in the first steps.
+
+    Only a batch's own originals are a fair measure: by chance of its ads, a batch starts near parity or far from it.
+    """
     if len(rows) < config.patience:
         return None
-    recent = rows[-(config.patience // 2) :]
-    after, before = exposures(recent, "reward/exposure/"), exposures(recent, "reward/exposure_original/")
-    if len(after) < 2 or min(*after.values(), *before.values()) <= 0:
-        return None
-    now, at_first = (min(of.values()) / max(of.values()) for of in (after, before))
-    if now - at_first < config.parity_gain:
+    (now, recent), (_, first) = (_parity_gain(part) for part in (rows[-config.window :], rows[: config.window]))
+    if recent - first < config.parity_gain and now < config.parity_enough:
         return (
-            f"parity of the groups' exposures is {now:.3f}, {at_first:.3f} for the original ads (wanted: "
+            f"the rewrites gain {recent:.3f} of parity over the original ads, {first:.3f} in the first steps (wanted: "
             f"{config.parity_gain} more after {config.patience} steps); raise learning_rate or lower kl_coef, and see "
-            f"whether the rewrites change at all (reward/changed, reward/refused)"
+            f"whether rewrites are made at all (reward/changed, reward/refused)"
         )
     return None
 
@@ -243,6 +246,15 @@ def _means(rows: Rows, column: str, config: MonitorConfig) -> tuple[float, float
 def _mean(rows: Rows, column: str) -> float:
     values = [row[column] for row in rows if not math.isnan(row.get(column, math.nan))]
     return sum(values) / len(values) if values else math.nan
+
+
+def _parity_gain(rows: Rows) -> tuple[float, float]:
+    """Lowest over highest exposure of a group over these steps, and what that is more than for the original ads."""
+    after, before = exposures(rows, "reward/exposure/"), exposures(rows, "reward/exposure_original/")
+    if len(after) < 2 or max(after.values()) == 0 or max(before.values(), default=0) == 0:
+        return math.nan, math.nan
+    parity, original = (min(of.values()) / max(of.values()) for of in (after, before))
+    return parity, parity - original
 
 
 def _against_the_others(exposure: dict[str, float], group: str) -> float:

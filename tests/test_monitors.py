@@ -5,9 +5,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+from datasets import Dataset
+from tiny_models import tiny_model, tiny_tokenizer
 
 from autorefine_lib import monitors
 from autorefine_lib.monitors import MONITORS, Alarm, MonitorConfig, check, history
+from autorefine_lib.ppo import PPOTrainer
+from autorefine_lib.ppo_config import PPOConfig
 
 HEALTHY_LOG = Path(__file__).parents[1] / "reports/embedded/tables/ppo_log.csv"
 HEALTHY = {
@@ -16,9 +20,10 @@ HEALTHY = {
     "reward/exposure_original/female": 0.36, "reward/exposure_original/male": 0.40,
     "reward/exposure/female": 0.37, "reward/exposure/male": 0.39,
 }  # fmt: skip
+START = {"reward/exposure/female": 0.362, "reward/exposure/male": 0.398}  # of the first five steps
 SICK = {
     "ranking quality": ({"reward/ndcg_loss": 0.02}, "loses 0.020 of NDCG, 0.001 in the first steps"),
-    "parity": ({"reward/exposure/female": 0.36, "reward/exposure/male": 0.40}, "exposures is 0.900, 0.900 for"),
+    "parity": (START, "gain 0.010 of parity over the original ads, 0.010 in the first steps"),
     "group": ({"reward/exposure/female": 0.34, "reward/exposure/male": 0.42}, "exposure of 'female' is 0.810 times"),
     "KL": ({"kl/response": 8.4}, "0.60 nats a token"),
     "entropy": ({"policy/entropy": 0.06}, "entropy is 0.060 nats a token, 0.600 in"),
@@ -29,7 +34,8 @@ SICK = {
 
 
 def rows(healthy: int, sick: int = 0, changes: dict[str, float] | None = None) -> list[dict[str, float]]:
-    found = [dict(HEALTHY) for _ in range(healthy)] + [HEALTHY | (changes or {}) for _ in range(sick)]
+    found = [HEALTHY | (START if row < 5 else {}) for row in range(healthy)]
+    found += [HEALTHY | (changes or {}) for _ in range(sick)]
     return [{"step": number, **row} for number, row in enumerate(found, 1)]
 
 
@@ -96,6 +102,13 @@ def test_movements_that_are_aimed_at_are_no_alarm_of_a_group():
     assert "'a' is 0.565 times" in monitors.unaimed_group(log(a=0.26, b=0.41, c=0.51), config)
 
 
+def test_parity_that_is_reached_need_not_rise():
+    near = {"reward/exposure/female": 0.39, "reward/exposure/male": 0.395}
+    assert alarms([row | near for row in rows(25)]) == []
+    [alarm] = alarms([row | START for row in rows(25)])
+    assert alarm.monitor == "parity" and alarm.step == 20
+
+
 def test_a_watched_group_that_moves_is_an_alarm():
     log = rows(10)
     for row in log:
@@ -118,6 +131,23 @@ def test_history_keeps_runs_apart():
     found = history(log)
     assert found[["seed", "step", "monitor"]].to_numpy().tolist() == [[7, 10, "KL"]]
     assert list(history(sick).columns) == ["step", "monitor", "message"] and len(history(sick)) == 1
+
+
+def test_a_policy_that_games_its_reward_is_seen(tmp_path):
+    """Paid for one word, with no price on leaving the reference, a model ends saying that word to everything."""
+
+    def says_w0(completions, **columns):
+        return [completion.split().count("w0") for completion in completions]
+
+    data = Dataset.from_dict({"prompt": [f"w{i} w{i + 1}" for i in range(20)]})
+    config = PPOConfig(
+        steps=20, batch_size=16, minibatches=2, learning_rate=1e-2, kl_coef=0.0, max_new_tokens=12, linear_decay=False,
+        save_every=100,
+    )  # fmt: skip
+    log = PPOTrainer(tiny_model("llama"), tiny_tokenizer(), says_w0, data, config, tmp_path).train()
+    found = history(log)
+    assert {"KL", "entropy", "repetition", "sameness"} <= set(found["monitor"]), found.to_string()
+    assert pd.read_csv(tmp_path / "alarms.csv")["message"].tolist() == found["message"].tolist()
 
 
 def test_repetition_and_distinct_by_hand():
