@@ -251,6 +251,7 @@ def reward_weighted(
     optimizer = torch.optim.AdamW(parameters, learning_rate, weight_decay=0.0)
     reward = torch.tensor(data["reward"].to_numpy(), dtype=torch.float32)
     weights = (((reward - reward.mean()) / (reward.std() + 1e-8)) / temperature).exp().clamp(max=max_weight)
+    lengths = torch.tensor([len(ids) for ids in data["tokens"]])
     order = torch.Generator().manual_seed(seed)
     per_epoch = len(data) // batch_size
     log = []
@@ -259,6 +260,7 @@ def reward_weighted(
             permutation = torch.randperm(len(data), generator=order)
         began = time.perf_counter()
         rows = permutation[step % per_epoch * batch_size :][:batch_size]
+        rows = rows[lengths[rows].argsort()]  # so that each part carries little padding
         optimizer.param_groups[0]["lr"] = learning_rate * (1 - step / (epochs * per_epoch))
         share = weights[rows] / weights[rows].sum()
         optimizer.zero_grad()

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
+import torch.nn.functional as F
 from datasets import Dataset
 from peft import PeftModel
 from torch import Tensor
@@ -101,9 +102,11 @@ class SharedPolicy:
             prompt, completion = input_ids[rows].tensor_split([-logits_to_keep], dim=1)
             real = attention_mask[rows, :-logits_to_keep].bool()
             prompts = self._encode([ids[mask].tolist() for ids, mask in zip(prompt, real, strict=True)])
+            longest = int(attention_mask[rows, -logits_to_keep:].sum(1).max())
             with self._as_in_ppo():
-                scores = score(model, prompts, completion, self.temperature)
-            parts.append((scores.logprobs, scores.entropy))
+                scores = score(model, prompts, completion[:, :longest], self.temperature)
+            padding = (0, logits_to_keep - longest)
+            parts.append((F.pad(scores.logprobs, padding), F.pad(scores.entropy, padding)))
         logprobs, entropy = (torch.cat(part) for part in zip(*parts, strict=True))
         return logprobs, entropy if compute_entropy else None, None
 
