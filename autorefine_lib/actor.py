@@ -6,7 +6,8 @@ from functools import partial
 from typing import TypeVar
 
 import torch
-from torch import nn
+import torch.nn.functional as F
+from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from transformers import PreTrainedModel
 from transformers.modeling_layers import GradientCheckpointingLayer
@@ -29,6 +30,32 @@ class Actor(nn.Module):
 def blocks(model: nn.Module) -> list[nn.Module]:
     """The repeated layers of a transformer, encoder's and decoder's alike."""
     return [module for module in model.modules() if isinstance(module, GradientCheckpointingLayer)]
+
+
+@contextmanager
+def answer_only(model: nn.Module, last: int) -> Iterator[None]:
+    """Within it, a decoder's last block works on the last `last` positions only, wherever positions do not mix.
+
+    Nobody reads what it gives out for the prompt; only the prompt's keys and values are needed. Those outputs are 0.
+    For dense feed-forward layers in the layout of Llama; other blocks, compiled and checkpointed ones run in full.
+    """
+    block = blocks(model)[-1]
+    dense = all(hasattr(block, name) for name in ("self_attn", "mlp")) and hasattr(block.mlp, "down_proj")
+    if not dense or "forward" in vars(block) or block._compiled_call_impl is not None:
+        yield
+        return
+    parts = [block.mlp, block.self_attn.q_proj, block.self_attn.o_proj]
+    for part in parts:
+        part.forward = partial(_padded, part.forward, last)
+    try:
+        yield
+    finally:
+        for part in parts:
+            del part.forward
+
+
+def _padded(forward: Callable[[Tensor], Tensor], last: int, hidden: Tensor) -> Tensor:
+    return F.pad(forward(hidden[:, -last:]), (0, 0, hidden.shape[1] - last, 0))
 
 
 def compile_blocks(model: nn.Module) -> None:

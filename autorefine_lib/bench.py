@@ -1,8 +1,8 @@
-"""Speed on this machine, measured on the embedded synthetic data after one untimed round."""
+"""Speed on this machine after one untimed round: ranking and rewriting the embedded synthetic ads, and PPO steps."""
 
-import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any
 
 from autorefine_lib import corpus, provenance
@@ -11,19 +11,21 @@ from autorefine_lib.recommender import DenseRecommender
 from autorefine_lib.schema import check_candidates, check_jobs
 
 WHAT = ("rank", "rewrite", "ppo")
-ADS, CANDIDATES, STEPS, BATCH = 64, 500, 3, 32
+ADS, CANDIDATES = 64, 500
 
 
-def measure(what: str) -> dict[str, Any]:
+def measure(what: str, **ppo: Any) -> dict[str, Any]:
     """Measure ranking, rewriting or PPO; returns the figures with machine, commit and versions.
+
+    `ppo` are the fields of `ppo_bench.Workload` and the options of `ppo_bench.measure`.
 
     Raises:
         InputError: `what` is none of WHAT.
     """
     if what not in WHAT:
         raise InputError(f"bench '{what}': one of {', '.join(WHAT)}")
-    figures = {"rank": _rank, "rewrite": _rewrite, "ppo": _ppo}[what]()
-    about = {"device": provenance.device(), "commit": provenance.commit(), "versions": provenance.versions_line()}
+    figures = {"rank": _rank, "rewrite": _rewrite, "ppo": lambda: _ppo(**ppo)}[what]()
+    about = {"machine": provenance.device(), "commit": provenance.commit(), "versions": provenance.versions_line()}
     return {"what": what, **figures, **about}
 
 
@@ -57,31 +59,8 @@ def _rewrite() -> dict[str, float]:
     return {"sentences_per_second": round(len(sources[8:]) / seconds, 1)}
 
 
-def _ppo() -> dict[str, float]:
-    """A reward that costs nothing, so that what is timed is PPO itself."""
-    from datasets import Dataset
+def _ppo(**options: Any) -> dict[str, Any]:
+    from autorefine_lib import ppo_bench
 
-    from autorefine_lib import pretrained
-    from autorefine_lib.ppo import PPOTrainer
-    from autorefine_lib.ppo_config import PPOConfig
-
-    def reward(prompts: list[str], completions: list[str], **columns) -> list[float]:
-        return [len(completion) / 100 for completion in completions]
-
-    generator = pretrained.load(pretrained.EMBEDDED)
-    episodes = Dataset.from_dict(generator.episodes([str(number) for number in range(2 * ADS)], _ads()))
-    config = PPOConfig(steps=STEPS + 1, batch_size=BATCH, max_new_tokens=generator.max_new_tokens)
-    with tempfile.TemporaryDirectory() as folder:
-        laps = [time.perf_counter()]
-        PPOTrainer(
-            generator.model,
-            generator.tokenizer,
-            reward,
-            episodes,
-            config,
-            folder,
-            vocabulary=generator.vocabulary,
-            on_step=lambda row: laps.append(time.perf_counter()),
-        ).train(resume=False)
-    seconds = (laps[-1] - laps[1]) / STEPS
-    return {"seconds_per_step": round(seconds, 2), "responses_per_second": round(BATCH / seconds, 1)}
+    sizes = {field.name: options.pop(field.name) for field in fields(ppo_bench.Workload) if field.name in options}
+    return ppo_bench.measure(ppo_bench.Workload(**sizes), **options)

@@ -210,18 +210,40 @@ def merge(
 def bench(
     what: Annotated[str, typer.Argument(help="rank, rewrite or ppo.")] = "rank",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for a machine.")] = False,
+    hidden: Annotated[int, typer.Option(help="ppo: width of the random Llama.")] = 256,
+    layers: Annotated[int, typer.Option(help="ppo: its layers.")] = 4,
+    heads: Annotated[int, typer.Option(help="ppo: its attention heads.")] = 4,
+    vocab: Annotated[int, typer.Option(help="ppo: its vocabulary.")] = 4096,
+    prompt: Annotated[int, typer.Option(help="ppo: tokens of a prompt.")] = 96,
+    response: Annotated[int, typer.Option(help="ppo: tokens of a response.")] = 96,
+    batch: Annotated[int, typer.Option(help="ppo: responses in a step.")] = 32,
+    minibatches: Annotated[int, typer.Option(help="ppo: gradient steps in an epoch.")] = 1,
+    epochs: Annotated[int, typer.Option(help="ppo: passes over a batch.")] = 4,
+    steps: Annotated[int, typer.Option(help="ppo: steps, the first of which is not counted.")] = 5,
+    seed: Annotated[int, typer.Option(help="ppo: of weights and prompts.")] = 0,
+    micro_batch: Annotated[int, typer.Option(help="ppo: rows in a forward and backward pass.")] = 8,
+    compile_blocks: Annotated[bool, typer.Option("--compile", help="ppo: torch.compile the blocks.")] = False,
+    bf16: Annotated[bool, typer.Option("--bf16", help="ppo: compute in bfloat16.")] = False,
+    lora_rank: Annotated[int, typer.Option(help="ppo: rank of LoRA adapters; 0 trains all weights.")] = 0,
 ) -> None:
-    """Measure speed on this machine with the embedded synthetic data: seconds for ranking, rewriting or PPO steps.
+    """Measure speed on this machine: ranking or rewriting embedded ads, or PPO steps of a random model of any size.
 
     Examples:
 
     - `autorefine bench rank`
 
     - `autorefine bench ppo --json`
+
+    - `autorefine bench ppo --hidden 512 --layers 8 --batch 16 --bf16`
     """
     from autorefine_lib import bench as benching
 
-    result = benching.measure(what)
+    ppo = dict(
+        hidden=hidden, layers=layers, heads=heads, vocab=vocab, prompt=prompt, response=response, batch=batch,
+        minibatches=minibatches, epochs=epochs, steps=steps, seed=seed, micro_batch=micro_batch,
+        compile=compile_blocks, bf16=bf16, lora_rank=lora_rank,
+    )  # fmt: skip
+    result = benching.measure(what, **ppo)
     if as_json:
         _print_json(result)
         return

@@ -7,7 +7,7 @@ only on the positions and token ids that are needed, and its input is handed to 
 
 import copy
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -16,6 +16,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from autorefine_lib.actor import answer_only
 from autorefine_lib.errors import InputError
 
 FORBIDDEN = -1e9
@@ -219,7 +220,7 @@ def score(
     take `position_ids` (all with learned or rotary positions do).
     """
     time = tokens.shape[1]
-    with restricted_head(model, prompts.token_ids, last=time) as features:
+    with restricted_head(model, prompts.token_ids, last=time) as features, ExitStack() as stack:
         if model.config.is_encoder_decoder:
             start = torch.full_like(tokens[:, :1], decoder_start(model))
             output = model(
@@ -229,6 +230,7 @@ def score(
                 use_cache=False,
             )
         else:
+            stack.enter_context(answer_only(model, time))
             mask = torch.cat([prompts.attention_mask, torch.ones_like(tokens[:, :-1])], 1)
             output = model(
                 input_ids=torch.cat([prompts.input_ids, tokens[:, :-1]], 1),

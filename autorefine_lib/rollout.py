@@ -4,8 +4,8 @@ It exists beside `model.generate` because it evaluates the output layer only on 
 log-probability and the value of each sampled token without a second pass, and drops finished rows from the batch.
 """
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -75,7 +75,7 @@ def sample(
     lengths = torch.full((batch,), max_new_tokens, device=device)
     finished = torch.zeros(batch, dtype=torch.bool, device=device)
     live = torch.arange(batch, device=device)  # rows of the batch that the cache still holds
-    with restricted_head(model, prompts.token_ids, last=1) as features:
+    with restricted_head(model, prompts.token_ids, last=1) as features, plain_attention(model):
         for t in range(max_new_tokens):
             if encoder_decoder:
                 output = model(
@@ -131,6 +131,19 @@ def sample(
         None if values is None else values[:, :used],
         finished,
     )
+
+
+@contextmanager
+def plain_attention(model: PreTrainedModel) -> Iterator[None]:
+    """On a CPU, attention as two matrix products: for one query a quarter faster than the fused kernel."""
+    config = model.config.get_text_config(decoder=True)
+    before = config._attn_implementation
+    if before == "sdpa" and model.device.type == "cpu":
+        config._attn_implementation = "eager"
+    try:
+        yield
+    finally:
+        config._attn_implementation = before
 
 
 def draw(probabilities: Tensor, uniforms: Tensor) -> Tensor:
