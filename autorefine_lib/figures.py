@@ -4,13 +4,14 @@ Each function draws one figure from a tidy table and returns it; `save` writes i
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from IPython.display import display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -149,6 +150,22 @@ def learning_curves(
         ax.set_title((labels or {}).get(column, column), loc="left", fontsize=11)
         ax.legend(loc="best", frameon=False)
     return fig
+
+
+def live_curves(columns: Sequence[str], title: str, synthetic: bool, labels: dict[str, str]) -> Callable:
+    """The `on_step` of a trainer that draws its log anew after every step, in place, in a notebook."""
+    rows: list[dict[str, float]] = []
+    handle = display("waiting for the first step", display_id=True)
+
+    def on_step(row: dict[str, float]) -> None:
+        rows.append(row)
+        log = pd.DataFrame(rows).assign(seed=0)
+        figure = learning_curves(log, [name for name in columns if name in log], title, synthetic, labels)
+        if handle is not None:  # None outside a notebook
+            handle.update(figure)
+        plt.close(figure)
+
+    return on_step
 
 
 def against_reward_calls(

@@ -1,14 +1,13 @@
-"""Stage two, notebook 04: PPO against the ranking reward, and best-of-N sampling as the simple thing to beat."""
+"""Stage two, notebook 04: PPO against the ranking reward."""
 
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from datasets import Dataset
 
-from autorefine_lib.ad_value import AdValues, RewardConfig
+from autorefine_lib.ad_value import RewardConfig
 from autorefine_lib.errors import InputError
 from autorefine_lib.evaluation import Evaluator
 from autorefine_lib.generator import Generator
@@ -103,28 +102,3 @@ def finetune(
     log = trainer.train()
     generator.model = trainer.model
     return log
-
-
-def best_of(
-    generator: Generator, judge: Evaluator, reward_config: RewardConfig, n: int, temperature: float = 1.0, seed: int = 0
-) -> Callable[[list[str]], list[str]]:
-    """The rewriting function that samples `n` rewrites of each of the judge's ads and keeps the one of highest value.
-
-    It looks at the ranking of the very ads it is judged on, `n` reward calls an ad, and trains nothing.
-    """
-    values = AdValues(
-        judge.recommender.rank,
-        judge.jobs,
-        judge.candidates,
-        judge.attribute,
-        judge.k,
-        reward_config,
-        embed=judge.recommender.embed,
-    )
-
-    def rewrite(ads: list[str]) -> list[str]:
-        drafts = [rewrite.text for rewrite in generator.rewrite(ads * n, temperature, seed)]
-        value = values(drafts, list(judge.jobs["job_id"]) * n)["value"].to_numpy().reshape(n, len(ads))
-        return [drafts[best * len(ads) + ad] for ad, best in enumerate(np.argmax(value, axis=0))]
-
-    return rewrite

@@ -146,7 +146,7 @@ def test_reproduce_mistakes(words: tuple[str, str], message: str, tmp_path: Path
     ],
 )
 def test_errors_of_a_user_never_show_a_traceback(monkeypatch, error: BaseException, code: int, message: str):
-    def fail(what: str) -> None:
+    def fail(what: str, **sizes: object) -> None:
         raise error
 
     monkeypatch.setattr("autorefine_lib.bench.measure", fail)
@@ -155,7 +155,7 @@ def test_errors_of_a_user_never_show_a_traceback(monkeypatch, error: BaseExcepti
 
 
 def test_other_errors_are_not_hidden(monkeypatch):
-    def fail(what: str) -> None:
+    def fail(what: str, **sizes: object) -> None:
         raise ZeroDivisionError("a mistake of ours")
 
     monkeypatch.setattr("autorefine_lib.bench.measure", fail)
