@@ -6,9 +6,9 @@ from pathlib import Path
 
 import torch
 from peft import PeftConfig, PeftModel
-from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer, LogitsProcessorList
 
-from autorefine_lib import bert2bert, minilm, model_card
+from autorefine_lib import bert2bert, ilql, minilm, model_card
 from autorefine_lib.errors import InputError
 from autorefine_lib.files import write_json, write_text
 from autorefine_lib.generator import Generator
@@ -26,7 +26,8 @@ def shipped_weights() -> tuple[Path, str]:
 def load(name: str, level: str = "sentence", max_new_tokens: int = 56, seed: int = 0) -> Generator:
     """The generator called `name`: `EMBEDDED`, a folder that `save` wrote, a Hub name or a folder of a checkpoint.
 
-    `level` and `max_new_tokens` are as in `Generator`; a folder that `save` wrote brings its own.
+    `level` and `max_new_tokens` are as in `Generator`; a folder that `save` wrote brings its own, and rewrites with the
+    perturbation that `ilql.save` put there.
 
     Raises:
         InputError: no such model, a hub that cannot be reached, or a checkpoint without safetensors.
@@ -37,10 +38,14 @@ def load(name: str, level: str = "sentence", max_new_tokens: int = 56, seed: int
         model, tokenizer = bert2bert.from_bert(minilm.folder(), seed)
         if saved.is_file():
             bert2bert.load_trained(model, saved.parent / "trained.safetensors")
-        return Generator(model, tokenizer, "sentence", restrict_vocabulary=True, max_new_tokens=max_new_tokens)
-    model, tokenizer = _from_transformers(name)
-    level = settings.get("level", level)
-    return Generator(model, tokenizer, level, max_new_tokens=settings.get("max_new_tokens", max_new_tokens))
+        generator = Generator(model, tokenizer, "sentence", restrict_vocabulary=True, max_new_tokens=max_new_tokens)
+    else:
+        model, tokenizer = _from_transformers(name)
+        longest = settings.get("max_new_tokens", max_new_tokens)
+        generator = Generator(model, tokenizer, settings.get("level", level), max_new_tokens=longest)
+    if (Path(name) / ilql.WEIGHTS).is_file():
+        generator.logits_processor = LogitsProcessorList([ilql.load(model, Path(name))])
+    return generator
 
 
 def _from_transformers(name: str) -> tuple:
@@ -101,6 +106,11 @@ def merge(policy: Path, out: Path) -> Path:
         raise InputError(
             f"{policy}: no adapter_config.json or trained.safetensors, so nothing to merge; give the folder of a "
             "policy trained with LoRA or of the embedded generator"
+        )
+    if (policy / ilql.WEIGHTS).is_file():
+        raise InputError(
+            f"{policy}: ILQL perturbs its model while it writes, so there is nothing to merge; load the folder with "
+            "pretrained.load, or merge a policy of another optimiser"
         )
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out} exists and is not an empty folder; choose another one or remove it")

@@ -10,7 +10,7 @@ from tiny_models import KINDS, VOCAB, tiny_model, tiny_tokenizer
 from torch import nn
 from transformers import LogitsProcessorList
 
-from autorefine_lib import ilql, ilql_math
+from autorefine_lib import ilql, ilql_math, pretrained
 from autorefine_lib.errors import InputError
 from autorefine_lib.generator import Generator
 from autorefine_lib.policy import encode
@@ -192,6 +192,18 @@ def test_heads_come_back_from_disk(tmp_path):
     wide.lm_head = nn.Linear(8, VOCAB, bias=False)
     with pytest.raises(InputError, match="do not fit this model"):
         ilql.load(wide, tmp_path)
+
+
+def test_a_saved_policy_rewrites_with_its_perturbation(tmp_path):
+    generator = toy("t5")
+    plain = generator.complete(PROMPTS[:3], progress=False)
+    pretrained.save(generator, tmp_path)
+    ilql.save(perturb(generator, random_heads(generator.model), 4.0), tmp_path)
+    loaded = pretrained.load(str(tmp_path))
+    assert loaded.complete(PROMPTS[:3], progress=False) == generator.complete(PROMPTS[:3], progress=False) != plain
+    (tmp_path / "trained.safetensors").touch()
+    with pytest.raises(InputError, match="ILQL perturbs its model"):
+        pretrained.merge(tmp_path, tmp_path / "merged")
 
 
 @pytest.mark.parametrize(
