@@ -74,7 +74,7 @@ def _train(
     options: dict,
     steps: int = 20,
     batch_size: int = 128,
-    generations: int = 8,
+    generations: int = 2,
     minibatches: int = 2,
     micro_batch_size: int = 32,
     learning_rate: float = 2e-4,
@@ -106,6 +106,8 @@ def _train(
     Raises:
         InputError: batch arithmetic that is not exact, too few texts, or LoRA for the embedded generator.
     """
+    if steps < 1:
+        raise InputError(f"steps is {steps}; it must be at least 1")  # TRL would go over the whole data instead
     micro_batch_size = min(micro_batch_size, batch_size // minibatches)
     for name, whole, part in (
         ("generations", batch_size, generations),

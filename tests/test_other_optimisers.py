@@ -102,6 +102,7 @@ def test_lora_trains_adapters_alone():
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
+        ({"steps": 0}, "steps is 0; it must be at least 1"),
         ({"generations": 5}, "generations=5 does not divide 16"),
         ({"minibatches": 3}, "minibatches=3 does not divide 16"),
         ({"micro_batch_size": 5}, "micro_batch_size=5 does not divide 8"),
