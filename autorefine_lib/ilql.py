@@ -18,6 +18,7 @@ Three things differ from the authors' code (Sea-Snell/Implicit-Language-Q-Learni
 import copy
 import json
 import math
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +29,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 from tqdm.auto import tqdm
-from transformers import LogitsProcessor, PreTrainedModel
+from transformers import LogitsProcessor, LogitsProcessorList, PreTrainedModel
 
 from autorefine_lib import ilql_math, ppo_math
 from autorefine_lib.errors import InputError
@@ -130,6 +131,10 @@ class Episodes:
     token_ids: Tensor | None
     """Ids that some episode was allowed to emit, ascending; None for the whole vocabulary."""
 
+    def first(self, n: int) -> "Episodes":
+        """The first `n` of them."""
+        return Episodes(self.hidden[:n], self.tokens[:n], self.rewards[:n], self.token_ids)
+
 
 @torch.no_grad()
 def episodes(generator: Generator, data: pd.DataFrame, bf16: bool = False, batch_size: int = 64) -> Episodes:
@@ -167,7 +172,7 @@ def train(model: PreTrainedModel, data: Episodes, config: ILQLConfig) -> tuple[I
     """Train new heads for `model` on its own `data`; returns them, with the target Q heads as Q heads, and the log.
 
     The log has one row a step: step, the losses (`loss/q`, `loss/v`, `loss/cql`, each a mean over tokens, summed over
-    the two heads), the means of Q and V at the sampled tokens, and `q/explained_variance` of Q's targets.
+    the two heads), the means of Q and V at the sampled tokens, `q/explained_variance` of Q's targets, `seconds/step`.
 
     Raises:
         FloatingPointError: a loss is not finite.
@@ -182,6 +187,7 @@ def train(model: PreTrainedModel, data: Episodes, config: ILQLConfig) -> tuple[I
     rewards = rewards.clamp(-config.reward_clip, config.reward_clip)
     log = []
     for step in tqdm(range(config.steps), desc="ILQL"):
+        began = time.perf_counter()
         drawn = torch.randint(len(data.tokens), (config.batch_size,), generator=draw)
         with precision(model, config.bf16):
             losses, figures = _losses(heads, target, data, rewards, drawn, config)
@@ -194,7 +200,8 @@ def train(model: PreTrainedModel, data: Episodes, config: ILQLConfig) -> tuple[I
         nn.utils.clip_grad_norm_(heads.parameters(), config.max_grad_norm)
         optimizer.step()
         ilql_math.polyak_update(target, heads.q, config.polyak)
-        log.append({"step": step + 1} | {name: float(value.detach()) for name, value in losses.items()} | figures)
+        row = {"step": step + 1} | {name: float(value.detach()) for name, value in losses.items()} | figures
+        log.append(row | {"seconds/step": time.perf_counter() - began})
     heads.q = target  # the authors' code deploys the average, too
     return heads.requires_grad_(False), pd.DataFrame(log)
 
@@ -276,6 +283,15 @@ class ILQLProcessor(LogitsProcessor):
     def remove(self) -> None:
         """Take the hook off the model."""
         self.hook.remove()
+
+
+def perturb(generator: Generator, heads: ILQLHeads, beta: float, support: float = 0.03) -> ILQLProcessor:
+    """Let `generator` write with the perturbation, in place of a former one; the errors are `ILQLProcessor`'s."""
+    for former in generator.logits_processor or []:
+        former.remove()
+    processor = ILQLProcessor(generator.model, heads, beta, support)
+    generator.logits_processor = LogitsProcessorList([processor])
+    return processor
 
 
 def save(processor: ILQLProcessor, folder: Path) -> None:

@@ -52,12 +52,6 @@ def offline_data(generator: Toy) -> pd.DataFrame:
     return pd.DataFrame({"prompt": PROMPTS, "tokens": tokens, "reward": earned(samples.tokens)})
 
 
-def perturb(generator: Toy, heads: ilql.ILQLHeads, beta: float) -> ilql.ILQLProcessor:
-    processor = ilql.ILQLProcessor(generator.model, heads, beta)
-    generator.logits_processor = LogitsProcessorList([processor])
-    return processor
-
-
 def random_heads(model) -> ilql.ILQLHeads:
     heads = ilql.ILQLHeads(model)
     torch.manual_seed(1)
@@ -121,7 +115,7 @@ def test_the_perturbed_policy_earns_more_and_the_trunk_stays(kind, restricted):
     advantage = heads.advantage(torch.cat(episodes.hidden), torch.tensor([GOOD, BAD])).mean(0)
     assert advantage[0] > advantage[1] + 0.5
     plain = sum(earned(draw(generator).tokens)) / len(PROMPTS)
-    perturb(generator, heads, 4.0)
+    ilql.perturb(generator, heads, 4.0)
     perturbed = draw(generator)
     assert sum(earned(perturbed.tokens)) / len(PROMPTS) > plain + 0.5
     assert not restricted or int(perturbed.tokens.max()) < VOCAB // 2
@@ -132,7 +126,7 @@ def test_the_perturbed_policy_earns_more_and_the_trunk_stays(kind, restricted):
 def test_beta_zero_leaves_the_distribution_bit_for_bit(kind):
     generator = toy(kind, restricted=True)
     plain = draw(generator)
-    processor = perturb(generator, random_heads(generator.model), 0.0)
+    processor = ilql.perturb(generator, random_heads(generator.model), 0.0)
     same = draw(generator)
     assert torch.equal(plain.tokens, same.tokens) and torch.equal(plain.logprobs, same.logprobs)
     processor.beta = 5.0
@@ -159,7 +153,7 @@ def test_plain_generate_takes_the_processor_too(kind):
     generator = toy(kind)
     model = generator.model
     plain = draw(generator, temperature=0.0)
-    processor = perturb(generator, random_heads(model), 1.0)
+    processor = ilql.perturb(generator, random_heads(model), 1.0)
     ours = draw(generator, temperature=0.0).tokens
     assert not torch.equal(ours, plain.tokens)
     prompts = encode(generator.tokenizer, model, PROMPTS, 6)
@@ -169,7 +163,9 @@ def test_plain_generate_takes_the_processor_too(kind):
         eos_token_id=1, pad_token_id=0, logits_processor=generator.logits_processor, **start,
     )  # fmt: skip
     assert torch.equal(theirs[:, -ours.shape[1] :], ours)
-    processor.remove()
+    again = ilql.perturb(generator, processor.heads, 1.0)
+    assert torch.equal(draw(generator, temperature=0.0).tokens, ours), "the former one is gone"
+    again.remove()
     generator.logits_processor = None
     assert torch.equal(draw(generator, temperature=0.0).tokens, plain.tokens)
     assert not model.get_output_embeddings()._forward_pre_hooks
@@ -177,7 +173,7 @@ def test_plain_generate_takes_the_processor_too(kind):
 
 def test_heads_come_back_from_disk(tmp_path):
     generator = toy("t5")
-    saved = perturb(generator, random_heads(generator.model), 1.5)
+    saved = ilql.perturb(generator, random_heads(generator.model), 1.5)
     first = draw(generator)
     ilql.save(saved, tmp_path)
     assert json.loads((tmp_path / "heads.json").read_text()) == {"beta": 1.5, "support": 0.03}
@@ -198,7 +194,7 @@ def test_a_saved_policy_rewrites_with_its_perturbation(tmp_path):
     generator = toy("t5")
     plain = generator.complete(PROMPTS[:3], progress=False)
     pretrained.save(generator, tmp_path)
-    ilql.save(perturb(generator, random_heads(generator.model), 4.0), tmp_path)
+    ilql.save(ilql.perturb(generator, random_heads(generator.model), 4.0), tmp_path)
     loaded = pretrained.load(str(tmp_path))
     assert loaded.complete(PROMPTS[:3], progress=False) == generator.complete(PROMPTS[:3], progress=False) != plain
     (tmp_path / "trained.safetensors").touch()
