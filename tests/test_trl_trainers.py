@@ -62,7 +62,9 @@ def test_samples_are_those_of_rollout(kind: str, cls: type):
     found = made._generate_single_turn(prompt_ids, None, {}, 1)
     prompts = encode(tiny_tokenizer(), made.model, PROMPTS, LENGTH, vocabulary)
     made.model.eval()  # T5 has dropout
-    samples = sample(made.model, prompts, 1, 0, LENGTH, 0.7, torch.rand(4, LENGTH, generator=torch.Generator().manual_seed(3)))
+    samples = sample(
+        made.model, prompts, 1, 0, LENGTH, 0.7, torch.rand(4, LENGTH, generator=torch.Generator().manual_seed(3))
+    )
     expected = [row[mask].tolist() for row, mask in zip(samples.tokens, samples.mask, strict=True)]
     assert (found[0] if cls is GRPO else found) == expected
 
