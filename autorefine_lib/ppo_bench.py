@@ -71,8 +71,8 @@ def measure(
         limit = multiplications(model, work) / matmul_rate(device)
         trainer.train(resume=False)
     counted = rows[1:] or rows
-    step = statistics.median(row["seconds/step"] for row in counted)
-    middle = min(counted, key=lambda row: abs(row["seconds/step"] - step))
+    step = statistics.median_low(row["seconds/step"] for row in counted)
+    middle = next(row for row in counted if row["seconds/step"] == step)
     return {
         "engine": "autorefine PPOTrainer",
         "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
