@@ -190,10 +190,12 @@ def verdict(methods: dict[str, Sequence[Method]], group: str, reference: str, se
     calls = {name: np.mean([run.reward_calls for run in runs]) for name, runs in methods.items()}
     gain = {name: (near - nearness[ORIGINAL]) / calls[name] * 1000 for name, near in nearness.items() if calls[name]}
     best, next_best = _best_two(nearness)
-    away = bootstrap.percentile(-nearness[best])
+    # The ratio's interval: that of a distance, which is never negative, need not even hold the measured one.
+    ratio = bootstrap.interval(per_job_numbers(methods[best], group, reference)["impact_ratio"], seed=seed)
+    away = [f"{-nearness[name][0]:.3f}" for name in (best, ORIGINAL)]
     sentences = [
-        f"Closest to parity is {best}: its {group} impact ratio is {_text(away)} away from 1, "
-        f"that of the original ads {-nearness[ORIGINAL][0]:.3f}. {_comparison(nearness, best, next_best)}"
+        f"Closest to parity is {best}: its {group} impact ratio is {_text(ratio)}; one seed of it lies {away[0]} from 1 on "
+        f"average, the original ads {away[1]}. {_comparison(nearness, best, next_best)}"
     ]
     if len(gain) > 1:
         best, next_best = _best_two(gain)
