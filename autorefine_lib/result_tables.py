@@ -194,8 +194,8 @@ def verdict(methods: dict[str, Sequence[Method]], group: str, reference: str, se
     ratio = bootstrap.interval(per_job_numbers(methods[best], group, reference)["impact_ratio"], seed=seed)
     away = [f"{-nearness[name][0]:.3f}" for name in (best, ORIGINAL)]
     sentences = [
-        f"Closest to parity is {best}: its {group} impact ratio is {_text(ratio)}; one seed of it lies {away[0]} from 1 "
-        f"on average, the original ads {away[1]}. {_comparison(nearness, best, next_best)}"
+        f"Closest to parity is {best}: its {group} impact ratio is {_text(ratio)}; one seed of it lies {away[0]} "
+        f"from 1 on average, the original ads {away[1]}. {_comparison(nearness, best, next_best)}"
     ]
     if len(gain) > 1:
         best, next_best = _best_two(gain)
