@@ -1,4 +1,4 @@
-"""Notebook 07: from the per-job numbers of every method to one row per number, with paired bootstrap intervals."""
+"""Notebook 09: from the per-job numbers of every method to one row per number, with paired bootstrap intervals."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -22,7 +22,7 @@ STEMS = [
     "04_ppo_finetuning",
     "05_ilql",
     "06_other_optimisers",
-    "07_result_tables",
+    "09_result_tables",
 ]
 
 
