@@ -16,7 +16,8 @@ QUALITY = ("mrr", "ndcg", "similarity")
 ORIGINAL = "original ads"
 LOST_AT_MOST = 0.02
 """Share of its value that MRR or NDCG may lose."""
-ORDER = (ORIGINAL, "word swap", "aligned, no RL", "best of", "reward-weighted", "ILQL", "RLOO", "GRPO", "PPO")
+PLACEBOS = ("word swap", "random paraphrase", "keyword stuffing")
+ORDER = (ORIGINAL, *PLACEBOS, "aligned, no RL", "best of", "reward-weighted", "ILQL", "RLOO", "GRPO", "PPO")
 """Starts of the methods' names, from the simplest to the one that the goals are set for."""
 
 
