@@ -15,7 +15,7 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM, T5Config, T5ForConditionalGeneration
 
-from autorefine_lib import corpus, report
+from autorefine_lib import corpus, report, result_tables
 
 CHAT = (
     "{% for m in messages %}<user>{{ m['content'] }}<end>{% endfor %}"
@@ -86,7 +86,7 @@ def test_paper_profile_end_to_end(kind, changes, hub, tmp_path, monkeypatch):
     assert run.returncode == 0, run.stderr
     rows = report.read_results(tmp_path / "run")
     ours = rows[~report.is_paper(rows)]
-    untrained = {"original ads", "word swap", "aligned, no RL", "best of 2"}
+    untrained = {"original ads", *result_tables.PLACEBOS, "aligned, no RL", "best of 2"}
     assert set(ours["method"]) == untrained | {"reward-weighted", "ILQL", "RLOO", "GRPO", "PPO"}
     assert not ours["data"].str.contains("synthetic").any(), "the label says where the data came from"
     for name in ("ppo-0", "grpo-0", "reward-weighted-0"):
