@@ -69,13 +69,16 @@ def _check_text(df: pd.DataFrame, origin: str) -> None:
         )
 
 
-def _check(df: pd.DataFrame, columns: Sequence[str], origin: str) -> None:
+def check_table(df: pd.DataFrame, columns: Sequence[str], origin: str) -> None:
+    """Raise InputError unless there are rows, all of `columns`, ids in the first, and no blank text or occupation."""
     if len(df) == 0:
         raise InputError(f"{origin}: no rows; at least one is needed")
     require_columns(df, columns, origin)
     _check_ids(df, columns[0], origin)
-    _check_text(df, origin)
-    _check_filled(df, "occupation", origin)
+    if "text" in columns:
+        _check_text(df, origin)
+    if "occupation" in columns:
+        _check_filled(df, "occupation", origin)
 
 
 def check_jobs(df: pd.DataFrame, origin: str) -> Dataset:
@@ -89,7 +92,7 @@ def check_jobs(df: pd.DataFrame, origin: str) -> Dataset:
         InputError: a missing or misnamed column, no rows, empty or doubled ids, empty or NaN text, title or
             occupation, a text over `LONGEST_TEXT` bytes, an unknown split.
     """
-    _check(df, JOB_COLUMNS, origin)
+    check_table(df, JOB_COLUMNS, origin)
     _check_filled(df, "title", origin)
     unknown = sorted(set(df["split"].astype(str)) - set(SPLITS))
     if unknown:
@@ -110,7 +113,7 @@ def check_candidates(df: pd.DataFrame, origin: str, attributes: Sequence[str]) -
     Raises:
         InputError: as `check_jobs`; also an empty value of an attribute, or an attribute with fewer than two groups.
     """
-    _check(df, [*CANDIDATE_COLUMNS, *attributes], origin)
+    check_table(df, [*CANDIDATE_COLUMNS, *attributes], origin)
     df = df.assign(**{column: df[column].map(str, na_action="ignore") for column in ("candidate_id", *attributes)})
     for attribute in attributes:
         _check_filled(df, attribute, origin)
