@@ -1,0 +1,180 @@
+"""How small a change can be seen: the metric's own noise floor, and how many jobs a given effect needs.
+
+Noise floor: the same ads, paraphrased at random and without a direction, ranked as before. What they change in the
+impact ratio is what any rewriting would; a change inside that range is no evidence for a method.
+
+Power: the impact ratio pooled over jobs is close to a mean of one number a job, its influence value (Efron and
+Tibshirani, 1993, chapter 21; the delta method), so that its standard error falls with the square root of the number
+of jobs. `jobs_needed` uses that; `power_curve` simulates the paired bootstrap itself.
+"""
+
+import math
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from datasets import Dataset
+from scipy import stats
+from tqdm.auto import tqdm
+
+from autorefine_lib import lexicon, metrics
+from autorefine_lib.bootstrap import check_per_job, statistic
+from autorefine_lib.errors import InputError
+from autorefine_lib.recommender import Rank
+from autorefine_lib.report import paper_rows
+
+Paraphrase = Callable[[str, random.Random], str]
+"""Another text of the same meaning; `lexicon.swap` without a direction is one."""
+
+
+@dataclass(frozen=True)
+class NoiseFloor:
+    """What paraphrasing at random does to an impact ratio."""
+
+    original: float
+    """Impact ratio of the ads as they are."""
+    draws: pd.DataFrame
+    """One row a draw: draw, impact_ratio, change (to the original), ads_changed (share)."""
+    sd: float
+    """Standard deviation of the ratio between draws."""
+    sd_low: float
+    sd_high: float
+    """95 % interval of `sd` (chi-squared, for normal ratios)."""
+    low: float
+    high: float
+    """95 % prediction interval for the change that one more paraphrase makes: mean and spread of the draws (Student's t)."""
+
+
+def noise_floor(
+    rank: Rank,
+    jobs: Dataset,
+    candidates: Dataset,
+    attribute: str,
+    group: str,
+    reference: str,
+    k: int,
+    pool: str = "qualified",
+    draws: int = 10,
+    seed: int = 0,
+    paraphrase: Paraphrase = lexicon.swap,
+) -> NoiseFloor:
+    """Paraphrase every ad at random, `draws` times, and measure the impact ratio of each draw.
+
+    Raises:
+        InputError: fewer than 2 draws, a paraphrase that changes no ad, an impact ratio that is undefined, or as
+            `metrics.per_job` and `metrics.rate_counts`.
+    """
+    if draws < 2:
+        raise InputError(f"draws={draws}: a spread needs at least 2; choose 10 or more")
+
+    def ratio(texts: list[str]) -> float:
+        table = metrics.per_job(rank(texts), jobs, candidates, attribute, k)
+        counts = metrics.rate_counts(table, group, reference, pool)
+        found = float(statistic(counts.sum(0, keepdims=True), len(counts))[0])
+        if not np.isfinite(found):
+            raise InputError(
+                f"the impact ratio of {group!r} is undefined: nobody of the reference group {reference!r} is selected, "
+                f"or one of them has no candidate in the pool; choose another reference group or a larger k"
+            )
+        return found
+
+    ads = list(jobs["text"])
+    original, rows = ratio(ads), []
+    for draw in tqdm(range(draws), desc="Paraphrasing at random", unit="draw"):
+        rng = random.Random(f"noise {seed} {draw}")
+        texts = [paraphrase(ad, rng) for ad in ads]
+        changed = float(np.mean([text != ad for text, ad in zip(texts, ads, strict=True)]))
+        found = ratio(texts)
+        rows.append({"draw": draw, "impact_ratio": found, "change": found - original, "ads_changed": changed})
+    table = pd.DataFrame(rows)
+    if not table["ads_changed"].any():
+        raise InputError("the paraphrase changes no ad (no listed phrase in them?); give another `paraphrase`")
+    sd = float(table["change"].std(ddof=1))
+    tails = stats.chi2.ppf([0.975, 0.025], draws - 1)
+    sd_low, sd_high = sd * np.sqrt((draws - 1) / tails)
+    mean, reach = table["change"].mean(), stats.t.ppf(0.975, draws - 1) * sd * math.sqrt(1 + 1 / draws)
+    return NoiseFloor(original, table, sd, *map(float, (sd_low, sd_high, mean - reach, mean + reach)))
+
+
+def paper_effect() -> float:
+    """The change of the female impact ratio that the paper reports: 0.618 to 0.668."""
+    before, after = paper_rows()["value"]
+    return round(after - before, 3)
+
+
+def influence(sample: np.ndarray) -> np.ndarray:
+    """What each job adds to the mean or to the pooled impact ratio, float [jobs], of mean 0.
+
+    The standard error of the statistic is the standard deviation of these numbers / sqrt(jobs).
+
+    Args:
+        sample: as in `bootstrap.resample`: float [jobs], or counts [jobs, 4].
+
+    Raises:
+        InputError: as `bootstrap.resample`, or the impact ratio is undefined or 0.
+    """
+    (sample,) = check_per_job(sample)
+    if sample.ndim == 1:
+        return sample - sample.mean()
+    means = sample.mean(0)
+    if not (means > 0).all():
+        names = ("selected", "available", "selected of the reference group", "available of the reference group")
+        raise InputError(
+            f"the impact ratio has no influence values: no {names[int(np.argmin(means > 0))]} in any job; choose other "
+            "groups or a larger k"
+        )
+    ratio = means[0] / means[1] / (means[2] / means[3])
+    return ratio * (sample / means @ np.array([1, -1, -1, 1]))
+
+
+def jobs_needed(
+    before: np.ndarray, after: np.ndarray, effect: float | None = None, power: float = 0.8, alpha: float = 0.05
+) -> int:
+    """Jobs at which a true change of `effect` is found with `power` by a two-sided test at level `alpha`.
+
+    ((z(1 - alpha/2) + z(power)) sd / effect)^2 rounded up, with sd the standard deviation between jobs of what they
+    add to the change. It is that of the measured rewriting: one that changes more in each ad needs more jobs.
+
+    Args:
+        before, after: as in `bootstrap.interval`, of the same jobs.
+        effect: the change to be found, in units of the statistic; None takes the paper's (`paper_effect`).
+
+    Raises:
+        InputError: as `influence`; fewer than 2 jobs, an effect of 0 or not finite, alpha or power outside (0, 1),
+            power not above alpha, or a change that is the same in every job.
+    """
+    effect = _check(effect, alpha)
+    if not alpha < power < 1:
+        raise InputError(f"power={power} is not between alpha={alpha} and 1; choose for instance 0.8")
+    reach = (stats.norm.ppf(1 - alpha / 2) + stats.norm.ppf(power)) * _spread(before, after)
+    return math.ceil((reach / abs(effect)) ** 2)
+
+
+def normal_power(before: np.ndarray, after: np.ndarray, jobs: int, effect: float | None = None, alpha: float = 0.05) -> float:
+    """Chance that a two-sided test at level `alpha` on `jobs` jobs finds a true change of `effect`; as `jobs_needed`."""
+    effect = _check(effect, alpha)
+    if jobs < 1:
+        raise InputError(f"jobs={jobs} is below 1")
+    z, shift = stats.norm.ppf(1 - alpha / 2), abs(effect) * math.sqrt(jobs) / _spread(before, after)
+    return float(stats.norm.cdf(shift - z) + stats.norm.cdf(-shift - z))
+
+
+def _check(effect: float | None, alpha: float) -> float:
+    effect = paper_effect() if effect is None else effect
+    if not np.isfinite(effect) or effect == 0:
+        raise InputError(f"effect={effect}: no number of jobs finds it; give a change above or below 0")
+    if not 0 < alpha < 1:
+        raise InputError(f"alpha={alpha} is not between 0 and 1; choose for instance 0.05")
+    return effect
+
+
+def _spread(before: np.ndarray, after: np.ndarray) -> float:
+    before, after = check_per_job(before, after)
+    if len(before) < 2:
+        raise InputError("one job shows no spread between jobs; give at least 2")
+    spread = float(np.std(influence(after) - influence(before), ddof=1))
+    if spread < 1e-12:
+        raise InputError("the change is the same in every job, so its spread is unknown; give before and after of a method that changes the ads")
+    return spread
