@@ -178,6 +178,13 @@ def goals(rows: pd.DataFrame, runs: Sequence[Method], method: str = "PPO") -> pd
     return pd.DataFrame(found, columns=["goal", "measured", "met"]).astype({"met": bool})
 
 
+def nearness(methods: dict[str, Sequence[Method]], group: str, reference: str, seed: int = 0) -> dict[str, np.ndarray]:
+    """-|1 - impact ratio| of each method, the mean over its seeds: as measured, and in each resample of the jobs."""
+    counts = [metrics.rate_counts(run.groups, group, reference) for runs in methods.values() for run in runs]
+    distances = iter(np.abs(1 - bootstrap.resample(*counts, seed=seed)))
+    return {name: -np.mean([next(distances) for _ in runs], axis=0) for name, runs in methods.items()}
+
+
 def verdict(methods: dict[str, Sequence[Method]], group: str, reference: str, seed: int = 0) -> list[str]:
     """Two sentences: which method comes closest to parity, and which gains most for its reward calls.
 
@@ -185,18 +192,16 @@ def verdict(methods: dict[str, Sequence[Method]], group: str, reference: str, se
     seed below and one above is no parity. The two best are compared by a paired bootstrap over jobs; a difference
     whose 95 % interval holds 0 is called not certain. The first entry of `methods` must be the original ads.
     """
-    counts = [metrics.rate_counts(run.groups, group, reference) for runs in methods.values() for run in runs]
-    distances = iter(np.abs(1 - bootstrap.resample(*counts, seed=seed)))
-    nearness = {name: -np.mean([next(distances) for _ in runs], axis=0) for name, runs in methods.items()}
+    near = nearness(methods, group, reference, seed)
     calls = {name: np.mean([run.reward_calls for run in runs]) for name, runs in methods.items()}
-    gain = {name: (near - nearness[ORIGINAL]) / calls[name] * 1000 for name, near in nearness.items() if calls[name]}
-    best, next_best = _best_two(nearness)
+    gain = {name: (near[name] - near[ORIGINAL]) / calls[name] * 1000 for name in methods if calls[name]}
+    best, next_best = _best_two(near)
     # The ratio's interval: that of a distance, which is never negative, need not even hold the measured one.
     ratio = bootstrap.interval(per_job_numbers(methods[best], group, reference)["impact_ratio"], seed=seed)
-    away = [f"{-nearness[name][0]:.3f}" for name in (best, ORIGINAL)]
+    away = [f"{-near[name][0]:.3f}" for name in (best, ORIGINAL)]
     sentences = [
         f"Closest to parity is {best}: its {group} impact ratio is {_text(ratio)}; one seed of it lies {away[0]} "
-        f"from 1 on average, the original ads {away[1]}. {_comparison(nearness, best, next_best)}"
+        f"from 1 on average, the original ads {away[1]}. {_comparison(near, best, next_best)}"
     ]
     if len(gain) > 1:
         best, next_best = _best_two(gain)
