@@ -9,7 +9,7 @@ calls and whatever the caches hold.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
 
@@ -18,7 +18,7 @@ import torch
 from datasets import Dataset
 from tqdm.auto import tqdm
 
-from autorefine_lib import minilm
+from autorefine_lib import minilm, static_embedding
 from autorefine_lib.errors import InputError
 from autorefine_lib.files import write_atomic
 
@@ -33,8 +33,8 @@ class DenseRecommender:
     """Ranks candidates for ads by cosine similarity of their embeddings (bi-encoder retrieval).
 
     Args:
-        model: "minilm" for the packaged all-MiniLM-L6-v2 (checksum verified), or any sentence-transformers
-            model by folder or Hub name.
+        model: "minilm" for the packaged all-MiniLM-L6-v2, "wordllama" for the packaged static embeddings (checksums
+            verified), or any sentence-transformers model by folder or Hub name.
         cache_dir: folder for the candidates' embeddings, keyed by their texts, the weights and the precision;
             None keeps them in memory only.
         batch_size: most texts in one batch; long texts make smaller batches on a CPU.
@@ -62,7 +62,11 @@ class DenseRecommender:
         self.cache_dir = Path(cache_dir) if cache_dir else None
         self.batch_size = batch_size
         self._model = _load(model, device)
-        if precision == "bfloat16" or (precision == "auto" and _has_bfloat16(self._model.device)):
+        if not self._is_plain_transformer and (precision == "bfloat16" or max_seq_length is not None):
+            raise InputError(f"model {model!r} is no plain transformer: leave precision and max_seq_length as they are")
+        if precision == "bfloat16" or (
+            precision == "auto" and self._is_plain_transformer and _has_bfloat16(self._model.device)
+        ):
             self._model.to(torch.bfloat16)
         if max_seq_length is not None:
             self._model.max_seq_length = max_seq_length
@@ -124,37 +128,54 @@ class DenseRecommender:
     def _embed_unique(self, texts: list[str], progress: str | None = None) -> np.ndarray:
         """Embed without the memory of queries, one batch after another of texts with equally many tokens."""
         distinct = list(dict.fromkeys(texts))
-        if not distinct:
-            return np.zeros((0, self.dimension), np.float32)
-        limit = self._model.max_seq_length
-        ids = self._model.tokenizer(distinct, truncation=True, max_length=limit)["input_ids"]
-        lengths = [len(tokens) for tokens in ids]
-        order = sorted(range(len(distinct)), key=lengths.__getitem__)
         vectors = np.empty((len(distinct), self.dimension), np.float32)
         with tqdm(total=len(distinct), desc=progress, unit="text", disable=progress is None) as bar:
-            for length, group in groupby(order, key=lengths.__getitem__):
-                members = list(group)
-                size = self._batch(length)
-                for batch in (members[start : start + size] for start in range(0, len(members), size)):
-                    vectors[batch] = self._encode([distinct[index] for index in batch])
-                    bar.update(len(batch))
+            for rows, batch in self._batches(distinct):
+                vectors[rows] = torch.nn.functional.normalize(batch.float(), dim=-1).cpu().numpy()
+                bar.update(len(rows))
         place = {text: row for row, text in enumerate(distinct)}
         return vectors[[place[text] for text in texts]]
+
+    @torch.inference_mode()
+    def _batches(self, texts: list[str]) -> Iterator[tuple[list[int], torch.Tensor]]:
+        """Rows of `texts` and their vectors, batch by batch, until each row has come once."""
+        if not self._is_plain_transformer:
+            for start in range(0, len(texts), self.batch_size):
+                rows = list(range(start, min(start + self.batch_size, len(texts))))
+                yield rows, self._model.encode(texts[start : start + self.batch_size], convert_to_tensor=True)
+            return
+        limit = self._model.max_seq_length
+        ids = self._model.tokenizer(texts, truncation=True, max_length=limit)["input_ids"] if texts else []
+        lengths = [len(tokens) for tokens in ids]
+        order = sorted(range(len(texts)), key=lengths.__getitem__)
+        for length, group in groupby(order, key=lengths.__getitem__):
+            members = list(group)
+            size = self._batch(length)
+            for rows in (members[start : start + size] for start in range(0, len(members), size)):
+                # Straight through the modules: `encode` would tokenize, sort and pad once more.
+                tokens = torch.tensor([ids[row] for row in rows], device=self._model.device)
+                features = {"input_ids": tokens, "attention_mask": torch.ones_like(tokens)}
+                yield rows, self._model(features)["sentence_embedding"]
+
+    @property
+    def _is_plain_transformer(self) -> bool:
+        """Whether token ids are all that the model reads: not so for static embeddings, prompts or several inputs."""
+        from sentence_transformers.sentence_transformer.modules import Transformer
+
+        return type(self._model[0]) is Transformer and self._model.default_prompt_name is None
 
     def _batch(self, length: int) -> int:
         if self._model.device.type != "cpu":
             return self.batch_size
         return min(self.batch_size, max(1, _TOKENS_PER_BATCH // length))
 
-    def _encode(self, texts: list[str]) -> np.ndarray:
-        vectors = self._model.encode(texts, batch_size=len(texts), convert_to_tensor=True, show_progress_bar=False)
-        return torch.nn.functional.normalize(vectors.float(), dim=-1).cpu().numpy()
-
 
 def _load(model: str, device: str | None):
     # Imported here: it takes seconds, and only whoever embeds needs it.
     from sentence_transformers import SentenceTransformer
 
+    if model == "wordllama":
+        return static_embedding.model()
     name = str(minilm.folder()) if model == "minilm" else model
     try:
         return SentenceTransformer(

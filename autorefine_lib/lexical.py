@@ -1,0 +1,68 @@
+"""The lexical recommender: BM25 over the words of the candidates' texts, no embedding at all."""
+
+import bm25s
+import numpy as np
+from datasets import Dataset
+
+from autorefine_lib.errors import InputError
+
+
+class BM25Recommender:
+    """Ranks candidates by BM25 (Robertson and Zaragoza, 2009, section 3; Lucene's variant, with no negative idf).
+
+    Words are lower-cased runs of at least two letters or digits, without English stop words and without stemming
+    (bm25s's defaults). A word that occurs n times in the ad counts n times. Candidates that share no word with the ad
+    score 0 and are tied.
+
+    Args:
+        k1: how fast a repeated word of a candidate stops counting, at least 0.
+        b: how much long candidate texts are held back, 0 (not at all) to 1.
+
+    Raises:
+        InputError: k1 or b is outside its range.
+    """
+
+    def __init__(self, k1: float = 1.5, b: float = 0.75):
+        if not 0 <= k1 < float("inf"):
+            raise InputError(f"k1={k1} is not a number of at least 0; 1.2 to 2 is usual")
+        if not 0 <= b <= 1:
+            raise InputError(f"b={b} is not between 0 and 1; 0.75 is usual")
+        self.k1, self.b = k1, b
+        self._index: bm25s.BM25 | None = None
+        self._candidates = 0
+
+    def fit(self, candidates: Dataset) -> "BM25Recommender":
+        """Index the `text` column.
+
+        Raises:
+            InputError: no candidates, or none with a word that counts.
+        """
+        texts = list(candidates["text"])
+        if not texts:
+            raise InputError("no candidates to rank: the candidate table has 0 rows; give at least one")
+        words = _words(texts)
+        if not any(words):
+            raise InputError(f"none of the {len(texts)} candidates' texts has a word to index; check the column 'text'")
+        self._index = bm25s.BM25(k1=self.k1, b=self.b, method="lucene")
+        self._index.index(words, show_progress=False)
+        self._candidates = len(texts)
+        return self
+
+    def rank(self, ads: list[str]) -> np.ndarray:
+        """BM25 of every ad with every candidate, float32 [ads, candidates]; 0 in the whole row of an ad without a word.
+
+        Raises:
+            InputError: called before `fit`.
+        """
+        if self._index is None:
+            raise InputError("the recommender has no candidates yet; call fit(candidates) before rank(ads)")
+        scores = np.zeros((len(ads), self._candidates), np.float32)
+        for row, words in enumerate(_words(ads)):
+            known = [word for word in words if word in self._index.vocab_dict]
+            if known:
+                scores[row] = self._index.get_scores(known)
+        return scores
+
+
+def _words(texts: list[str]) -> list[list[str]]:
+    return bm25s.tokenize(list(texts), return_ids=False, show_progress=False) if len(texts) else []

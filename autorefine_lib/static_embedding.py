@@ -1,0 +1,71 @@
+"""Static embeddings: a text's vector is the mean of its tokens' vectors. Offline, and not the recommender's model.
+
+The weights are WordLlama's l2_supercat_256 (Miller, 2024, github.com/dleemiller/WordLlama): 32,000 tokens of the Llama
+2 tokenizer, 256 numbers each, distilled from the token embeddings of large language models. They lie inside the package
+wordllama and are read from there as safetensors; the package itself is never imported. Word order does not count, and
+no text is too long.
+"""
+
+import hashlib
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from autorefine_lib.errors import InputError
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+SHA256 = "64b47a2dc493cb8e85944076601189739852d7b64e0e1eedcb1937a251cd9fd5"
+"""Of l2_supercat_256.safetensors as wordllama 0.4.0.post1 ships it."""
+DIMENSION = 256
+"""Length of a vector."""
+
+
+def model() -> "SentenceTransformer":
+    """The embeddings as a sentence-transformers model on the CPU, checked against the published weights.
+
+    Raises:
+        InputError: the weights are not those of the pinned package.
+    """
+    # Imported here: it takes seconds, and only whoever embeds needs it.
+    from safetensors.torch import load_file
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+    from tokenizers import Tokenizer
+
+    # find_spec and not import: wordllama configures the root logger when it is imported.
+    folder = Path(find_spec("wordllama").submodule_search_locations[0])
+    weights = folder / "weights/l2_supercat_256.safetensors"
+    with weights.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != SHA256:
+        raise InputError(
+            f"{weights} has SHA-256 {found}, not the expected {SHA256}; reinstall it with "
+            "`pip install --force-reinstall --no-deps wordllama==0.4.0.post1`"
+        )
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizers/l2_supercat_tokenizer_config.json"))
+    tokenizer.no_truncation()
+    vectors = load_file(weights)["embedding.weight"].float()
+    return SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_weights=vectors)], device="cpu").eval()
+
+
+_shared = cache(model)
+
+
+def embed(texts: list[str]) -> np.ndarray:
+    """Unit vectors, float32 [texts, 256]. A text without a token ("") has the zero vector: its cosine is 0 to any text.
+
+    Raises:
+        InputError: `texts` is not a list of texts.
+    """
+    if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
+        raise InputError(f"texts={texts!r:.60} is not a list of texts; give a list of str")
+    if not texts:
+        return np.zeros((0, DIMENSION), np.float32)
+    vectors = _shared().encode(list(texts), convert_to_tensor=True, show_progress_bar=False)
+    return torch.nn.functional.normalize(vectors, dim=-1).numpy()
