@@ -2,26 +2,24 @@
 
 In the strict form, for small models that rewrite one sentence, a faithful rewrite is the source with listed phrases
 (`lexicon.find`) replaced by ad words (`lexicon.ad_words`), in the same order, and nothing else. The form for
-large models that paraphrase whole ads keeps numbers, addresses and names, and leaves the wording free.
+large models that paraphrase whole ads leaves the wording free, keeps numbers, addresses and names, and has a guard against
+each known way of moving a ranking by other means than the wording (`guards`).
 """
 
-import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import SequenceMatcher
-from typing import NamedTuple
 
+from autorefine_lib import guards as free_form
 from autorefine_lib import lexicon, sentences
+from autorefine_lib.errors import InputError
+from autorefine_lib.guards import GUARDS
 from autorefine_lib.protected import protected_words
+from autorefine_lib.tokens import Token, names, tokenize
 
 PROTECTED = "names a protected attribute"
 """How the reason for a protected word begins."""
 
-_TOKEN = re.compile(
-    r"(?P<fact>(?:https?://|www\.)\S*[\w/]|[\w.+-]+@\w[\w.-]*\w|[$€£¥]?\w*\d\w*(?:[.,:/–-]\w+)*[%+]?)"
-    r"|(?P<word>[^\W_]+(?:['’][^\W_]+)*)"
-    r"|(?P<mark>\S)"
-)
 # What may change beside a replaced phrase without being part of one.
 _SOFT = frozenset({"a", "an", ",", "-", "–", "'"})
 _TYPOGRAPHIC = frozenset("‘’“”–—•…")
@@ -29,69 +27,100 @@ _BRACKETS = {")": "(", "]": "[", "}": "{", "”": "“"}
 _SHORTEST, _LONGEST, _SLACK = 0.6, 1.6, 2
 
 
-class _Token(NamedTuple):
-    text: str
-    key: str  # lower case, for comparison
-    kind: str  # fact (number, money, date, address), word or mark
-    start: int
-
-
-def violations(source: str, rewrite: str, strict: bool = True) -> list[str]:
+def violations(source: str, rewrite: str, strict: bool = True, guards: Sequence[str] = GUARDS) -> list[str]:
     """Why `rewrite` may not stand for `source`; an empty list when it may.
 
     Args:
         strict: True for sentence rewriting by a small model; False for free paraphrase by a large one.
+        guards: of the free form, those that are switched on; the strict form has no need of them.
+
+    Raises:
+        InputError: an unknown guard.
     """
+    if not strict:
+        found = by_guard(source, rewrite, guards)
+        return list(dict.fromkeys(reason for reasons in found.values() for reason in reasons))
     if not rewrite.strip():
         return ["is empty"] if source.strip() else []
-    old, new = _tokens(source), _tokens(rewrite)
+    old, new = tokenize(source), tokenize(rewrite)
     reasons = [
-        *(f"{PROTECTED}: {word!r}" for word in sorted(protected_words(rewrite) - protected_words(source))),
+        *_protected(source, rewrite),
         *_strange_characters(source, rewrite, strict),
-        *(_replacements(source, old, new) if strict else _facts(old, new)),
+        *_replacements(source, old, new),
         *_length(old, new),
         *_articles(old, new),
         *_repetitions(source, rewrite),
+        *_ending_and_brackets(source, rewrite, old, new),
     ]
-    if _ending(old) != _ending(new):
-        reasons.append(f"ends in {rewrite.rstrip()[-1]!r}, not as the source does")
-    if _balanced(source) and not _balanced(rewrite):
-        reasons.append("has unbalanced brackets or quotes")
     return list(dict.fromkeys(reasons))
 
 
-def _tokens(text: str) -> list[_Token]:
-    return [
-        _Token(match.group(), match.group().lower().replace("’", "'"), match.lastgroup, match.start())
-        for match in _TOKEN.finditer(text)
-    ]
+def by_guard(source: str, rewrite: str, guards: Sequence[str] = GUARDS) -> dict[str, list[str]]:
+    """The reasons against a free paraphrase by the guard that found them; guards that found nothing are left out.
 
+    An empty rewrite is refused whatever is switched on (by "length"), and the text as it was never.
 
-def _names(tokens: list[_Token]) -> set[int]:
-    """Indices of the words with a capital inside a sentence: names, products, acronyms."""
-    if not any(char.islower() for token in tokens for char in token.text):
-        return set()  # a headline in capitals: nothing tells the names
-    return {
-        index
-        for index, (before, token) in enumerate(zip(tokens, tokens[1:], strict=False), start=1)
-        if token.kind == "word"
-        and (any(char.isupper() for char in token.text[1:]) or (token.text[0].isupper() and _inside(index, before)))
+    Raises:
+        InputError: an unknown guard.
+    """
+    check_guards(guards)
+    if rewrite == source:
+        return {}
+    if not rewrite.strip():
+        return {"length": ["is empty"]} if source.strip() else {}
+    old, new = tokenize(source), tokenize(rewrite)
+    found = {
+        "protected": _protected(source, rewrite),
+        "names": free_form.names(source, rewrite),
+        "characters": [*free_form.characters(source, rewrite), *_strange_characters(source, rewrite, strict=False)],
+        "injection": free_form.injection(source, rewrite),
+        "facts": _facts(old, new),
+        "requirements": free_form.lost_requirements(source, rewrite),
+        "benefits": free_form.benefits(source, rewrite),
+        "added": free_form.added(source, rewrite),
+        "dropped": free_form.dropped(source, rewrite),
+        "coded": free_form.coded(source, rewrite),
+        "repetition": free_form.repetition(source, rewrite),
+        "length": _length(old, new),
+        "form": _form(source, rewrite, old, new),
     }
+    # What a guard that is switched off would find is never computed: generators run when they are read.
+    reasons = {name: list(dict.fromkeys(found[name])) for name in GUARDS if name in guards}
+    return {name: of_guard for name, of_guard in reasons.items() if of_guard}
 
 
-def _inside(index: int, before: _Token) -> bool:
-    # A bullet before the first word is no word before it.
-    return before.kind != "mark" or (index > 1 and before.text in ",&/-–('’")
+def check_guards(guards: Sequence[str]) -> None:
+    """InputError when a name is none of `guards.GUARDS`."""
+    for name in [guards] if isinstance(guards, str) else guards:
+        if name not in GUARDS or isinstance(guards, str):
+            raise InputError(f"guards={guards!r}: {name!r} is no guard, or no list; allowed: {', '.join(GUARDS)}")
 
 
-def _replacements(source: str, old: list[_Token], new: list[_Token]) -> Iterable[str]:
+def _protected(source: str, rewrite: str) -> list[str]:
+    return [f"{PROTECTED}: {word!r}" for word in sorted(protected_words(rewrite) - protected_words(source))]
+
+
+def _form(source: str, rewrite: str, old: list[Token], new: list[Token]) -> Iterable[str]:
+    yield from free_form.capitals(source, rewrite)
+    yield from _articles(old, new)
+    yield from _ending_and_brackets(source, rewrite, old, new)
+
+
+def _ending_and_brackets(source: str, rewrite: str, old: list[Token], new: list[Token]) -> Iterable[str]:
+    if _ending(old) != _ending(new):
+        yield f"ends in {rewrite.rstrip()[-1]!r}, not as the source does"
+    if _balanced(source) and not _balanced(rewrite):
+        yield "has unbalanced brackets or quotes"
+
+
+def _replacements(source: str, old: list[Token], new: list[Token]) -> Iterable[str]:
     """Strict form: what changed outside listed phrases, and phrases that were dropped."""
-    names, function = _names(old), lexicon.function_words()
+    named, function = names(old), lexicon.function_words()
     phrases = [
         {index for index, token in enumerate(old) if found.start <= token.start < found.end}
         for found in lexicon.find(source)
     ]
-    replaceable = set().union(*phrases) - names
+    replaceable = set().union(*phrases) - named
     matcher = SequenceMatcher(None, [token.key for token in old], [token.key for token in new], autojunk=False)
     for kind, i, i_end, j, j_end in matcher.get_opcodes():
         if kind == "equal":
@@ -109,16 +138,16 @@ def _replacements(source: str, old: list[_Token], new: list[_Token]) -> Iterable
             yield f"brings in {' '.join(added)!r}"
 
 
-def _facts(old: list[_Token], new: list[_Token]) -> Iterable[str]:
+def _facts(old: list[Token], new: list[Token]) -> Iterable[str]:
     """Free form: numbers and addresses kept and none invented, names kept."""
     before, after = (Counter(token.key for token in tokens if token.kind == "fact") for tokens in (old, new))
     yield from (f"lost number {fact!r}" for fact in (before - after))
     yield from (f"brings in {fact!r}" for fact in (after - before))
     words = {token.key for token in new}
-    yield from (f"lost name {old[index].text!r}" for index in sorted(_names(old)) if old[index].key not in words)
+    yield from (f"lost name {old[index].text!r}" for index in sorted(names(old)) if old[index].key not in words)
 
 
-def _lost(token: _Token) -> str:
+def _lost(token: Token) -> str:
     return f"lost {'number' if token.kind == 'fact' else token.kind} {token.text!r}"
 
 
@@ -129,13 +158,13 @@ def _strange_characters(source: str, rewrite: str, strict: bool) -> Iterable[str
             yield f"brings in the character U+{ord(char):04X}"
 
 
-def _length(old: list[_Token], new: list[_Token]) -> Iterable[str]:
+def _length(old: list[Token], new: list[Token]) -> Iterable[str]:
     before, after = (sum(token.kind != "mark" for token in tokens) for tokens in (old, new))
     if not _SHORTEST * before - _SLACK <= after <= _LONGEST * before + _SLACK:
         yield f"has {after} words for {before}"
 
 
-def _articles(old: list[_Token], new: list[_Token]) -> Iterable[str]:
+def _articles(old: list[Token], new: list[Token]) -> Iterable[str]:
     known = {(a.key, b.key) for a, b in zip(old, old[1:], strict=False)}
     for article, word in zip(new, new[1:], strict=False):
         if article.key not in ("a", "an") or (article.key, word.key) in known:
@@ -154,7 +183,7 @@ def _repetitions(source: str, rewrite: str) -> Iterable[str]:
 
 
 def _repeated(sentence: str) -> set[str]:
-    words = [token.key for token in _tokens(sentence) if token.kind != "mark"]
+    words = [token.key for token in tokenize(sentence) if token.kind != "mark"]
     pairs = Counter(zip(words, words[1:], strict=False))
     content = Counter(word for word in words if word not in lexicon.function_words())
     return {" ".join(pair) for pair, count in pairs.items() if count > 1 or pair[0] == pair[1]} | {
@@ -162,7 +191,7 @@ def _repeated(sentence: str) -> set[str]:
     }
 
 
-def _ending(tokens: list[_Token]) -> str:
+def _ending(tokens: list[Token]) -> str:
     last = tokens[-1].text if tokens and tokens[-1].kind == "mark" else ""
     return "." if last in (".", "!", "…") else last
 
