@@ -1,0 +1,79 @@
+"""Early stopping: of all policies that a training passes through, keep the one that does best on held-out ads.
+
+What is trained is a policy that samples, and its soft parity; what is deployed takes the likeliest rewrite, with more
+effect. A training that goes on until the sampled rewrites reach parity therefore ends beyond it. Held-out ads,
+rewritten as they would be deployed, tell where to stop (Prechelt, 1998, "Early stopping - but when?").
+"""
+
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from autorefine_lib.errors import InputError
+from autorefine_lib.files import write_atomic
+
+
+class BestPolicy:
+    """Keeps the trainable weights of the best policy so far in a file, so that an interrupted training finds them.
+
+    Args:
+        path: a safetensors file; what an earlier part of the same training left there counts.
+    """
+
+    def __init__(self, path: Path | str):
+        self.path = Path(path)
+
+    @property
+    def score(self) -> float:
+        """Of the policy that is kept; -inf when there is none yet."""
+        return float(self._metadata().get("score", "-inf"))
+
+    @property
+    def step(self) -> int:
+        """After which the policy that is kept was looked at; 0 when there is none yet."""
+        return int(self._metadata().get("step", "0"))
+
+    def offer(self, model: nn.Module, score: float, step: int) -> bool:
+        """Keep the trainable weights of `model` if `score` is higher than all before; returns whether it is.
+
+        Raises:
+            InputError: `score` is not a number.
+        """
+        if score != score:
+            raise InputError(f"the score of step {step} is NaN; give held-out ads whose parity can be told")
+        if score <= self.score:
+            return False
+        weights = {name: weight.detach().cpu().contiguous() for name, weight in _trainable(model).items()}
+        facts = {"format": "pt", "score": repr(float(score)), "step": str(step)}
+        write_atomic(self.path, lambda place: save_file(weights, place, metadata=facts))
+        return True
+
+    @torch.no_grad()
+    def restore(self, model: nn.Module) -> int:
+        """Give `model`, the one that was trained, the weights that are kept; returns their step.
+
+        Raises:
+            InputError: nothing is kept, or it was kept of another model.
+        """
+        if not self.path.is_file():
+            raise InputError(f"{self.path}: no policy was kept; look at held-out ads at least once while training")
+        trainable = _trainable(model)
+        with safe_open(self.path, framework="pt") as kept:
+            if set(kept.keys()) != set(trainable):
+                raise InputError(f"{self.path}: its weights are those of another model; give the one that was trained")
+            for name, weight in trainable.items():
+                weight.copy_(kept.get_tensor(name))
+        return self.step
+
+    def _metadata(self) -> dict[str, str]:
+        if not self.path.is_file():
+            return {}
+        with safe_open(self.path, framework="pt") as kept:
+            return kept.metadata()
+
+
+def _trainable(model: nn.Module) -> dict[str, nn.Parameter]:
+    return {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
