@@ -1,0 +1,149 @@
+"""Numbers of a text with their units, however they are written: "5+ years" and "five years", "$60,000" and "60k"."""
+
+import re
+from typing import NamedTuple
+
+from autorefine_lib.tokens import Token
+
+MONTHS, PERCENT = "months", "%"
+_ONES = (
+    *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"),
+    *("thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"),
+)
+_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+_WORDS = {word: value for value, word in enumerate(_ONES)} | {word: 10 * tens for tens, word in enumerate(_TENS, 2)}
+_SCALES = {"hundred": 100, "thousand": 1_000, "k": 1_000, "million": 1_000_000, "m": 1_000_000, "mm": 1_000_000,
+           "billion": 1_000_000_000, "bn": 1_000_000_000, "b": 1_000_000_000}  # fmt: skip
+_CURRENCIES = {"$": "$", "usd": "$", "dollar": "$", "dollars": "$", "€": "€", "eur": "€", "euro": "€", "euros": "€",
+               "£": "£", "gbp": "£", "pounds": "£", "¥": "¥", "jpy": "¥", "yen": "¥"}  # fmt: skip
+_SPANS = {"year": 12, "years": 12, "yr": 12, "yrs": 12, "month": 1, "months": 1, "mos": 1}
+# What may stand between a number and its "years": "five (5) or more full years".
+_BETWEEN = frozenset({"+", "or", "more", "plus", "full", "(", ")", "to", "-", "–", "—", "and", "between"})
+_PART = re.compile(r"([$€£¥]?)(\d+(?:[.,]\d+)*)([a-z]*)(\+|%|)")
+_ENUMERATOR = re.compile(r"\d{1,2}")
+
+
+class Quantity(NamedTuple):
+    """A number of a text. Amounts in years are turned into months."""
+
+    value: float
+    unit: str  # "" (a bare number), "months", "%" or the sign of a currency
+    first: int  # index of its first token
+    last: int  # index of its last token
+    weak: bool  # "one" and "two" in letters stand for a number but need none to stand for them
+
+
+def same(a: Quantity, b: Quantity) -> bool:
+    """Whether two quantities say the same: equal amounts, and units that are equal or left out in one of the two."""
+    if MONTHS in (a.unit, b.unit) and a.unit != b.unit:
+        return False
+    return a.value == b.value and (a.unit == b.unit or "" in (a.unit, b.unit))
+
+
+def find(tokens: list[Token], line_starts: set[int], taken: set[int]) -> tuple[list[Quantity], list[int]]:
+    """The quantities among `tokens`, and the indices of facts that are no quantity (addresses, dates, "EC2").
+
+    Args:
+        line_starts: indices of the first token of each line; "1." there counts the points of a list.
+        taken: indices of tokens that belong to something else ("Series 7").
+    """
+    found: list[Quantity] = []
+    opaque: list[int] = []
+    index = 0
+    while index < len(tokens):
+        token, start = tokens[index], index
+        index += 1
+        if start in taken:
+            continue
+        if token.kind == "fact":
+            following = tokens[index].text if index < len(tokens) else ""
+            if start in line_starts and following in (".", ")") and _ENUMERATOR.fullmatch(token.text):
+                continue
+            parts = _parts(token.key)
+            if parts is None:
+                opaque.append(start)
+                continue
+        elif token.key in _WORDS:
+            value, index = _spelled(tokens, start)
+            parts = [(value, "")]
+        elif token.key in _SPANS:
+            _give_span(found, tokens, start)
+            continue
+        else:
+            continue
+        weak = token.kind == "word" and len(parts) == 1 and parts[0][0] <= 2
+        scale = _SCALES.get(tokens[index].key, 1) if index < len(tokens) else 1
+        index += scale > 1
+        unit = _unit(tokens, start, index)
+        found += [Quantity(value * scale, own or unit, start, index - 1, weak) for value, own in parts]
+    return found, opaque
+
+
+def _parts(key: str) -> list[tuple[float, str]] | None:
+    """Amounts and units of "60-80k", "$30.50/hr", "3-5", "100%", "5-year"; None for what is no amount."""
+    *heads, last = re.split(r"[-–/]", key)
+    if heads and last.isalpha():  # "5-year", "30.50/hr", "10-person"
+        months = _SPANS.get(last)
+        inner = _amounts(heads)
+        return inner and [(value * months, MONTHS) if months else (value, unit) for value, unit in inner]
+    return _amounts([*heads, last])
+
+
+def _amounts(parts: list[str]) -> list[tuple[float, str]] | None:
+    matches = [_PART.fullmatch(part) for part in parts]
+    if not all(matches) or len(matches) > 2:
+        return None
+    amounts = []
+    for match in matches:
+        sign, digits, suffix, end = match.groups()
+        # "60-80k" is 60,000 to 80,000.
+        suffix = suffix or (matches[-1][3] if matches[-1][3] in _SCALES and len(digits) < 4 else "")
+        if suffix in _SPANS or suffix == "y":
+            amounts.append((_number(digits) * _SPANS.get(suffix, 12), MONTHS))
+        elif suffix and suffix not in _SCALES:
+            return None
+        else:
+            amounts.append((_number(digits) * _SCALES.get(suffix, 1), PERCENT if end == "%" else sign))
+    return amounts
+
+
+def _number(digits: str) -> float:
+    """ "60,000" and "60.000" are sixty thousand, "1,000.50" and "1.5" have decimals."""
+    *head, tail = re.split(r"[.,]", digits[:40])
+    if not head:
+        return float(tail)
+    decimals = len(tail) != 3 or ("." in digits and "," in digits)
+    return float("".join(head) + "." + tail) if decimals else float("".join(head) + tail)
+
+
+def _spelled(tokens: list[Token], index: int) -> tuple[float, int]:
+    """The number that starts at `index` in letters ("twenty-five"), and the index behind it."""
+    value = _WORDS[tokens[index].key]
+    index += 1
+    dashed = index + 1 < len(tokens) and tokens[index].text == "-"
+    ones = _WORDS.get(tokens[index + dashed].key, 0) if index < len(tokens) else 0
+    if value >= 20 and 0 < ones < 10:
+        return value + ones, index + dashed + 1
+    return value, index
+
+
+def _unit(tokens: list[Token], first: int, behind: int) -> str:
+    """The unit that stands beside a number: "USD 60,000", "$ 60,000", "80,000 EUR", "50 percent"."""
+    after = tokens[behind].key if behind < len(tokens) else ""
+    if after in ("percent", "%") or (after == "per" and [t.key for t in tokens[behind + 1 : behind + 2]] == ["cent"]):
+        return PERCENT
+    before = tokens[first - 1].key if first else ""
+    return _CURRENCIES.get(before) or _CURRENCIES.get(after, "")
+
+
+def _give_span(found: list[Quantity], tokens: list[Token], index: int) -> None:
+    """Turn the numbers right before the "years" at `index` into months, in place."""
+    behind = index
+    for position in range(len(found) - 1, -1, -1):
+        quantity = found[position]
+        if any(token.key not in _BETWEEN for token in tokens[quantity.last + 1 : behind]):
+            return
+        if quantity.unit == "":
+            months = quantity.value * _SPANS[tokens[index].key]
+            found[position] = quantity._replace(value=months, unit=MONTHS, weak=False)
+        behind = quantity.first
