@@ -2,8 +2,8 @@
 
 In the strict form, for small models that rewrite one sentence, a faithful rewrite is the source with listed phrases
 (`lexicon.find`) replaced by ad words (`lexicon.ad_words`), in the same order, and nothing else. The form for
-large models that paraphrase whole ads leaves the wording free, keeps numbers, addresses and names, and has a guard against
-each known way of moving a ranking by other means than the wording (`guards`).
+large models that paraphrase whole ads leaves the wording free, keeps requirements, numbers and names, and has a guard
+against each known way of moving a ranking by other means than the wording (`guards`).
 """
 
 from collections import Counter
@@ -74,9 +74,7 @@ def by_guard(source: str, rewrite: str, guards: Sequence[str] = GUARDS) -> dict[
         "names": free_form.names(source, rewrite),
         "characters": [*free_form.characters(source, rewrite), *_strange_characters(source, rewrite, strict=False)],
         "injection": free_form.injection(source, rewrite),
-        "facts": _facts(old, new),
-        "requirements": free_form.lost_requirements(source, rewrite),
-        "benefits": free_form.benefits(source, rewrite),
+        **{name: free_form.facts(source, rewrite, name) for name in ("facts", "requirements", "benefits")},
         "added": free_form.added(source, rewrite),
         "dropped": free_form.dropped(source, rewrite),
         "coded": free_form.coded(source, rewrite),
@@ -102,6 +100,7 @@ def _protected(source: str, rewrite: str) -> list[str]:
 
 def _form(source: str, rewrite: str, old: list[Token], new: list[Token]) -> Iterable[str]:
     yield from free_form.capitals(source, rewrite)
+    yield from free_form.scrambled(source, rewrite)
     yield from _articles(old, new)
     yield from _ending_and_brackets(source, rewrite, old, new)
 
@@ -136,15 +135,6 @@ def _replacements(source: str, old: list[Token], new: list[Token]) -> Iterable[s
             yield f"drops {source[old[i].start : old[i_end - 1].start + len(old[i_end - 1].text)]!r}"
         elif i == i_end and not {i - 1, i} & replaceable:
             yield f"brings in {' '.join(added)!r}"
-
-
-def _facts(old: list[Token], new: list[Token]) -> Iterable[str]:
-    """Free form: numbers and addresses kept and none invented, names kept."""
-    before, after = (Counter(token.key for token in tokens if token.kind == "fact") for tokens in (old, new))
-    yield from (f"lost number {fact!r}" for fact in (before - after))
-    yield from (f"brings in {fact!r}" for fact in (after - before))
-    words = {token.key for token in new}
-    yield from (f"lost name {old[index].text!r}" for index in sorted(names(old)) if old[index].key not in words)
 
 
 def _lost(token: Token) -> str:

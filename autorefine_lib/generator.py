@@ -6,7 +6,7 @@ everything between sentences, stays as it was.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 
@@ -15,6 +15,7 @@ from transformers import LogitsProcessorList, PreTrainedModel, PreTrainedTokeniz
 
 from autorefine_lib import lexicon, sentences
 from autorefine_lib.faithfulness import violations
+from autorefine_lib.guards import GUARDS
 from autorefine_lib.rollout import generate
 
 INSTRUCTION = (
@@ -109,15 +110,16 @@ class Generator:
             "prompt": [self.prompt(row[2]) for row in rows],
         }
 
-    def finish(self, source: str, completion: str) -> tuple[str, list[str]]:
+    def finish(self, source: str, completion: str, guards: Sequence[str] = GUARDS) -> tuple[str, list[str]]:
         """The text as it would be deployed, and the reasons why the completion was refused, if any.
 
-        A refused completion leaves the source as it was. "a" and "an" before a new word are mended first.
+        A refused completion leaves the source as it was. "a" and "an" before a new word are mended first. `guards` are
+        those that a whole ad must pass.
         """
         text = restore_case(source, completion, self.tokenizer) if self.uncased else completion.strip()
         text = mend_articles(source, text)
-        # A whole ad is paraphrased more freely; what must survive then are numbers, addresses and names.
-        reasons = violations(source, text, strict=self.level == "sentence")
+        # A whole ad is paraphrased more freely, under guard.
+        reasons = violations(source, text, strict=self.level == "sentence", guards=guards)
         return (source, reasons) if reasons else (text, [])
 
     def complete(self, sources: list[str], temperature: float = 0.0, seed: int = 0, progress: bool = True) -> list[str]:

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -56,7 +57,7 @@ def ranking_reward(generator: Generator, judge: Evaluator, config: RewardConfig)
         judge.candidates,
         judge.attribute,
         judge.k,
-        generator.finish,
+        partial(generator.finish, guards=config.guards),
         config,
         embed=judge.recommender.embed,
         watched=[name for name in attribute_columns(judge.candidates) if name != judge.attribute],

@@ -14,7 +14,7 @@ import pandas as pd
 from datasets import Dataset
 
 from autorefine_lib import sentences
-from autorefine_lib.ad_value import AdValues, Measures, RewardConfig, parity_of_sums
+from autorefine_lib.ad_value import LOSSES, AdValues, Measures, RewardConfig, parity_of_sums
 from autorefine_lib.errors import InputError
 from autorefine_lib.protected import protected_words
 from autorefine_lib.recommender import Rank
@@ -30,7 +30,7 @@ def build_reward(
     rank: Rank,
     jobs: Dataset,
     candidates: Dataset,
-    attribute: str,
+    attribute: str | Sequence[str],
     k: int,
     finish: Finish,
     config: RewardConfig | None = None,
@@ -68,9 +68,7 @@ def parts(episodes: pd.DataFrame) -> dict[str, float]:
     exposures = [name for name in episodes if name.startswith(("exposure", "watched"))]
     return {
         "parity": float(episodes["parity"].mean()),
-        "mrr_loss": float(episodes["mrr_loss"].mean()),
-        "ndcg_loss": float(episodes["ndcg_loss"].mean()),
-        "meaning_loss": float(episodes["meaning_loss"].mean()),
+        **{name: float(episodes[name].mean()) for name in LOSSES},
         "changed": float(episodes["changed"].mean()),
         "refused": float((episodes["reasons"].str.len() > 0).mean()),
         "protected": float(episodes["protected"].mean()),
@@ -88,9 +86,9 @@ def score_episodes(
 
     Returns:
         One row a completion: job_id, position, draw, source, text (as deployed), reasons, protected (bool), changed
-        (bool), the changes that the completion makes to parity, mrr_loss, ndcg_loss and meaning_loss,
-        parity_undefined (bool; parity then changes by 0), batch_parity and batch_parity_original (pooled parity of the
-        draw's ads as deployed, and of their originals), the pooled exposures of `parts` likewise, and reward.
+        (bool), the changes that the completion makes to parity and to the `LOSSES`, parity_undefined (bool; parity then
+        changes by 0), batch_parity and batch_parity_original (pooled parity of the draw's ads as deployed, and of
+        their originals), the pooled exposures of `parts` likewise, and reward.
 
     Raises:
         InputError: an unknown job, or a position that is no sentence of its ad.
@@ -108,7 +106,7 @@ def score_episodes(
     for suffix, measured in (("", after), ("_original", at_first)):
         for name, rates in _batch_exposures(values, episodes, measured, suffix).items():
             episodes[name] = rates
-    for name in ("mrr_loss", "ndcg_loss", "meaning_loss"):
+    for name in LOSSES:
         episodes[name] = getattr(after, name) - getattr(before, name)
     episodes["parity_undefined"] = episodes["changed"] & np.isnan(changes)
     episodes["reward"] = values.config.value(episodes)
@@ -172,7 +170,8 @@ def _episodes(values: AdValues, finish: Finish, completions, job_id, position) -
         source = _source(values.original(job), place, job)
         text, reasons = finish(source, completion)
         # Looked for again here, so that no `finish`, however lenient, lets such a word earn anything.
-        named = (protected_words(completion) | protected_words(text)) - protected_words(source)
+        guarded = "protected" in values.config.guards
+        named = guarded and (protected_words(completion) | protected_words(text)) - protected_words(source)
         if reasons or named:
             text = source
         rows.append((job, place, seen[job, place], source, text, list(reasons), bool(named), text != source))

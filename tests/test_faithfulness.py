@@ -73,7 +73,7 @@ PARAPHRASE = "Join Acme in Berlin: lead our AWS platform (5 people), from 80,000
     ("rewrite", "reasons"),
     [
         ("At Acme in Berlin you run our AWS platform with 5 people; pay starts at 80,000 EUR.", []),
-        ("At Acme you run our AWS platform with 5 people; pay starts at 80,000 EUR.", ["lost name 'Berlin'"]),
+        ("At Acme you run our AWS platform with 5 people; pay starts at 80,000 EUR.", ["lost place 'Berlin'"]),
         ("At Acme in Berlin you run our AWS platform with people; pay starts at 80,000 EUR.", ["lost number '5'"]),
         ("At Acme in Berlin he runs our AWS platform with 5 people, 80,000 EUR.", [f"{PROTECTED}: 'he'"]),
     ],
@@ -98,7 +98,9 @@ def test_a_dropped_number_is_always_caught(words):
     for index, word in enumerate(words):
         if re.search(r"\d", word):
             rewrite = " ".join(words[:index] + words[index + 1 :])
-            assert violations(" ".join(words), rewrite) and violations(" ".join(words), rewrite, strict=False)
+            assert violations(" ".join(words), rewrite)
+            # A paraphrase may say once what the source says twice.
+            assert words.count(word) > 1 or violations(" ".join(words), rewrite, strict=False)
 
 
 @settings(max_examples=60, deadline=None)

@@ -42,7 +42,7 @@ class Writer(Generator):
     def episodes(self, job_ids, ads):
         return {"job_id": job_ids, "position": [-1] * len(ads), "source": ads, "prompt": ads}
 
-    def finish(self, source, completion):
+    def finish(self, source, completion, guards=()):
         return (completion, []) if completion else (source, ["is empty"])
 
 
