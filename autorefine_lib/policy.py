@@ -59,8 +59,8 @@ def encode(
     allowed. The side of the padding is chosen here, whatever the tokenizer says.
 
     Raises:
-        InputError: no EOS or padding token; a prompt that is no text, empty, or longer than the model's context; a
-            vocabulary of another shape or type.
+        InputError: no EOS or padding token; a prompt that is no text, empty, or longer than the model's context; more
+            new tokens than the decoder has positions; a vocabulary of another shape or type.
     """
     for prompt in prompts:
         if not isinstance(prompt, str):
@@ -82,9 +82,11 @@ def encode(
     lengths = encoded.attention_mask.sum(1)
     if not (lengths > 0).all():
         raise InputError(f"prompt {prompts[int(lengths.argmin())]!r} has no tokens; remove it, or give it a text")
+    contexts = model.config.to_dict()
+    source = model.config.encoder if "encoder" in contexts else model.config
+    answer = model.config.decoder if "decoder" in contexts else model.config
     # T5 has relative positions and therefore no such field.
-    source = model.config.encoder if "encoder" in model.config.to_dict() else model.config
-    context = getattr(source, "max_position_embeddings", None)
+    context, places = (getattr(config, "max_position_embeddings", None) for config in (source, answer))
     needed = int(lengths.max()) + (0 if encoder_decoder else max_new_tokens)
     if context is not None and needed > context:
         longest = prompts[int(lengths.argmax())]
@@ -92,6 +94,8 @@ def encode(
             f"a prompt of {int(lengths.max())} tokens ({longest[:60]!r}...) needs {needed} positions but the model has "
             f"{context}; shorten the prompt or lower max_new_tokens"
         )
+    if places is not None and max_new_tokens > places:
+        raise InputError(f"max_new_tokens is {max_new_tokens} but the model has {places} positions; lower it")
     allowed = None if vocabulary is None else vocabulary(prompts)
     if allowed is None:
         return Prompts(encoded.input_ids, encoded.attention_mask)
@@ -293,7 +297,8 @@ class ValueHead(nn.Module):
         self.to(model.device)
 
     def forward(self, hidden: Tensor) -> Tensor:
-        hidden = hidden.detach() if self.detach else hidden
+        # The head is fp32 whatever the trunk is loaded in; autocast does what it likes with both.
+        hidden = (hidden.detach() if self.detach else hidden).float()
         return self.out(torch.tanh(self.hidden(hidden))).squeeze(-1).float()
 
 

@@ -116,6 +116,11 @@ class PPOTrainer:
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         if not self.parameters:
             raise InputError("no parameter of the model requires a gradient; unfreeze some or set lora_rank")
+        if half := {p.dtype for p in self.parameters} & {torch.bfloat16, torch.float16}:
+            raise InputError(
+                f"weights to be trained are {half.pop()}, which rounds small updates away; load the model with "
+                "dtype=torch.float32 and set bf16=True, or train adapters (lora_rank), which are fp32"
+            )
         groups = [
             {"params": self.parameters, "initial_lr": config.learning_rate},
             {
@@ -188,7 +193,7 @@ class PPOTrainer:
         samples = self.processes.samples(samples, config.max_new_tokens, pad)
         mask = samples.mask
         old = samples.logprobs
-        if config.bf16:
+        if config.bf16 or self.model.dtype != torch.float32:
             # Cached and uncached passes round differently; without this the ratios would not start at 1.
             old = self._score_all(self.model, prompts, samples)
         clock.lap("rollout")

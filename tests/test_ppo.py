@@ -14,7 +14,7 @@ import torch
 from datasets import Dataset
 from tiny_models import KINDS, VOCAB, tiny_model, tiny_tokenizer
 
-from autorefine_lib import checkpoint
+from autorefine_lib import actor, checkpoint
 from autorefine_lib.errors import InputError
 from autorefine_lib.ppo import PPOTrainer
 from autorefine_lib.ppo_config import PPOConfig, learning_rate_factor
@@ -188,6 +188,21 @@ def test_bf16_starts_at_ratio_one(tmp_path):
     ).train()
     assert log["kl/response"][0] == pytest.approx(0, abs=1e-6)
     assert log["policy/kl"][0] == pytest.approx(0, abs=1e-3)  # other rows beside, other rounding
+
+
+@pytest.mark.parametrize("kind, lora_rank", [("llama", 0), ("llama", 4), ("bert2bert", 0)])
+def test_gradient_checkpointing_is_on_and_changes_nothing(tmp_path, kind, lora_rank, monkeypatch):
+    config = replace(SMALL, steps=2, lora_rank=lora_rank, detach_value=False, value_coef=1.0)
+    plain = trainer(tmp_path / "plain", kind, config)
+    expected = plain.train()
+    again, kept = [], actor.checkpoint
+    monkeypatch.setattr(actor, "checkpoint", lambda *inputs, **options: again.append(1) or kept(*inputs, **options))
+    ppo = trainer(tmp_path / "again", kind, replace(config, gradient_checkpointing=True))
+    log = ppo.train()
+    # Two steps of two epochs of eight rows in minibatches of four and micro-batches of three: two each.
+    assert len(again) == 2 * 2 * 2 * 2 * len(actor.blocks(ppo.model))
+    columns = [c for c in log if c.startswith(("policy", "value", "optim", "reward"))]
+    pd.testing.assert_frame_equal(log[columns], expected[columns], rtol=1e-4, atol=1e-6)
 
 
 def test_missing_eos_penalty(tmp_path):

@@ -1,8 +1,10 @@
 """What a user can get wrong with a trainer: one clear line each, before any training is lost."""
 
+import asyncio
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from datasets import Dataset
@@ -107,6 +109,22 @@ def test_the_longest_prompt_that_fits_is_allowed(tmp_path):
     trainer(tmp_path, data=Dataset.from_dict({"prompt": ["w1"] * 7 + ["w2 " * 61]}))
 
 
+@pytest.mark.parametrize("kind", ["bart", "bert2bert"])
+def test_no_more_new_tokens_than_the_decoder_has_positions(tmp_path, kind):
+    config = replace(CONFIG, max_new_tokens=65)
+    refused(lambda: trainer(tmp_path, kind=kind, config=config), "max_new_tokens is 65", "64 positions", "lower it")
+    trainer(tmp_path, kind="t5", config=config)  # positions are relative: there is no limit
+
+
+def test_weights_in_half_precision_are_not_trained(tmp_path):
+    half = tiny_model("llama").to(torch.bfloat16)
+    refused(lambda: PPOTrainer(half, tiny_tokenizer(), constant, DATA, CONFIG, tmp_path), "torch.bfloat16", "bf16=True")
+    adapters = PPOTrainer(half, tiny_tokenizer(), constant, DATA, replace(CONFIG, lora_rank=2), tmp_path)
+    log = adapters.train()
+    assert {p.dtype for p in adapters.parameters} == {torch.float32}
+    assert log["policy/kl"][0] == 0 and log["value/loss"][0] > 0
+
+
 @pytest.mark.parametrize("token", ["eos_token", "pad_token"])
 def test_tokenizer_without_a_token_it_needs(tmp_path, token):
     tokenizer = tiny_tokenizer()
@@ -123,6 +141,39 @@ def test_the_tokenizers_pad_side_does_not_matter(tmp_path):
         data = Dataset.from_dict({"prompt": ["w1", "w1 w2 w3", "w5 w6", "w7"]})
         logs.append(trainer(tmp_path / side, data=data, tokenizer=tokenizer).train()["policy/entropy"][0])
     assert logs[0] == logs[1]
+
+
+def test_the_padding_token_may_be_the_eos(tmp_path):
+    """As it is with many decoder-only models: masks come from lengths, not from token ids."""
+    columns = ["policy/entropy", "optim/grad_norm", "response/length", "response/eos_rate", "rewards/words/mean"]
+    config, logs = replace(CONFIG, max_new_tokens=12), []
+
+    def words(completions):
+        return [float(len(completion.split())) for completion in completions]
+
+    for name in ("<pad>", "<eos>"):
+        tokenizer = tiny_tokenizer()
+        tokenizer.pad_token = name
+        data = Dataset.from_dict({"prompt": ["w1", "w1 w2 w3", "w5 w6", "w7"]})
+        folder = tmp_path / name.strip("<>")
+        logs.append(trainer(folder, words, data=data, tokenizer=tokenizer, config=config).train()[columns])
+    assert logs[0]["response/eos_rate"][0] > 0
+    pd.testing.assert_frame_equal(*logs)
+
+
+def test_an_async_reward_is_called_once_a_step_and_weighted_beside_others(tmp_path):
+    calls = []
+
+    async def slow(prompts, completions, number):
+        calls.append(len(prompts))
+        await asyncio.sleep(0)
+        return [float(n) for n in number]
+
+    log = trainer(tmp_path, [slow, constant], reward_weights=[2.0, -1.0], config=replace(CONFIG, steps=2)).train()
+    assert calls == [4, 4]
+    assert log["rewards/slow/mean"].tolist() == [1.5, 5.5] and log["rewards/constant/mean"].tolist() == [0.5, 0.5]
+    assert log["rewards/slow/std"][0] == pytest.approx(1.290994) and log["rewards/constant/std"][0] == 0
+    assert log["reward/mean"].tolist() == [2.5, 10.5]
 
 
 @pytest.mark.parametrize(
