@@ -1,88 +1,256 @@
-"""Measure a ranking of candidates for ads: selection rates, impact ratios and ranking quality, with intervals."""
+"""Audit a ranking: who is selected, group by group, with the arithmetic, its intervals, and what counts as a finding.
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+The tables have the shape of the summary that New York City's rules for automated employment decision tools ask for (6
+RCNY § 5-301 and § 5-303): for every category its number, selection rate or scoring rate and impact ratio, by attribute
+and by intersection, with the unknown counted. The rules set no pass mark, ask for an independent auditor, and allow a
+category below 2 % of the data to be left out of the ratios if the reason is given.
+"""
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
+import pandas as pd
 from datasets import Dataset
 
-from autorefine_lib import metrics, schema
-from autorefine_lib.bootstrap import interval
+from autorefine_lib import bootstrap, fairness, groups, metrics
 from autorefine_lib.errors import InputError
-from autorefine_lib.recommender import Rank
-from autorefine_lib.tables import read_table
+
+SMALL = 0.02
+"""Share of the candidates below which 6 RCNY § 5-301(d) allows a category to be left out of the ratios."""
+FOUR_FIFTHS = 0.8
+"""The screening line of 29 CFR 1607.4(D); Local Law 144 sets none."""
+NONE_SELECTED = -np.log(0.025)
+"""Upper 97.5 % limit, 3.7, of a Poisson count seen to be 0: resamples of nobody selected are all nobody."""
+QUALITY = {"mrr": "MRR", "ndcg": "NDCG", "recall": "Recall", "precision": "Precision"}
+COLUMNS = (
+    "attribute", "pool", "group", "candidates", "share", "selected", "available", "selection_rate", "reference",
+    "reference_rate", "impact_ratio", "low", "high", "above_median", "scoring_rate", "scoring_reference",
+    "scoring_ratio", "exposure_ratio", "finding", "note",
+)  # fmt: skip
 
 
-def read(
-    jobs_path: Path, candidates_path: Path, groups: Sequence[str], columns: Mapping[str, Mapping[str, str]]
-) -> tuple[Dataset, Dataset]:
-    """Jobs and candidates from files, checked; ads need neither split nor title to be audited.
+@dataclass(frozen=True)
+class Criteria:
+    """What is measured, and when a ratio is a finding."""
+
+    k: int = 20
+    """Candidates that an ad selects."""
+    threshold: float = FOUR_FIFTHS
+    """A finding is an impact ratio below this whose 95 % interval lies below 1."""
+    min_share: float = SMALL
+    """A group with a smaller share of the candidates is shown without a ratio, and is no reference."""
+    references: tuple[str, ...] = ()
+    """Groups that are the reference of their attribute; in an attribute without one the most selected group is."""
+    intersect: bool = True
+    """Whether every two attributes are crossed."""
+    n_boot: int = 2000
+    """Resamples of the ads."""
+
+    def __post_init__(self) -> None:
+        if self.k < 1:
+            raise InputError(f"k={self.k}: an ad selects at least one candidate; choose k of 1 or more")
+        if not 0 < self.threshold <= 1:
+            raise InputError(f"threshold={self.threshold} is not above 0 and at most 1; the four-fifths line is 0.8")
+        if not 0 <= self.min_share < 0.5:
+            raise InputError(f"min_share={self.min_share} is not in 0 to 0.5; the rules allow at most 0.02")
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What an audit found; where a number is undefined the tables hold NaN, and `note` says why."""
+
+    criteria: Criteria
+    jobs: int
+    candidates: int
+    groups: pd.DataFrame
+    """`COLUMNS`, one row per pool, attribute and group, of the primary pool first: "qualified" where occupations are
+    known. selected, available and above_median are summed over the ads; low and high are the 95 % limits of the impact
+    ratio by bootstrap over ads, the candidates held fixed."""
+    summary: pd.DataFrame
+    """One row per pool and attribute, from `fairness.measure`."""
+    quality: pd.DataFrame
+    """One row a metric: metric, value, low, high, n (ads)."""
+    remarks: tuple[str, ...]
+    """What was left out of the measurement, and why."""
+
+    @property
+    def findings(self) -> list[str]:
+        """One line for each group of the primary pool whose ratio is below the threshold with an interval below 1."""
+        return [
+            f"{row.attribute} = {row.group}: impact ratio {row.impact_ratio:.3f} [{row.low:.3f}, {row.high:.3f}] at "
+            f"k = {self.criteria.k} against {row.reference}"
+            for row in self.groups[self.groups["finding"]].itertuples()
+        ]
+
+
+def measure(
+    scores: np.ndarray, jobs: Dataset, candidates: Dataset, attributes: Sequence[str], criteria: Criteria | None = None
+) -> Audit:
+    """Measure what a ranking does to the groups of every attribute, in both pools where occupations are known.
 
     Args:
-        groups: attribute columns of the candidates.
-        columns: {"jobs": {our column: the file's}, "candidates": {…}}.
+        scores: float [jobs, candidates], higher is better; may be memory-mapped.
+        jobs, candidates: as `audit_files.read` returns them. An ad with fewer than k candidates of its occupation is
+            left out of the qualified pool, and said to be.
+        attributes: columns of the candidates.
 
     Raises:
-        InputError: as `tables.read_table` and `schema`.
+        InputError: k above the number of candidates or above the pool of every ad, a reference group that no
+            attribute has, and as `fairness.measure`.
     """
-    jobs = read_table(jobs_path, columns["jobs"])
-    schema.require_columns(jobs, ["job_id", "text", "occupation"], str(jobs_path))
-    jobs = jobs.assign(split="test", title=jobs["title"] if "title" in jobs else jobs["occupation"])
-    checked_jobs = schema.check_jobs(jobs, str(jobs_path))
-    people = read_table(candidates_path, columns["candidates"])
-    candidates = schema.check_candidates(people, str(candidates_path), groups)
-    for attribute in groups:
-        schema.check_match(checked_jobs, candidates, attribute)
-    return checked_jobs, candidates
+    criteria = criteria or Criteria()
+    check(jobs, candidates, attributes, criteria)
+    names = _crossed(attributes, criteria)
+    remarks, parts, quality = [], [], pd.DataFrame(columns=["metric", "value", "low", "high", "n"])
+    everyone = jobs, candidates
+    if "occupation" in jobs.column_names:
+        kept, left_out = _with_pool(jobs, candidates, criteria.k)
+        remarks += left_out
+        part = (scores, jobs) if len(kept) == len(jobs) else (scores[kept], jobs.select(kept))
+        parts.append(_pool("qualified", *part, candidates, names, criteria))
+        quality = _quality(*part, candidates, criteria)
+    else:
+        remarks.append("No occupations in the files: nobody is known to be qualified, and all are measured together")
+    if "occupation" not in jobs.column_names or set(jobs["occupation"]) - set(candidates["occupation"]):
+        # Whoever ranks everybody needs no occupation, but `fairness` asks who is qualified.
+        everyone = [_without_occupation(table) for table in everyone]
+    parts.append(_pool("all", scores, *everyone, names, criteria))
+    if len(jobs) == 1:
+        remarks.append("One ad: there is no interval over ads, so nothing can be a finding; audit more ads together")
+    table, summary = (pd.concat(frames, ignore_index=True) for frames in zip(*parts, strict=True))
+    primary = table["pool"] == table["pool"].iloc[0]
+    table["finding"] = primary & (table["impact_ratio"] < criteria.threshold) & (table["high"] < 1)
+    return Audit(criteria, len(jobs), len(candidates), table[list(COLUMNS)], summary, quality, tuple(remarks))
 
 
-def audit(rank: Rank, jobs: Dataset, candidates: Dataset, groups: Sequence[str], k: int) -> dict[str, list[dict]]:
-    """Rank every candidate for every ad and measure what comes out.
+def check(jobs: Dataset, candidates: Dataset, attributes: Sequence[str], criteria: Criteria) -> None:
+    """Raise InputError for what `measure` would refuse: to be called before a ranking that takes minutes."""
+    if not attributes:
+        raise InputError("no attribute to compare groups by; name at least one column of the candidates")
+    if criteria.k > len(candidates):
+        raise InputError(
+            f"k={criteria.k} is larger than the pool of all {len(candidates)} candidates; choose a smaller k"
+        )
+    _references(_crossed(attributes, criteria), candidates, criteria.references)
+    if "occupation" in jobs.column_names:
+        _with_pool(jobs, candidates, criteria.k)
 
-    Returns:
-        `groups`: one row per attribute, pool (qualified, all) and group with candidates (number), selected, available
-        (sums over the ads), rate, reference (the most selected group), impact_ratio, low, high (95 %, bootstrap over
-        ads) and note. `quality`: MRR and NDCG@k with low, high and n (ads).
 
-    Raises:
-        InputError: as `metrics.per_job`.
-    """
-    # Before the embedding, which takes minutes: is there a pool of k for every ad?
-    metrics.per_job(np.zeros((len(jobs), len(candidates)), np.float32), jobs, candidates, groups[0], k)
-    scores = rank(list(jobs["text"]))
+def _crossed(attributes: Sequence[str], criteria: Criteria) -> list[str | tuple[str, ...]]:
+    return [*attributes, *(combinations(attributes, 2) if criteria.intersect else ())]
+
+
+def _without_occupation(table: Dataset) -> Dataset:
+    others = [name for name in table.column_names if name != "occupation"]
+    return table.select_columns(others).add_column("occupation", [""] * len(table))
+
+
+def _with_pool(jobs: Dataset, candidates: Dataset, k: int) -> tuple[np.ndarray, list[str]]:
+    """Rows of the ads with at least k candidates of their occupation, and a line on each occupation of the others."""
+    sizes = pd.Series(candidates["occupation"]).value_counts()
+    occupations = pd.Series(jobs["occupation"])
+    pools = occupations.map(sizes).fillna(0).astype(int)
+    if (pools < k).all():
+        raise InputError(
+            f"k={k} is larger than the pool of every ad: the largest has {pools.max()} candidates of the ad's "
+            f"occupation ({occupations[pools.idxmax()]!r}); choose a smaller k, or drop the occupation columns"
+        )
+    short = occupations[pools < k].value_counts(sort=False)
+    return np.flatnonzero(pools >= k), [
+        f"{count:,} {'ad' if count == 1 else 'ads'} for {name!r}, out of the qualified pool and of quality: "
+        + (f"{sizes[name]} qualified candidates, fewer than k = {k}" if name in sizes else "no qualified candidate")
+        for name, count in short.items()
+    ]
+
+
+def _references(names, candidates: Dataset, wanted: Sequence[str]) -> dict[Hashable, str]:
+    """The reference of every attribute and intersection: the wanted group that it has, or the most selected one."""
+    found = {name: groups.of(candidates, name).names[:-1] for name in names}
+    for group in wanted:
+        if not any(group in known for known in found.values()):
+            known = ", ".join(group for name in names if isinstance(name, str) for group in found[name])
+            raise InputError(f"reference group {group!r} is not one of {known}; write it as in the file")
+    return {
+        name: next((group for group in wanted if group in known), metrics.MOST_SELECTED)
+        for name, known in found.items()
+    }
+
+
+def _pool(pool: str, scores, jobs, candidates, names, criteria: Criteria) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The rows of one pool with intervals and notes, and its summary."""
+    references = _references(names, candidates, criteria.references)
+    tables, summaries, samples = [], [], []
+    for reference in dict.fromkeys(references.values()):
+        part = [name for name in names if references[name] == reference]
+        report = fairness.measure(
+            scores, jobs, candidates, part, criteria.k, pool, reference, min_share=criteria.min_share, min_count=1,
+            exclude_small=True,
+        )  # fmt: skip
+        tables.append(report.by_group)
+        summaries.append(report.summary)
+        for attribute, rows in report.by_group.groupby("attribute", sort=False):
+            of_job = report.per_job[report.per_job["attribute"] == attribute]
+            samples += [metrics.rate_counts(of_job, row.group, row.reference, pool) for row in rows.itertuples()]
+    table = pd.concat(tables, ignore_index=True).assign(pool=pool, low=np.nan, high=np.nan)
+    table["share"] = table["candidates"] / len(candidates)
+    rates = table.set_index(["attribute", "group"])["selection_rate"]
+    table["reference_rate"] = rates.loc[list(zip(table["attribute"], table["reference"], strict=True))].to_numpy()
+    # One group has nobody to be compared with, and 1 would look like parity.
+    alone = table.groupby("attribute")["compared"].transform("sum") < 2
+    table.loc[alone, ["impact_ratio", "scoring_ratio", "exposure_ratio"]] = np.nan
+    if len(jobs) > 1:
+        resampled = bootstrap.resample(*samples, n_boot=criteria.n_boot)
+        limits = np.array([bootstrap.percentile(statistics)[1:] for statistics in resampled])
+        other = table["impact_ratio"].notna() & (table["group"] != table["reference"])
+        table.loc[other, ["low", "high"]] = limits[other]
+        none = other & (table["selected"] == 0)
+        table.loc[none, "high"] = NONE_SELECTED / table["available"] / table["reference_rate"]
+    table["note"] = [_note(row, len(jobs) > 1, criteria) for row in table.itertuples()]
+    order = {groups.AND.join([name] if isinstance(name, str) else name): place for place, name in enumerate(names)}
+    table, summary = (
+        frame.sort_values("attribute", key=lambda column: column.map(order), kind="stable", ignore_index=True)
+        for frame in (table, pd.concat(summaries, ignore_index=True))
+    )
+    return table, summary
+
+
+def _note(row, intervals: bool, criteria: Criteria) -> str:
+    if row.group == groups.UNKNOWN:
+        return "no value in the file: ranked with the others, in no category" if row.candidates else ""
+    if not row.candidates:
+        return "no candidate in this category"
+    if not row.available:
+        return "no candidate of this category in the pool of these ads"
+    if not row.compared:
+        return (
+            f"{row.share:.1%} of the candidates, under {criteria.min_share:.0%}: counts and rates shown, left out of "
+            "the ratios as 6 RCNY § 5-301(d) allows"
+        )
+    if row.reference_rate == 0:
+        return f"nobody of the reference group {row.reference} is selected: no ratio"
+    if np.isnan(row.impact_ratio):
+        return "the only category that is compared: no ratio"
+    if row.group == row.reference:
+        return "reference"
+    few = "fewer than 30 candidates" if row.candidates < fairness.MIN_COUNT else ""
+    none = "nobody selected: upper limit of a count of 0 (Poisson)" if intervals and not row.selected else ""
+    below = ""
+    if row.impact_ratio < criteria.threshold:
+        below = f"below {criteria.threshold:g}"
+        if not np.isnan(row.high):
+            below += ", interval below 1" if row.high < 1 else ", but the interval reaches 1"
+    return "; ".join(part for part in (below, none, few) if part)
+
+
+def _quality(scores, jobs, candidates, criteria: Criteria) -> pd.DataFrame:
+    """Means over the ads with their intervals."""
+    table = metrics.ranking_quality(scores, jobs, candidates, criteria.k)
     rows = []
-    for attribute in groups:
-        table = metrics.per_job(scores, jobs, candidates, attribute, k)
-        names, belongs = metrics.group_members(candidates, attribute)
-        members = dict(zip(names, belongs.sum(1), strict=True))
-        for pool in metrics.POOLS:
-            for row in metrics.impact_ratio(table, pool).to_dict("records"):
-                low = high = np.nan
-                if np.isfinite(row["impact_ratio"]) and row["group"] != row["reference"]:
-                    _, low, high = interval(metrics.rate_counts(table, row["group"], row["reference"], pool))
-                size = {"attribute": attribute, "pool": pool, "candidates": int(members[row["group"]])}
-                rows.append(size | row | {"low": low, "high": high})
-    quality = metrics.ranking_quality(scores, jobs, candidates, k)
-    measured = []
-    for metric in ("mrr", "ndcg"):
-        value, low, high = interval(quality[metric].to_numpy())
-        measured.append({"metric": metric, "value": value, "low": low, "high": high, "n": len(quality)})
-    return {"groups": rows, "quality": measured}
-
-
-def parse_columns(words: Sequence[str]) -> dict[str, dict[str, str]]:
-    """Read `jobs.text=description` and `candidates.gender=sex` as column mappings for the two files.
-
-    Raises:
-        InputError: a word of another form.
-    """
-    columns: dict[str, dict[str, str]] = {"jobs": {}, "candidates": {}}
-    for word in words:
-        target, equals, theirs = word.partition("=")
-        table, dot, ours = target.partition(".")
-        if not (equals and dot and ours and theirs and table in columns):
-            raise InputError(
-                f"--map {word}: write jobs.COLUMN=NAME or candidates.COLUMN=NAME, as in jobs.text=description"
-            )
-        columns[table][ours] = theirs
-    return columns
+    for metric in (name for name in QUALITY if name in table):
+        value, low, high = bootstrap.interval(table[metric].to_numpy(), n_boot=criteria.n_boot)
+        if len(table) == 1:
+            low = high = np.nan
+        rows.append({"metric": metric, "value": value, "low": low, "high": high, "n": len(table)})
+    return pd.DataFrame(rows)

@@ -20,6 +20,25 @@ SCORE_FORMATS = (".npy", ".csv", ".jsonl", ".parquet")
 _BLOCK = 64  # rows of a score matrix looked at together: 25 MB at 100,000 candidates in float32
 
 
+def parse_columns(words: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Read `jobs.text=description` and `candidates.gender=sex` as column mappings for the files.
+
+    Raises:
+        InputError: a word of another form.
+    """
+    columns: dict[str, dict[str, str]] = {"jobs": {}, "candidates": {}, "scores": {}}
+    for word in words:
+        target, equals, theirs = word.partition("=")
+        table, dot, ours = target.partition(".")
+        if not (equals and dot and ours and theirs and table in columns):
+            raise InputError(
+                f"--map {word}: write jobs.COLUMN=NAME, candidates.COLUMN=NAME or scores.COLUMN=NAME, as in "
+                "jobs.text=description"
+            )
+        columns[table][ours] = theirs
+    return columns
+
+
 def read(
     jobs_path: Path,
     candidates_path: Path,

@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from autorefine_lib.audit_cli import audit
 from autorefine_lib.errors import InputError, disk_is_full
 
 DEFAULT_POLICY = "reports/embedded/artefacts/models/ppo-0"
@@ -101,54 +102,7 @@ def reproduce(
     typer.echo(f"report: {page}", err=True)
 
 
-@app.command()
-@one_line_errors
-def audit(
-    jobs: Annotated[Path, typer.Option(help="Ads: CSV, JSONL or Parquet with job_id, text and occupation.")],
-    candidates: Annotated[
-        Path, typer.Option(help="Candidates: candidate_id, text, occupation and the groups' columns.")
-    ],
-    groups: Annotated[str, typer.Option(help="Attribute columns of the candidates, separated by commas.")] = "gender",
-    k: Annotated[int, typer.Option("--k", help="How many candidates an ad selects.")] = 20,
-    columns: Annotated[
-        list[str] | None,
-        typer.Option("--map", metavar="FILE.COLUMN=NAME", help="Where your file names a column otherwise; repeatable."),
-    ] = None,
-    model: Annotated[
-        str, typer.Option(help="Embedding model of the ranking: minilm, a folder or a Hub name.")
-    ] = "minilm",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for a machine.")] = False,
-) -> None:
-    """Rank candidates for ads and print selection rates, impact ratios and ranking quality with 95 % intervals.
-
-    Rates are taken over the qualified (same occupation as the ad) and over the whole pool. Nothing is trained.
-
-    Examples:
-
-    - `autorefine audit --jobs ads.csv --candidates people.csv --groups gender,race --k 20`
-
-    - `autorefine audit --jobs ads.csv --candidates people.csv --map jobs.text=description --json`
-    """
-    from autorefine_lib import audit as auditing
-    from autorefine_lib.recommender import DenseRecommender
-
-    names = [name.strip() for name in groups.split(",") if name.strip()]
-    ads, people = auditing.read(jobs, candidates, names, auditing.parse_columns(columns or ()))
-    result = auditing.audit(lambda texts: DenseRecommender(model).fit(people).rank(texts), ads, people, names, k)
-    if as_json:
-        _print_json({"k": k, "ads": len(ads), "candidates": len(people), **result})
-        return
-    typer.echo(f"{len(ads):,} ads, {len(people):,} candidates, k = {k}. No audit in the sense of any law.")
-    for row in result["groups"]:
-        ratio = f"impact ratio {_number(row['impact_ratio'], row['low'], row['high'])}"
-        about = (
-            f"{row['rate']:.4f} of {row['candidates']:,} selected per ad" if row["rate"] == row["rate"] else "no rate"
-        )
-        typer.echo(
-            f"{row['attribute']}={row['group']:<12} {row['pool']:<10} {about:<34} {ratio}  {row['note']}".rstrip()
-        )
-    for row in result["quality"]:
-        typer.echo(f"{row['metric'].upper():<5} {_number(row['value'], row['low'], row['high'])} over {row['n']:,} ads")
+app.command()(one_line_errors(audit))
 
 
 @app.command()
@@ -272,23 +226,11 @@ def _read_ad(name: str) -> str:
 
 
 def _print_json(value: object) -> None:
-    """JSON has no NaN: what is undefined is null."""
     import json
 
-    def clean(item: object) -> object:
-        if isinstance(item, dict):
-            return {key: clean(part) for key, part in item.items()}
-        if isinstance(item, list):
-            return [clean(part) for part in item]
-        return None if isinstance(item, float) and item != item else item
+    from autorefine_lib.files import without_nan
 
-    typer.echo(json.dumps(clean(value), indent=1, ensure_ascii=False))
-
-
-def _number(value: float, low: float, high: float) -> str:
-    if value != value:
-        return "undefined"
-    return f"{value:.3f}" + ("" if low != low else f" [{low:.3f}, {high:.3f}]")
+    typer.echo(json.dumps(without_nan(value), indent=1, ensure_ascii=False))
 
 
 def main() -> None:

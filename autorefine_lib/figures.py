@@ -307,3 +307,37 @@ def shares(table: pd.DataFrame, title: str, xlabel: str, synthetic: bool) -> Fig
     ax.grid(axis="y", visible=False)
     _legend_above(ax)
     return fig
+
+
+def impact_ratios(rows: pd.DataFrame, title: str, xlabel: str, line: float, synthetic: bool) -> Figure:
+    """Impact ratios with their intervals, group by group under the name of their attribute.
+
+    `rows`: columns attribute, group, impact_ratio, low, high, finding and reference, in the order to be drawn; a row
+    without a ratio is left out. A reference group is hollow, a finding another color and shape. Lines at 1 and `line`.
+    """
+    rows = rows[rows["impact_ratio"].notna()]
+    names, places = [], []
+    for attribute, part in rows.groupby("attribute", sort=False):
+        names += [attribute, *part["group"]]
+        places += [False, *[True] * len(part)]
+    fig, (ax,) = _canvas(title, 8.5, 1.8 + 0.33 * len(names), synthetic)
+    for y, row in zip(np.flatnonzero(places), rows.itertuples(), strict=True):
+        color = PALETTE[1] if row.finding else PALETTE[0]
+        if pd.notna(row.low):
+            ax.plot([row.low, row.high], [y, y], color=color, lw=2.2, solid_capstyle="butt")
+        hollow = row.group == row.reference
+        ax.plot(
+            row.impact_ratio, y, "D" if row.finding else "o", ms=7, color=color, mfc="white" if hollow else color
+        )
+    for x, name, style in ((1.0, "parity", "-"), (line, f"{line:g}", "--")):
+        ax.axvline(x, color=GREY, lw=1.2, ls=style, zorder=0.5)
+        ax.annotate(name, (x, -0.75), color=GREY, ha="center", va="bottom", fontsize=10)
+    # A name from somebody's file may hold a dollar sign, which is no formula.
+    ax.set_yticks(range(len(names)), names, parse_math=False)
+    for label, group in zip(ax.get_yticklabels(), places, strict=True):
+        label.set_fontweight("normal" if group else "bold")
+    ax.set_ylim(len(names) - 0.4, -0.8)
+    ax.set_xlim(left=0)
+    ax.set_xlabel(xlabel)
+    ax.grid(axis="y", visible=False)
+    return fig

@@ -124,7 +124,8 @@ def fill_readme(
     return write_text(readme, marks.sub(lambda found: f"{found[1]}{table}\n{found[2]}", readme.read_text("utf-8")))
 
 
-def _template(name: str) -> jinja2.Template:
+def template(name: str) -> jinja2.Template:
+    """A page of the resources; what is put into it is escaped for HTML."""
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters["clock"] = clock
     environment.filters["words"] = lambda text: text.replace("_", " ")
@@ -141,7 +142,7 @@ def render_notebooks(folder: Path) -> list[str]:
     exporter, stems = HTMLExporter(template_name="basic"), []
     for path in sorted(folder.glob("*.ipynb")):
         body, _ = exporter.from_notebook_node(nbformat.read(path, as_version=4))
-        page = _template("notebook.html.j2").render(
+        page = template("notebook.html.j2").render(
             title=path.stem, body=body, highlight=HtmlFormatter().get_style_defs(".highlight")
         )
         write_text(path.with_suffix(".html"), page)
@@ -156,7 +157,7 @@ def write_index(run_dir: Path) -> Path:
     rows = read_results(run_dir) if (run_dir / "tables/results.csv").is_file() else pd.DataFrame(columns=COLUMNS)
     tables = {path.stem: path for path in sorted((run_dir / "tables").glob("*.csv")) if path.stem != "results"}
     texts = {name: pd.read_csv(path, dtype=str, keep_default_na=False) for name, path in tables.items()}
-    page = _template("report.html.j2").render(
+    page = template("report.html.j2").render(
         run=run,
         seconds=sum(item.get("seconds") or 0 for item in run["notebooks"].values()),
         seeds=", ".join(rows["seeds"].dropna().unique()),

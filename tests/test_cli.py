@@ -65,11 +65,13 @@ def test_audit_prints_ratios_with_intervals_and_n(ads: Path, people: Path):
     result = json.loads(out)
     assert (result["ads"], result["candidates"], result["k"]) == (2, 8, 2)
     assert {(row["pool"], row["group"], row["candidates"]) for row in result["groups"]} == {
-        (pool, group, 4) for pool in ("qualified", "all") for group in ("female", "male")
+        (pool, group, n) for pool in ("qualified", "all") for group, n in (("female", 4), ("male", 4), ("unknown", 0))
     }
-    for row in result["groups"]:
-        assert row["rate"] == pytest.approx(row["selected"] / row["available"])
-    assert max(row["impact_ratio"] for row in result["groups"]) == 1.0
+    known = [row for row in result["groups"] if row["group"] != "unknown"]
+    for row in known:
+        assert row["selection_rate"] == pytest.approx(row["selected"] / row["available"])
+        assert row["impact_ratio"] == pytest.approx(row["selection_rate"] / row["reference_rate"])
+    assert max(row["impact_ratio"] for row in known) == 1.0
     assert result["quality"][0]["value"] == 1.0, "each ad ranks its own occupation first"
 
 
