@@ -31,8 +31,9 @@ class PermutationTest(NamedTuple):
     """Why there is no p value; empty where there is one."""
 
 
-
-def permutation_test(before: np.ndarray, after: np.ndarray, n_permutations: int = 9999, seed: int = 0) -> PermutationTest:
+def permutation_test(
+    before: np.ndarray, after: np.ndarray, n_permutations: int = 9999, seed: int = 0
+) -> PermutationTest:
     """Two-sided paired permutation test by job for the change in the mean or in the pooled impact ratio.
 
     All 2^jobs ways of swapping are looked at where they are no more than `n_permutations` + 1. Otherwise so many are
