@@ -1,4 +1,4 @@
-"""What a ranking does to groups (selection rate, impact ratio) and how good it is (MRR, NDCG).
+"""What a ranking does to groups (selection rate, impact ratio) and how good it is (MRR, NDCG, recall, precision).
 
 A job *selects* its k best-scored candidates. Two pools are looked at:
 
@@ -35,7 +35,16 @@ def top_k(scores: np.ndarray, k: int) -> np.ndarray:
         InputError: k is not between 1 and the number of columns.
     """
     _check_k(k, scores.shape[1])
-    return np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    return np.stack([_best(row, k) for row in scores]) if len(scores) else np.zeros((0, k), int)
+
+
+def _best(row: np.ndarray, k: int) -> np.ndarray:
+    """As `top_k`, of one row: only what is as good as the k-th best is sorted, which is most of the time saved."""
+    kth = np.partition(row, len(row) - k)[len(row) - k]
+    above = np.flatnonzero(row > kth)
+    chosen = np.concatenate([above, np.flatnonzero(row == kth)[: k - len(above)]])
+    # Reversed twice: a stable sort from high to low, without a negation that would wrap small integers.
+    return chosen[::-1][np.argsort(row[chosen][::-1], kind="stable")][::-1]
 
 
 def _check_k(k: int, pool: int) -> None:
@@ -79,9 +88,11 @@ def check_scores(scores: np.ndarray, ads: int, candidates: int) -> np.ndarray:
     """`scores` if it is a finite array [ads, candidates].
 
     Raises:
-        InputError: it has another shape, or holds NaN or infinity.
+        InputError: it has another shape, holds NaN or infinity, or no numbers.
     """
     scores = np.asarray(scores)
+    if scores.dtype.kind not in "fiu":
+        raise InputError(f"rank returned {scores.dtype} instead of numbers; give floats [ads, candidates]")
     if scores.shape != (ads, candidates):
         raise InputError(f"rank returned shape {scores.shape}, not {(ads, candidates)}; give [ads, candidates]")
     if not np.isfinite(scores).all():
@@ -131,41 +142,77 @@ def per_job(scores: np.ndarray, jobs: Dataset, candidates: Dataset, attribute: s
 
 
 def ranking_quality(scores: np.ndarray, jobs: Dataset, candidates: Dataset, k: int) -> pd.DataFrame:
-    """MRR and NDCG@k of the whole ranking, job by job: job_id, mrr, ndcg.
+    """How good the ranking of the whole pool is, job by job: job_id, mrr, ndcg, recall, precision.
 
     A candidate is relevant (gain 1) when he or she has the job's occupation, and irrelevant (gain 0) otherwise.
-    mrr = 1 / (rank of the first relevant candidate) (Voorhees, 1999, TREC-8), with no cut-off; ndcg = DCG@k / ideal
-    DCG@k with DCG = sum over the first k ranks of gain / log2(rank + 1) (Järvelin and Kekäläinen, 2002). By ranx.
+
+    - mrr = 1 / (rank of the first relevant candidate), with no cut-off (Voorhees, 1999, TREC-8).
+    - ndcg = DCG@k / ideal DCG@k with DCG = sum over the first k ranks of gain / log2(rank + 1) (Järvelin and
+      Kekäläinen, 2002).
+    - recall = relevant candidates in the first k ranks / all relevant candidates.
+    - precision = relevant candidates in the first k ranks / k.
 
     Raises:
         InputError: wrong scores, k larger than the pool, an occupation that no candidate has.
     """
     scores = check_scores(scores, len(jobs), len(candidates))
     pools = qualified(jobs, candidates)
-    mrr, ndcg = mrr_and_ndcg(scores, [pools[occupation] for occupation in jobs["occupation"]], k)
-    return pd.DataFrame({"job_id": list(jobs["job_id"]), "mrr": mrr, "ndcg": ndcg})
+    measures = quality(scores, [pools[occupation] for occupation in jobs["occupation"]], k)
+    return pd.DataFrame({"job_id": list(jobs["job_id"]), **measures})
 
 
-def mrr_and_ndcg(scores: np.ndarray, relevant: list[np.ndarray], k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Reciprocal rank and NDCG@k of each row of `scores` [rows, candidates]; `relevant` holds candidate indices."""
+def quality(scores: np.ndarray, relevant: list[np.ndarray], k: int) -> dict[str, np.ndarray]:
+    """The measures of `ranking_quality` for each row of `scores` [rows, candidates]; float [rows] each.
+
+    NDCG and the hits of recall and precision are ranx's. The reciprocal rank is counted here instead: ranx needs the
+    ranking down to the first relevant candidate, and sorting everybody takes longer than all else.
+
+    Args:
+        relevant: indices of the relevant candidates of each row, at least one.
+
+    Raises:
+        InputError: k is not between 1 and the number of candidates, or a row has no relevant candidate.
+    """
+    _check_k(k, scores.shape[1])
+    sizes = np.array([len(indices) for indices in relevant], int)
+    if not sizes.all():
+        raise InputError(f"row {np.argmin(sizes)} has no relevant candidate; give one or more to each row")
+    if not len(scores):
+        return {name: np.zeros(0) for name in ("mrr", "ndcg", "recall", "precision")}
     # Imported here: ranx loads numba, which takes seconds.
     from numba.core.errors import NumbaTypeSafetyWarning
     from ranx import evaluate
 
-    if not len(scores):
-        return np.zeros(0), np.zeros(0)
-    _check_k(k, scores.shape[1])
-    order = top_k(scores, scores.shape[1])
-    # ranx takes arrays of (id, value) pairs, ranked; rows of id -1 and relevance 0 fill the shorter lists up.
-    run = np.stack([order, np.broadcast_to(-np.arange(scores.shape[1]), order.shape)], axis=2).astype(np.float64)
-    qrels = np.full((len(scores), max(map(len, relevant)), 2), [-1.0, 0.0])
-    for row, indices in zip(qrels, relevant, strict=True):
-        row[: len(indices), 0], row[: len(indices), 1] = indices, 1.0
+    # ranx takes arrays of (id, value) pairs. Ids are ranks: 0 to k - 1 in every run, and from k on for relevant
+    # candidates that are not in it, as many as an ideal ranking would hold; id -1 with relevance 0 fills a row up.
+    run = np.broadcast_to(np.stack([np.arange(k), -np.arange(k)], axis=1).astype(float), (len(scores), k, 2))
+    qrels = np.full((len(scores), k, 2), [-1.0, 0.0])
+    for ranks, best, indices in zip(qrels, top_k(scores, k), relevant, strict=True):
+        is_relevant = np.zeros(scores.shape[1], bool)
+        is_relevant[indices] = True
+        hits = np.flatnonzero(is_relevant[best])
+        ideal = min(len(indices), k)
+        ranks[:ideal, 0], ranks[:ideal, 1] = [*hits, *range(k, k + ideal - len(hits))], 1.0
     with warnings.catch_warnings():
         # Numba's remark on a cast inside ranx (metrics/reciprocal_rank.py), made when it first compiles.
         warnings.simplefilter("ignore", category=NumbaTypeSafetyWarning)
-        results = evaluate(qrels, run, ["mrr", f"ndcg@{k}"], return_mean=False, threads=1)
-    return results["mrr"], results[f"ndcg@{k}"]
+        results = evaluate(qrels, np.ascontiguousarray(run), [f"ndcg@{k}", f"hits@{k}"], return_mean=False, threads=1)
+    hits = results[f"hits@{k}"]
+    mrr = np.array([1 / _first_rank(*pair) for pair in zip(scores, relevant, strict=True)])
+    return {"mrr": mrr, "ndcg": results[f"ndcg@{k}"], "recall": hits / sizes, "precision": hits / k}
+
+
+def _first_rank(row: np.ndarray, relevant: np.ndarray) -> int:
+    """Rank, from 1, of the best relevant candidate; equal scores in the order of the candidates."""
+    best = row[relevant].max()
+    first = relevant[row[relevant] == best].min()
+    return 1 + np.count_nonzero(row > best) + np.count_nonzero(row[:first] == best)
+
+
+def mrr_and_ndcg(scores: np.ndarray, relevant: list[np.ndarray], k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Reciprocal rank and NDCG@k of each row of `scores` [rows, candidates], as in `quality`."""
+    measures = quality(scores, relevant, k)
+    return measures["mrr"], measures["ndcg"]
 
 
 def selection_rates(table: pd.DataFrame, pool: str = "qualified") -> pd.DataFrame:
