@@ -103,7 +103,7 @@ def rejudge(
     groups = metrics.per_job(scores, jobs, candidates, attribute, k)
     quality = metrics.ranking_quality(scores, jobs, candidates, k)
     kept = method.quality.iloc[rows].reset_index(drop=True)
-    return replace(method, texts=texts, groups=groups, quality=kept.assign(mrr=quality["mrr"], ndcg=quality["ndcg"]))
+    return replace(method, texts=texts, groups=groups, quality=kept.assign(**quality.drop(columns="job_id")))
 
 
 def measure(
