@@ -12,15 +12,17 @@ _ONES = (
 )
 _TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 _WORDS = {word: value for value, word in enumerate(_ONES)} | {word: 10 * tens for tens, word in enumerate(_TENS, 2)}
-_SCALES = {"hundred": 100, "thousand": 1_000, "k": 1_000, "million": 1_000_000, "m": 1_000_000, "mm": 1_000_000,
-           "billion": 1_000_000_000, "bn": 1_000_000_000, "b": 1_000_000_000}  # fmt: skip
+_SCALES = {"hundred": 100, "thousand": 1_000, "k": 1_000, "million": 1_000_000, "billion": 1_000_000_000}
+_SUFFIXES = _SCALES | {"m": 1_000_000, "mm": 1_000_000, "bn": 1_000_000_000, "b": 1_000_000_000}
 _CURRENCIES = {"$": "$", "usd": "$", "dollar": "$", "dollars": "$", "€": "€", "eur": "€", "euro": "€", "euros": "€",
-               "£": "£", "gbp": "£", "pounds": "£", "¥": "¥", "jpy": "¥", "yen": "¥"}  # fmt: skip
+               "£": "£", "gbp": "£", "¥": "¥", "jpy": "¥", "yen": "¥"}  # fmt: skip
 _SPANS = {"year": 12, "years": 12, "yr": 12, "yrs": 12, "month": 1, "months": 1, "mos": 1}
 # What may stand between a number and its "years": "five (5) or more full years".
 _BETWEEN = frozenset({"+", "or", "more", "plus", "full", "(", ")", "to", "-", "–", "—", "and", "between"})
 _PART = re.compile(r"([$€£¥]?)(\d+(?:[.,]\d+)*)([a-z]*)(\+|%|)")
 _ENUMERATOR = re.compile(r"\d{1,2}")
+_GROUPED, _THREE = re.compile(r"[$€£¥]?\d{1,3}(?:,\d{3})*"), re.compile(r"\d{3}")
+_GLUED = re.compile(r"[a-z]{4,}\d.*|\d+[.:][^\W\d]{3,}.*")  # "years5", "2.Ability": a space got lost
 
 
 class Quantity(NamedTuple):
@@ -30,7 +32,7 @@ class Quantity(NamedTuple):
     unit: str  # "" (a bare number), "months", "%" or the sign of a currency
     first: int  # index of its first token
     last: int  # index of its last token
-    weak: bool  # "one" and "two" in letters stand for a number but need none to stand for them
+    weak: bool  # "one", "two" in letters and "2." before a sentence can stand for a number but need none themselves
 
 
 def same(a: Quantity, b: Quantity) -> bool:
@@ -40,11 +42,10 @@ def same(a: Quantity, b: Quantity) -> bool:
     return a.value == b.value and (a.unit == b.unit or "" in (a.unit, b.unit))
 
 
-def find(tokens: list[Token], line_starts: set[int], taken: set[int]) -> tuple[list[Quantity], list[int]]:
+def find(tokens: list[Token], taken: set[int]) -> tuple[list[Quantity], list[int]]:
     """The quantities among `tokens`, and the indices of facts that are no quantity (addresses, dates, "EC2").
 
     Args:
-        line_starts: indices of the first token of each line; "1." there counts the points of a list.
         taken: indices of tokens that belong to something else ("Series 7").
     """
     found: list[Quantity] = []
@@ -56,12 +57,10 @@ def find(tokens: list[Token], line_starts: set[int], taken: set[int]) -> tuple[l
         if start in taken:
             continue
         if token.kind == "fact":
-            following = tokens[index].text if index < len(tokens) else ""
-            if start in line_starts and following in (".", ")") and _ENUMERATOR.fullmatch(token.text):
-                continue
-            parts = _parts(token.key)
+            key, index = _with_thousands(tokens, start)
+            parts = _parts(key)
             if parts is None:
-                opaque.append(start)
+                opaque += [] if _GLUED.fullmatch(token.text) else [start]
                 continue
         elif token.key in _WORDS:
             value, index = _spelled(tokens, start)
@@ -71,7 +70,7 @@ def find(tokens: list[Token], line_starts: set[int], taken: set[int]) -> tuple[l
             continue
         else:
             continue
-        weak = token.kind == "word" and len(parts) == 1 and parts[0][0] <= 2
+        weak = parts[0][0] <= 2 if token.kind == "word" else _counts_points(tokens, start)
         scale = _SCALES.get(tokens[index].key, 1) if index < len(tokens) else 1
         index += scale > 1
         unit = _unit(tokens, start, index)
@@ -79,11 +78,32 @@ def find(tokens: list[Token], line_starts: set[int], taken: set[int]) -> tuple[l
     return found, opaque
 
 
+def _with_thousands(tokens: list[Token], index: int) -> tuple[str, int]:
+    """The number at `index` with groups of three digits that a space parts ("60 000"), and the index behind it."""
+    key, end = tokens[index].key, index + 1
+    while _GROUPED.fullmatch(key) and end < len(tokens) and _THREE.fullmatch(tokens[end].key):
+        if tokens[end].start != tokens[end - 1].start + len(tokens[end - 1].text) + 1:
+            break
+        key, end = f"{key},{tokens[end].key}", end + 1
+    return key, end
+
+
+def _counts_points(tokens: list[Token], index: int) -> bool:
+    """Whether the number at `index` numbers a point of a list: "2. Do that"."""
+    following = tokens[index + 1 : index + 3]
+    return (
+        bool(_ENUMERATOR.fullmatch(tokens[index].text))
+        and len(following) == 2
+        and following[0].text in (".", ")")
+        and following[1].text[0].isupper()
+    )
+
+
 def _parts(key: str) -> list[tuple[float, str]] | None:
     """Amounts and units of "60-80k", "$30.50/hr", "3-5", "100%", "5-year"; None for what is no amount."""
     *heads, last = re.split(r"[-–/]", key)
     if heads and last.isalpha():  # "5-year", "30.50/hr", "10-person"
-        months = _SPANS.get(last)
+        months = _SPANS.get(last) if "/" not in key else None
         inner = _amounts(heads)
         return inner and [(value * months, MONTHS) if months else (value, unit) for value, unit in inner]
     return _amounts([*heads, last])
@@ -97,13 +117,15 @@ def _amounts(parts: list[str]) -> list[tuple[float, str]] | None:
     for match in matches:
         sign, digits, suffix, end = match.groups()
         # "60-80k" is 60,000 to 80,000.
-        suffix = suffix or (matches[-1][3] if matches[-1][3] in _SCALES and len(digits) < 4 else "")
+        suffix = suffix or (matches[-1][3] if matches[-1][3] in _SUFFIXES and len(digits) < 4 else "")
         if suffix in _SPANS or suffix == "y":
             amounts.append((_number(digits) * _SPANS.get(suffix, 12), MONTHS))
-        elif suffix and suffix not in _SCALES:
+        elif suffix and suffix not in _SUFFIXES:
             return None
         else:
-            amounts.append((_number(digits) * _SCALES.get(suffix, 1), PERCENT if end == "%" else sign))
+            amounts.append((_number(digits) * _SUFFIXES.get(suffix, 1), PERCENT if end == "%" else sign))
+    if len(amounts) == 2 and amounts[0][1] in _CURRENCIES and amounts[0][0] < 1_000 < amounts[1][0] / amounts[0][0]:
+        amounts[0] = (amounts[0][0] * 1_000, amounts[0][1])  # "$40-65,000"
     return amounts
 
 
@@ -145,5 +167,5 @@ def _give_span(found: list[Quantity], tokens: list[Token], index: int) -> None:
             return
         if quantity.unit == "":
             months = quantity.value * _SPANS[tokens[index].key]
-            found[position] = quantity._replace(value=months, unit=MONTHS, weak=False)
+            found[position] = quantity._replace(value=months, unit=MONTHS, last=index, weak=False)
         behind = quantity.first

@@ -20,6 +20,7 @@ from autorefine_lib.tokens import Token, names, tokenize
 KINDS = ("skill", "years", "degree", "licence", "money", "number", "place", "benefit", "name")
 MUST, SHOULD = "must", "should"
 _SENTENCE_END = re.compile(r"[.!?;]")
+_GLUED = re.compile(r"[a-z]{3,}[A-Z][a-z]{2,}")  # "tasksAbility": a line break got lost
 
 
 class Requirement(NamedTuple):
@@ -71,7 +72,7 @@ def _read(text: str) -> _Ad:
     named = names(tokens)
     listed = _listed(tokens, named)
     taken = {index for _, _, first, last, _ in listed for index in range(first, last + 1)}
-    amounts, opaque = quantities.find(tokens, starts, taken)
+    amounts, opaque = quantities.find(tokens, taken)
     taken |= {index for amount in amounts for index in range(amount.first, amount.last + 1)}
     strengths = _strengths(tokens, starts, listed)
     rows = [(kind, value, first, last, weak, None) for kind, value, first, last, weak in listed if kind in KINDS]
@@ -85,7 +86,7 @@ def _read(text: str) -> _Ad:
     by_value: dict[tuple[str, str], set[str]] = {}
     for fact in facts:
         by_value.setdefault((fact.kind, fact.value), set()).add(fact.strength)
-    return _Ad(facts, amounts, by_value, frozenset(token.key for token in tokens))
+    return _Ad(facts, amounts, by_value, frozenset(_fold(token.key) for token in tokens))
 
 
 def _kind(amount: quantities.Quantity) -> str:
@@ -125,7 +126,9 @@ def _phrase(phrase: str) -> tuple[str, ...]:
 @cache
 def _phrases() -> dict[str, list[tuple[tuple[str, ...], str, str]]]:
     """Listed phrases by their first word, the longest first: (words, kind, value)."""
-    rows = [(_phrase(phrase), "", "") for phrase in _resource()["exceptions"]]
+    # Wording is no fact: the phrases that a rewrite exchanges are passed over as the exceptions are.
+    wording = [phrase for phrase_set in lexicon.phrase_sets().values() for phrase in phrase_set.phrases()]
+    rows = [(_phrase(phrase), "", "") for phrase in [*wording, *_resource()["exceptions"]]]
     for kind in ("skill", "degree", "licence", "benefit", "place", MUST, SHOULD):
         for entry in _resource()[kind]:
             rows += [(_phrase(phrase), kind, entry.split("|")[0]) for phrase in entry.split("|")]
@@ -139,27 +142,39 @@ def _phrases() -> dict[str, list[tuple[tuple[str, ...], str, str]]]:
 
 
 @cache
-def _careful() -> frozenset[tuple[str, ...]]:
-    codes = {(",", entry.split("|")[1]) for entry in _resource()["state"]}
-    return frozenset({_phrase(word) for word in _resource()["careful"]} | codes)
+def _written_as(how: str) -> frozenset[tuple[str, ...]]:
+    return frozenset(map(_phrase, _resource()[how]))
 
 
 def _listed(tokens: list[Token], named: set[int]) -> list[tuple[str, str, int, int, bool]]:
     """Listed phrases that never overlap: (kind, value, first token, last token, weak)."""
     indices = [index for index, token in enumerate(tokens) if token.text != "-"]
     keys = [_fold(tokens[index].key) for index in indices]
-    table, careful, found, position = _phrases(), _careful(), [], 0
+    cased = any(token.text.islower() for token in tokens)  # else capitals tell nothing
+    table, found, position = _phrases(), [], 0
     while position < len(keys):
         for words, kind, value in table.get(keys[position], ()):
             end = position + len(words)
-            if tuple(keys[position:end]) == words:
-                first, last = indices[position], indices[end - 1]
-                if kind:
-                    found.append((kind, value, first, last, words in careful and last not in named))
-                position = end - 1
-                break
+            if tuple(keys[position:end]) != words:
+                continue
+            first, last = indices[position], indices[end - 1]
+            if words[0] == "," and not _is_state(tokens, first, last, found):
+                continue
+            if kind:
+                careful = words in _written_as("careful") and last not in named
+                small = words in _written_as("capitals") and not (cased and tokens[last].text.isupper())
+                found.append((kind, value, first, last, careful or small))
+            position = end - 1
+            break
         position += 1
     return found
+
+
+def _is_state(tokens: list[Token], comma: int, code: int, found: list) -> bool:
+    """Whether ", MA" follows a place or a word with a capital ("Boston, MA") and no degree ("BA, MA or PhD")."""
+    before = tokens[comma - 1].text if comma else ""
+    kind = found[-1][0] if found and found[-1][3] == comma - 1 else ""
+    return tokens[code].text.isupper() and (kind == "place" or (before.istitle() and kind != "degree"))
 
 
 def _plain_names(tokens: list[Token], starts: set[int], named: set[int]) -> Iterable[int]:
@@ -168,9 +183,11 @@ def _plain_names(tokens: list[Token], starts: set[int], named: set[int]) -> Iter
     headings = _headings(tokens, starts)
     for index in named:
         token = tokens[index]
-        if index in headings or index in starts or token.key in lower or token.key in lexicon.ad_words():
+        if index in headings or index in starts or token.key in lower or len(token.text) == 1:
             continue
-        if len(token.text) > 1:
+        if (_fold(token.key),) in _written_as("plain") or token.key in lexicon.ad_words():
+            continue
+        if not _GLUED.fullmatch(token.text):
             yield index
 
 
@@ -220,9 +237,11 @@ def _kept(fact: Requirement, ad: _Ad) -> bool:
     if fact.amount is not None:
         return any(quantities.same(fact.amount, known) for known in ad.amounts)
     if fact.kind in ("name", "number"):
-        return fact.value in ad.words
+        return _fold(fact.value) in ad.words
     if fact.value == fact.kind:  # "a degree", "licensed": any will do
         return any(kind == fact.kind for kind, _ in ad.strengths)
+    if fact.text.startswith(","):  # ", MA" in an ad all in small letters
+        return (fact.kind, fact.value) in ad.strengths or fact.text.strip(", ").lower() in ad.words
     return (fact.kind, fact.value) in ad.strengths
 
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 # The bounds (64 characters before an @, 40 letters before a digit) keep the time linear in the length of any text.
 _TOKEN = re.compile(
-    r"(?P<fact>(?:https?://|www\.)\S*[\w/]|[\w.+-]{1,64}@\w[\w.-]*\w"
+    r"(?P<fact>(?i:https?://|www\.)\S*[\w/]|[\w.+-]{1,64}@\w[\w.-]*\w"
     r"|[$€£¥]?[^\W\d]{0,40}+\d\w*+(?:[.,:/–-]\w++)*+[%+]?)"
     r"|(?P<word>[^\W_]+(?:['’][^\W_]+)*)"
     r"|(?P<mark>\S)"
