@@ -37,9 +37,9 @@ class Evaluator:
     def measure(self, texts: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Rank for `texts`, one per job; returns the groups of `metrics.per_job` and the quality table.
 
-        Quality has one row a job: job_id; mrr, ndcg, recall and precision; similarity, the cosine between rewritten and original ad;
-        protected, the words naming a protected attribute that the rewrite brings in and its original does not have,
-        separated by spaces; and changed, whether the text is another.
+        Quality has one row a job: job_id; mrr, ndcg, recall and precision; similarity, the cosine between rewritten and
+        original ad; protected, the words naming a protected attribute that the rewrite brings in and its original does
+        not have, separated by spaces; and changed, whether the text is another.
         """
         scores = self.recommender.rank(texts)
         groups = metrics.per_job(scores, self.jobs, self.candidates, self.attribute, self.k)

@@ -32,18 +32,15 @@ from datasets import Dataset
 
 from autorefine_lib import exposure, groups, metrics
 from autorefine_lib.errors import InputError
-from autorefine_lib.groups import Groups
+from autorefine_lib.group_counts import COUNTS, count
+from autorefine_lib.groups import UNKNOWN, Groups
 
-FOUR_FIFTHS = (4, 5)
 MIN_SHARE = 0.02
 """Share of the candidates below which a group is small: such may be left out of the ratios (6 RCNY § 5-301)."""
 MIN_COUNT = 30
 """Candidates below which a group is small: one more selected moves its rate by over three points."""
 RATES = ("selection_rate", "scoring_rate", "true_positive_rate", "exposure")
-COUNTS = ("selected", "available", "above_median", "qualified", "qualified_selected", "exposure_sum")
 METHODS = ("between_groups", "to_overall")
-_BLOCK = 2**24
-"""Numbers that are worked on at once: 64 MB of float32."""
 
 
 @dataclass(frozen=True)
@@ -76,18 +73,18 @@ class GroupReport:
         return self._compared().min()
 
     def difference(self, method: str = "between_groups") -> pd.DataFrame:
-        """Differences of the rates, one row an attribute.
+        """Differences of the rates, one row an attribute; NaN where fewer than two groups have the rate.
 
         Args:
             method: "between_groups", highest less lowest; "to_overall", the largest distance to the rate of all.
         """
         _check_method(method)
         if method == "between_groups":
-            return self.group_max() - self.group_min()
+            return self._where_two(self.group_max() - self.group_min())
         return self._to_overall(lambda rates, overall: (rates - overall).abs()).max()
 
     def ratio(self, method: str = "between_groups") -> pd.DataFrame:
-        """Ratios of the rates, at most 1, one row an attribute.
+        """Ratios of the rates, at most 1, one row an attribute; NaN as in `difference`, and where all rates are 0.
 
         Args:
             method: "between_groups", lowest over highest; "to_overall", the smallest of each rate over that of all or
@@ -96,12 +93,15 @@ class GroupReport:
         _check_method(method)
         if method == "between_groups":
             highest = self.group_max()
-            return self.group_min() / highest.where(highest > 0)
+            return self._where_two(self.group_min() / highest.where(highest > 0))
         return self._to_overall(lambda rates, overall: np.minimum(rates / overall, overall / rates)).min()
 
     def _compared(self):
         rows = self.by_group[self.by_group["compared"]]
         return rows.groupby("attribute", sort=False)[list(RATES)]
+
+    def _where_two(self, table: pd.DataFrame) -> pd.DataFrame:
+        return table.where(self._compared().count() > 1)
 
     def _to_overall(self, compare):
         rows = self.by_group[self.by_group["compared"]].set_index("attribute")
@@ -116,7 +116,7 @@ def measure(
     attributes: Sequence[str | tuple[str, ...]],
     k: int,
     pool: str = "all",
-    reference: str = metrics.MOST_SELECTED,
+    reference: str | Sequence[str] = metrics.MOST_SELECTED,
     depth: int | None = None,
     min_share: float = MIN_SHARE,
     min_count: int = MIN_COUNT,
@@ -126,13 +126,13 @@ def measure(
 
     Args:
         scores: finite floats [jobs, candidates], higher is better; may be memory-mapped.
-        jobs: with job_id and occupation.
-        candidates: with occupation and the attributes' columns.
+        jobs: with job_id and occupation; without occupations nobody is known to be qualified.
+        candidates: with occupation and the attributes' columns. A value that is missing, blank or "unknown" is unknown.
         attributes: columns of the candidates; a tuple of columns is their intersection.
         k: how many candidates a job selects.
         pool: "all" candidates, or those "qualified": with the job's occupation, ranked among themselves.
-        reference: the group whose rates are the denominators, in every attribute; "most_selected" takes in each rate
-            the group that has the highest.
+        reference: the group whose rates are the denominators, or several, each for the attribute that has it; in an
+            attribute that has none of them, and with "most_selected", it is in each rate the group with the highest.
         depth: ranks that exposure and NDKL look at; k if None. The size of the pool gives the measures of a whole
             ranking, at the price of sorting it.
         min_share, min_count: share and number of candidates below which a group is small.
@@ -140,8 +140,8 @@ def measure(
             144 allows; they keep their rows, counts and rates.
 
     Raises:
-        InputError: no jobs, wrong scores, an unknown attribute, pool or reference, k or depth not in 1 to the size of
-            every pool, an occupation that no candidate has, a column in which everybody is unknown.
+        InputError: no jobs, wrong scores, an unknown attribute, pool or reference, an attribute twice, k or depth not
+            between 1 and the size of every pool, and as `groups.of`.
     """
     if not len(jobs):
         raise InputError("no jobs, so nothing was ranked; give at least one")
@@ -151,69 +151,31 @@ def measure(
         raise InputError(f"attributes={attributes!r} is no list of columns; write for instance ['gender', 'race']")
     scores = metrics.check_scores(scores, len(jobs), len(candidates))
     divided = [groups.of(candidates, attribute) for attribute in attributes]
-    for division in divided:
-        if reference != metrics.MOST_SELECTED and reference not in division.names[:-1]:
-            raise InputError(
-                f"reference group {reference!r} is not one of {', '.join(division.names[:-1])} ({division.attribute})"
-            )
+    names = [part.attribute for part in divided]
+    if len(set(names)) < len(names):
+        raise InputError(f"attributes {', '.join(names)} name one twice; give each once")
+    wanted = [reference] if isinstance(reference, str) else list(reference)
+    for group in wanted:
+        if group != metrics.MOST_SELECTED and not any(group in part.names[:-1] for part in divided):
+            known = ", ".join(dict.fromkeys(name for part in divided for name in part.names[:-1]))
+            raise InputError(f"reference group {group!r} is not one of {known}")
     depth = k if depth is None else depth
-    counts = _count(scores, jobs, candidates, divided, k, depth, pool)
+    per_job, divergence = count(scores, jobs, candidates, divided, k, depth, pool)
     tables, rows, overall = [], [], []
-    for division, per_job, divergence in counts:
-        table = _rates(division, per_job.sum(0), min_share, min_count, exclude_small, reference)
+    for part, counts, distance in zip(divided, per_job, divergence, strict=True):
+        base = next((group for group in wanted if group in part.names[:-1]), metrics.MOST_SELECTED)
+        table = _rates(part, counts.sum(0), min_share, min_count, exclude_small, base)
         tables.append(table)
-        overall.append({"attribute": division.attribute} | _overall(per_job.sum((0, 1))))
-        rows.append(_summary(division, table, divergence) | {"k": k, "depth": depth, "pool": pool})
+        overall.append({"attribute": part.attribute} | _overall(counts.sum((0, 1))))
+        rows.append(_summary(part, table, distance) | {"k": k, "depth": depth, "pool": pool})
     return GroupReport(
         by_group=pd.concat(tables, ignore_index=True),
         summary=pd.DataFrame(rows),
-        per_job=pd.concat([_per_job(jobs, pool, division, per_job) for division, per_job, _ in counts]),
+        per_job=pd.concat(
+            [_per_job(jobs, pool, *pair) for pair in zip(divided, per_job, strict=True)], ignore_index=True
+        ),
         overall=pd.DataFrame(overall).set_index("attribute"),
     )
-
-
-def _count(scores, jobs, candidates, divided, k, depth, pool) -> list[tuple[Groups, np.ndarray, np.ndarray]]:
-    """Of each attribute `COUNTS` by job and group, float [jobs, groups, counts], and NDKL by job, float [jobs]."""
-    counted = [(np.zeros((len(jobs), len(part.names), len(COUNTS))), np.zeros(len(jobs))) for part in divided]
-    widths = np.cumsum([len(part.names) for part in divided])[:-1]
-    # Whole numbers below 2^24 are exact in float32, half the time of float64.
-    members = np.hstack([np.eye(len(part.names), dtype=np.float32)[part.codes] for part in divided])
-    for rows, pool_of_job, is_qualified in _pools(jobs, candidates, pool, k, depth):
-        available = np.split(members[pool_of_job].sum(0, dtype=float), widths)
-        qualified = np.split(members[pool_of_job][is_qualified].sum(0, dtype=float), widths)
-        for block in np.array_split(rows, -(-len(rows) * len(pool_of_job) // _BLOCK)):
-            ranked = scores[np.ix_(block, pool_of_job)]
-            shown = metrics.top_k(ranked, max(k, depth))
-            # Above the median is above the lower of the two middle scores, also where it lies between them.
-            middle = (len(pool_of_job) - 1) // 2
-            median = np.partition(ranked, middle, axis=1)[:, middle, None]
-            above = np.split((ranked > median).astype(np.float32) @ members[pool_of_job], widths, axis=1)
-            for part, (table, ndkl), above_median, there, fit in zip(
-                divided, counted, above, available, qualified, strict=True
-            ):
-                group = part.codes[pool_of_job][shown]
-                one_of = group[:, :k, None] == np.arange(len(part.names))
-                selected = one_of.sum(1)
-                fit_selected = (one_of & is_qualified[shown[:, :k], None]).sum(1)
-                seen = exposure.exposure(group[:, :depth], len(part.names))
-                columns = [selected, there, above_median, fit, fit_selected, seen]
-                table[block] = np.stack(np.broadcast_arrays(*columns), axis=2)
-                ndkl[block] = exposure.ndkl(group[:, :depth], there / there.sum())
-    return [(part, *arrays) for part, arrays in zip(divided, counted, strict=True)]
-
-
-def _pools(jobs, candidates, pool, k, depth) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """For each occupation the rows of its jobs, the indices of their pool, and who of the pool is qualified (bool)."""
-    occupations = np.asarray(jobs["occupation"], dtype=object)
-    for occupation, qualified in metrics.qualified(jobs, candidates).items():
-        indices = qualified if pool == "qualified" else np.arange(len(candidates))
-        for name, value in (("k", k), ("depth", depth)):
-            if not 1 <= value <= len(indices):
-                raise InputError(
-                    f"{name}={value} is not between 1 and {len(indices)}, the candidates in the pool of the occupation "
-                    f"{occupation!r}; choose {name} in between or drop its jobs"
-                )
-        yield np.flatnonzero(occupations == occupation), indices, np.isin(indices, qualified)
 
 
 def _divide(over: np.ndarray, under: np.ndarray) -> np.ndarray:
@@ -226,76 +188,95 @@ def _overall(sums: np.ndarray) -> dict[str, float]:
     return dict(zip(RATES, rates, strict=True))
 
 
-def _rates(division: Groups, sums, min_share, min_count, exclude_small, reference) -> pd.DataFrame:
+def _rates(part: Groups, sums: np.ndarray, min_share, min_count, exclude_small, reference) -> pd.DataFrame:
     """The rows of `GroupReport.by_group` of one attribute from its sums [groups, counts]."""
     selected, available, above, fit, fit_selected, seen = sums.T
-    size = division.sizes
-    names = np.asarray(division.names, dtype=object)
-    known = np.arange(len(names)) < len(names) - 1
-    small = (size < min_share * size.sum()) | (size < min_count)
-    compared = known & (available > 0) & ~(small & exclude_small)
-    rates = {
-        "selection": _divide(selected, available),
-        "scoring": _divide(above, available),
-        "exposure": _divide(seen, available),
-    }
-    bases = {name: _reference(names, rate, compared, reference) for name, rate in rates.items()}
-    ratios = {name: _divide(rate, np.full(len(names), rate[bases[name]])) for name, rate in rates.items()}
-    for ratio in ratios.values():
-        ratio[~compared] = np.nan
-    base = bases["selection"]
-    over, under = FOUR_FIFTHS
-    below = under * selected * available[base] < over * selected[base] * available
-    table = {
-        "attribute": division.attribute,
-        "group": names,
-        "candidates": size,
-        "small": small,
-        "selected": selected.astype(int),
-        "available": available.astype(int),
-        "selection_rate": rates["selection"],
-        "impact_ratio": ratios["selection"],
-        "four_fifths": pd.array(below, dtype="boolean"),
-        "above_median": above.astype(int),
-        "scoring_rate": rates["scoring"],
-        "scoring_ratio": ratios["scoring"],
-        "qualified": fit.astype(int),
-        "qualified_selected": fit_selected.astype(int),
-        "true_positive_rate": _divide(fit_selected, fit),
-        "exposure": rates["exposure"],
-        "exposure_ratio": ratios["exposure"],
-        "skew": exposure.skew(selected, available),
-        "compared": compared,
-        "reference": names[base],
-        "scoring_reference": names[bases["scoring"]],
-        "exposure_reference": names[bases["exposure"]],
-    }
-    frame = pd.DataFrame(table)
-    frame.loc[frame["impact_ratio"].isna(), "four_fifths"] = pd.NA
-    frame["note"] = ""
-    return frame
+    table = pd.DataFrame({"attribute": part.attribute, "group": np.asarray(part.names, dtype=object)})
+    table["candidates"] = part.sizes
+    known = table["group"] != UNKNOWN
+    few = (table["candidates"] < min_count) | (table["candidates"] < min_share * table["candidates"].sum())
+    table["small"] = known & few
+    table["compared"] = known & (available > 0) & ~(table["small"] & exclude_small)
+    table["selected"], table["available"] = selected.astype(int), available.astype(int)
+    table["selection_rate"] = _divide(selected, available)
+    table["impact_ratio"], table["reference"] = _ratio(table, "selection_rate", reference)
+    table["four_fifths"] = _below_four_fifths(table)
+    table["above_median"], table["scoring_rate"] = above.astype(int), _divide(above, available)
+    table["scoring_ratio"], table["scoring_reference"] = _ratio(table, "scoring_rate", reference)
+    table["qualified"], table["qualified_selected"] = fit.astype(int), fit_selected.astype(int)
+    table["true_positive_rate"] = _divide(fit_selected, fit)
+    table["exposure"] = _divide(seen, available)
+    table["exposure_ratio"], table["exposure_reference"] = _ratio(table, "exposure", reference)
+    table["skew"] = exposure.skew(selected, available)
+    alone = table["compared"].sum() < 2
+    table["note"] = ["; ".join(_notes(row, alone, exclude_small)) for row in table.itertuples()]
+    return table
 
 
-def _reference(names, rate, compared, reference) -> int:
-    if reference != metrics.MOST_SELECTED:
-        return int(np.flatnonzero(names[:-1] == reference)[0])
-    return int(np.argmax(np.where(compared, rate, -1.0)))
+def _ratio(table: pd.DataFrame, rate: str, reference: str) -> tuple[np.ndarray, str]:
+    """The rate of each compared group over that of the reference, and which that is; NaN with less than two groups."""
+    rates = table.set_index("group")[rate]
+    if reference == metrics.MOST_SELECTED:
+        reference = rates.where(table["compared"].to_numpy()).iloc[:-1].fillna(-1).idxmax()
+    if table["compared"].sum() < 2:
+        return np.full(len(table), np.nan), reference
+    base = rates[reference]
+    return np.where(table["compared"], _divide(table[rate], np.full(len(table), base)), np.nan), reference
 
 
-def _summary(division: Groups, table: pd.DataFrame, divergence: np.ndarray) -> dict:
+def _below_four_fifths(table: pd.DataFrame) -> pd.Series:
+    """Whether the impact ratio is below 4/5, in whole numbers: 0.24 / 0.30 is not."""
+    selected, available = (table.set_index("group")[name].astype(object) for name in ("selected", "available"))
+    reference = table["reference"].iloc[0]
+    below = 5 * selected * available[reference] < 4 * selected[reference] * available
+    return pd.Series(below.to_numpy(bool), table.index, dtype="boolean").mask(table["impact_ratio"].isna())
+
+
+def _notes(row, alone: bool, exclude_small: bool) -> Iterator[str]:
+    if row.group == UNKNOWN:
+        if row.candidates:
+            yield "no value given: ranked with the others, compared with none"
+        return
+    if not row.candidates:
+        yield "no candidate of this group"
+        return
+    if row.small:
+        yield f"small group: {row.candidates} candidates" + (", left out of the comparison" if exclude_small else "")
+    if not row.available:
+        yield "no candidate of this group in the pool"
+        return
+    if row.compared and alone:
+        yield "the only group to compare: no ratio"
+    elif row.compared and np.isnan(row.impact_ratio):
+        yield f"nobody of the reference group {row.reference} is selected: no impact ratio"
+    if not row.selected:
+        yield "nobody selected: skew is minus infinity"
+    if not row.qualified:
+        yield "no candidate known to be qualified: no true positive rate"
+
+
+def _summary(part: Groups, table: pd.DataFrame, divergence: np.ndarray) -> dict:
     compared = table[table["compared"]]
-    worst = compared.loc[compared["selection_rate"].idxmin()]
+    defined = compared["true_positive_rate"].dropna()
+    enough = len(compared) > 1
+    worst = compared["selection_rate"].idxmin() if enough else None
+    notes = [] if enough else ["fewer than two groups to compare"]
+    if enough and len(defined) < len(compared):
+        without = compared.loc[compared["true_positive_rate"].isna(), "group"]
+        notes.append(f"equal opportunity without {', '.join(without)}: nobody known to be qualified")
     return {
-        "attribute": division.attribute,
+        "attribute": part.attribute,
         "groups": len(compared),
-        "unknown": int(division.sizes[-1]),
-        "worst_group": worst["group"],
-        "impact_ratio_worst": worst["impact_ratio"],
-        "demographic_parity_difference": np.ptp(compared["selection_rate"]),
-        "equal_opportunity_difference": compared["true_positive_rate"].max() - compared["true_positive_rate"].min(),
+        "small": ", ".join(table.loc[table["small"], "group"]),
+        "unknown": int(part.sizes[-1]),
+        "worst_group": table["group"][worst] if enough else "",
+        "impact_ratio_worst": table["impact_ratio"][worst] if enough else np.nan,
+        "demographic_parity_difference": np.ptp(compared["selection_rate"]) if enough else np.nan,
+        "equal_opportunity_difference": np.ptp(defined) if len(defined) > 1 else np.nan,
         "scoring_ratio": compared["scoring_ratio"].min(),
         "exposure_ratio": compared["exposure_ratio"].min(),
         "ndkl": divergence.mean(),
+        "note": "; ".join(notes),
     }
 
 
