@@ -65,7 +65,7 @@ class DenseRecommender:
         if not self._is_plain_transformer and (precision == "bfloat16" or max_seq_length is not None):
             raise InputError(f"model {model!r} is no plain transformer: leave precision and max_seq_length as they are")
         if precision == "bfloat16" or (
-            precision == "auto" and self._is_plain_transformer and _has_bfloat16(self._model.device)
+            precision == "auto" and self._is_plain_transformer and has_bfloat16(self._model.device)
         ):
             self._model.to(torch.bfloat16)
         if max_seq_length is not None:
@@ -199,7 +199,8 @@ def _weights_sha256(model: torch.nn.Module) -> str:
     return digest.hexdigest()
 
 
-def _has_bfloat16(device: torch.device) -> bool:
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether the hardware multiplies bfloat16 itself, so that it is faster than float32."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported()
     capabilities = torch.cpu.get_capabilities()
