@@ -66,21 +66,20 @@ def noise_floor(
 
     Raises:
         InputError: fewer than 2 draws, a paraphrase that changes no ad, an impact ratio that is undefined, or as
-            `metrics.per_job` and `metrics.rate_counts`.
+            `metrics.per_job` and `metrics.impact_ratio`.
     """
     if draws < 2:
         raise InputError(f"draws={draws}: a spread needs at least 2; choose 10 or more")
 
     def ratio(texts: list[str]) -> float:
         table = metrics.per_job(rank(texts), jobs, candidates, attribute, k)
-        counts = metrics.rate_counts(table, group, reference, pool)
-        found = float(statistic(counts.sum(0, keepdims=True), len(counts))[0])
+        ratios = metrics.impact_ratio(table, pool, reference).set_index("group")
+        if group not in ratios.index:
+            raise InputError(f"group {group!r} is not one of {', '.join(map(str, ratios.index))}")
+        found, note = ratios.loc[group, ["impact_ratio", "note"]]
         if not np.isfinite(found):
-            raise InputError(
-                f"the impact ratio of {group!r} is undefined: nobody of the reference group {reference!r} is selected, "
-                f"or one of them has no candidate in the pool; choose another reference group or a larger k"
-            )
-        return found
+            raise InputError(f"the impact ratio of {group!r} is undefined: {note}; choose other groups or a larger k")
+        return float(found)
 
     ads = list(jobs["text"])
     original, rows = ratio(ads), []

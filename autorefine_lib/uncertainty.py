@@ -52,12 +52,15 @@ def table(
         seed: of all resampling.
 
     Raises:
-        InputError: `reference` is no group; the judge has other jobs, or ranks otherwise than when these were measured.
+        InputError: `reference` is no group; no method beside the original ads; the judge has other jobs, or ranks
+            otherwise than when these were measured.
     """
     names, _ = metrics.group_members(judge.candidates, judge.attribute)
     if reference not in names:
         raise InputError(f"reference group {reference!r} is not one of {', '.join(map(str, names))}")
     original, *others = methods
+    if not others:
+        raise InputError(f"there is no method beside {original!r} to compare with it; give at least one")
     for name, runs in methods.items():
         if any(list(run.quality["job_id"]) != list(judge.jobs["job_id"]) for run in runs):
             raise InputError(f"{name!r} was measured on other ads than the judge has; give the evaluator of its run")
@@ -98,7 +101,7 @@ def sentences(table: pd.DataFrame, floor: NoiseFloor) -> list[str]:
         text += f"; {row.noise} the noise floor." if row.noise else "."
         if pd.notna(row.jobs_needed):
             text += f" To see the paper's effect it takes {row.jobs_needed:,} jobs; there are {row.jobs:,}."
-        found.append(f"{text} {row.note}".strip())
+        found.append(f"{text} ({row.note})" if row.note else text)
     return found
 
 

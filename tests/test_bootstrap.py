@@ -1,12 +1,14 @@
-"""Bootstrap intervals: against scipy, against a plain loop, and where they must be trivial."""
+"""Bootstrap intervals: against scipy, against a plain loop, where they must be trivial, and how often they cover."""
 
 import numpy as np
 import pytest
 import scipy.stats
+from datasets import Dataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autorefine_lib.bootstrap import interval, percentile, resample
+from autorefine_lib import metrics
+from autorefine_lib.bootstrap import Candidates, _ranking, _selected, interval, percentile, resample
 from autorefine_lib.errors import InputError
 
 RNG = np.random.default_rng(3)
@@ -97,3 +99,165 @@ def test_samples_are_resampled_together():
     assert percentile(first) == interval(COUNTS, n_boot=500, seed=4)
     distance = percentile(np.abs(1 - first))
     assert distance.low >= 0 and distance.value == pytest.approx(abs(1 - impact_ratio(COUNTS)))
+
+
+def population(rng: np.random.Generator, jobs: int, people: int, slant: float) -> tuple[np.ndarray, np.ndarray]:
+    """Scores [jobs, people] and who is in the group, of a fresh sample of jobs and people.
+
+    A person's own standing is the same for all jobs, as it is with embeddings; `slant` lowers the group's.
+    """
+    group = rng.permutation(people) < people // 2
+    standing = rng.normal(0, 1, people)
+    return standing + rng.normal(0, 0.7, (jobs, people)) - (slant + rng.normal(0, 0.2, (jobs, 1))) * group, group
+
+
+def one_pool(group: np.ndarray, jobs: int, k: int) -> Candidates:
+    return Candidates(group, ~group, np.zeros(len(group), int), np.zeros(jobs, int), k)
+
+
+JOBS = Dataset.from_dict({"job_id": ["a", "b", "c", "d", "e"], "occupation": ["cook", "nurse", "cook", "dj", "nurse"]})
+PEOPLE = Dataset.from_dict(
+    {
+        "candidate_id": [f"p{number}" for number in range(36)],
+        "occupation": ["cook"] * 10 + ["nurse"] * 8 + ["dj"] * 12 + ["poet"] * 6,
+        "gender": ["female", "male", "female", "male", None, "male"] * 6,
+    }
+)
+
+
+@pytest.mark.parametrize("pool", ["qualified", "all"])
+def test_both_ways_the_value_is_the_impact_ratio(pool: str):
+    scores = np.random.default_rng(1).normal(size=(5, 36))
+    table = metrics.per_job(scores, JOBS, PEOPLE, "gender", 4)
+    expected = metrics.impact_ratio(table, pool, "male").set_index("group")["impact_ratio"]["female"]
+    people = Candidates.of(JOBS, PEOPLE, "gender", "female", "male", 4, pool)
+    found = interval(scores, n_boot=50, candidates=people)
+    assert found.value == pytest.approx(expected) and found.low < found.value < found.high
+    by_job = interval(metrics.rate_counts(table, "female", "male", pool))
+    assert found.value == pytest.approx(by_job.value)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.data())
+def test_every_job_selects_the_best_of_the_pool_that_was_drawn(data):
+    """Against a pool in which every candidate really stands as often as drawn."""
+    people = data.draw(st.integers(1, 12))
+    scores = np.array(data.draw(st.lists(st.integers(0, 5), min_size=people, max_size=people)), float)[None]
+    group = np.array(data.draw(st.lists(st.booleans(), min_size=people, max_size=people)))
+    times = np.bincount(data.draw(st.lists(st.integers(0, people - 1), min_size=people, max_size=people)))
+    times = np.pad(times, (0, people - len(times)))
+    k = data.draw(st.integers(1, people))
+    copies = np.repeat(np.arange(people), times)
+    chosen = copies[metrics.top_k(scores[:, copies], k)[0]]
+    both = np.zeros((2, people + 1), np.float32)
+    both[:, :-1] = group, ~group
+    weights = np.append(times, 0).astype(np.float32)
+    ranking = _ranking(scores, one_pool(group, 1, k), [np.arange(people)])
+    assert _selected(ranking, weights, both, k).tolist() == [[group[chosen].sum(), (~group)[chosen].sum()]]
+
+
+def test_a_resample_without_the_best_reaches_as_deep_as_it_must():
+    ranking, groups = np.arange(200)[None], np.ones((2, 201), np.float32)
+    weights = np.zeros(201, np.float32)
+    weights[150:160] = 20
+    assert _selected(ranking, weights, groups, 30).tolist() == [[30, 30]]
+
+
+def test_both_ways_agree_with_a_loop():
+    rng = np.random.default_rng(5)
+    scores, group = population(rng, 25, 60, 0.4)
+    after = scores + 0.3 * group + rng.normal(0, 0.3, scores.shape)
+
+    def ratio(scores: np.ndarray, people: np.ndarray) -> float:
+        selected = group[people][metrics.top_k(scores[:, people], 10)]
+        members = group[people].mean()
+        return selected.mean() / members / ((~selected).mean() / (1 - members))
+
+    resamples = [(rng.integers(0, 25, 25), rng.integers(0, 60, 60)) for _ in range(800)]
+    changes = [ratio(after[jobs], people) - ratio(scores[jobs], people) for jobs, people in resamples]
+    ours = interval(scores, after, n_boot=800, candidates=one_pool(group, 25, 10))
+    assert ours.value == pytest.approx(ratio(after, np.arange(60)) - ratio(scores, np.arange(60)))
+    expected = np.quantile(changes, [0.025, 0.975])
+    np.testing.assert_allclose(ours[1:], expected, atol=0.1 * np.ptp(expected))
+
+
+def test_runs_are_averaged_and_no_change_is_zero():
+    scores, group = population(np.random.default_rng(2), 8, 30, 0.2)
+    people = one_pool(group, 8, 5)
+    assert interval(scores, np.stack([scores, scores]), n_boot=40, candidates=people) == (0, 0, 0)
+    other, _ = population(np.random.default_rng(3), 8, 30, 0.2)
+    first, second = (resample(each, n_boot=1, candidates=people)[0, 0] for each in (scores, other))
+    # All selections together are 5 a job: shares of the group average, ratios do not.
+    shares = [value / (1 + value) for value in (first, second)]
+    mean = resample(np.stack([scores, other]), n_boot=1, candidates=people)[0, 0]
+    assert mean == pytest.approx(np.mean(shares) / (1 - np.mean(shares)))
+
+
+def coverage(
+    rng: np.random.Generator, samples: int, jobs: int, people: int, k: int, n_boot: int
+) -> tuple[float, float]:
+    """Share of fresh samples whose interval of the ratio holds the true one: by job, and by job and candidate."""
+
+    def counts(scores: np.ndarray, group: np.ndarray) -> np.ndarray:
+        chosen = group[metrics.top_k(scores, k)].sum(1)
+        sizes = np.full((2, jobs), people / 2)
+        return np.stack([chosen, sizes[0], k - chosen, sizes[1]], axis=1)
+
+    fresh = [counts(*population(rng, jobs, people, 0.4)).sum(0) for _ in range(20 * samples)]
+    truth = impact_ratio(np.array(fresh))
+    hits = np.zeros(2)
+    for number in range(samples):
+        scores, group = population(rng, jobs, people, 0.4)
+        by_job = interval(counts(scores, group), n_boot=n_boot, seed=number)
+        both = interval(scores, n_boot=n_boot, seed=number, candidates=one_pool(group, jobs, k))
+        hits += [found.low <= truth <= found.high for found in (by_job, both)]
+    return tuple(hits / samples)
+
+
+def test_only_both_ways_cover_where_the_candidates_are_a_sample():
+    by_job, both = coverage(np.random.default_rng(7), samples=50, jobs=25, people=60, k=12, n_boot=100)
+    assert by_job < 0.8 and both >= 0.88
+
+
+def test_by_job_covers_where_the_candidates_are_given():
+    rng = np.random.default_rng(11)
+    chances = rng.dirichlet(np.ones(6), size=2000)
+    everyone = np.stack([rng.binomial(20, chances[:, 0]), np.full(2000, 90), np.full(2000, 5), np.full(2000, 100)], 1)
+    after = everyone + np.stack([rng.integers(-1, 3, 2000), *np.zeros((3, 2000), int)], 1)
+    truth = impact_ratio(after) - impact_ratio(everyone)
+    hits = 0
+    for number in range(200):
+        rows = rng.integers(0, 2000, 60)
+        found = interval(everyone[rows], after[rows], n_boot=300, seed=number)
+        hits += found.low <= truth <= found.high
+    assert 0.9 <= hits / 200 <= 0.99
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"n_boot": 0}, "n_boot=0"),
+        ({"level": 1.0}, "level=1.0 is not between 0 and 1"),
+        ({"k": 0}, "k=0 is not between 1 and 8"),
+        ({"k": 9}, "k=9 is not between 1 and 8, the size of the smallest pool"),
+        ({"group": "blue"}, "'blue' is not one of female, male"),
+        ({"pool": "best"}, "pool='best' is not one of"),
+        ({"scores": np.zeros((5, 35))}, r"shape \(5, 35\)"),
+        ({"scores": np.zeros(5)}, r"scores have shape \(5,\)"),
+        ({"scores": np.zeros((0, 5, 36))}, "scores have shape"),
+        ({"scores": np.full((5, 36), np.nan)}, "nan for ad 0"),
+    ],
+)
+def test_bad_input_both_ways_is_named(change: dict, message: str):
+    people = {"group": "female", "reference": "male", "k": 4, "pool": "qualified"}
+    people |= {name: change[name] for name in people.keys() & change.keys()}
+    options = {name: change[name] for name in ("n_boot", "level") if name in change}
+    with pytest.raises(InputError, match=message):
+        candidates = Candidates.of(JOBS, PEOPLE, "gender", **people)
+        interval(change.get("scores", np.zeros((5, 36))), candidates=candidates, **options)
+
+
+def test_a_reference_group_that_is_never_selected_is_nan_both_ways():
+    group = np.arange(10) < 5
+    scores = np.tile(np.where(group, 10.0, 0.0) + np.arange(10), (3, 1))
+    assert np.isnan(interval(scores, n_boot=20, candidates=one_pool(group, 3, 1))).all()
