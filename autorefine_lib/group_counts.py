@@ -92,7 +92,7 @@ def _above_median(scores: np.ndarray) -> np.ndarray:
 def _occupations(jobs: Dataset, candidates: Dataset) -> tuple[np.ndarray, np.ndarray]:
     """Codes of the jobs' and the candidates' occupations; -1 and -2, which match nobody, where none is given."""
     named = [
-        list(table["occupation"]) if "occupation" in table.column_names else [None] * len(table)
+        table["occupation"][:] if "occupation" in table.column_names else [None] * len(table)
         for table in (jobs, candidates)
     ]
     codes, _ = pd.factorize(pd.Series(named[0] + named[1], dtype=object))

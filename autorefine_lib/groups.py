@@ -73,7 +73,7 @@ def _column(candidates: Dataset, column: str) -> tuple[list[str], np.ndarray]:
     """The sorted values of a column as text, and each candidate's index among them, -1 where unknown."""
     if column not in candidates.column_names:
         raise InputError(f"candidates have no column {column!r}; they have {', '.join(candidates.column_names)}")
-    values = pd.Series(candidates[column], dtype=object).map(str, na_action="ignore").str.strip()
+    values = pd.Series(candidates[column][:], dtype=object).map(str, na_action="ignore").str.strip()
     known = values.where(values.str.lower() != UNKNOWN).replace("", None)
     codes, names = pd.factorize(known, sort=True)
     if not len(names):

@@ -58,8 +58,8 @@ def qualified(jobs: Dataset, candidates: Dataset) -> dict[str, np.ndarray]:
     Raises:
         InputError: no candidate has the occupation of some job.
     """
-    occupations = np.asarray(candidates["occupation"], dtype=object)
-    pools = {name: np.flatnonzero(occupations == name) for name in dict.fromkeys(jobs["occupation"])}
+    occupations = np.asarray(candidates["occupation"][:], dtype=object)
+    pools = {name: np.flatnonzero(occupations == name) for name in dict.fromkeys(jobs["occupation"][:])}
     for name, pool in pools.items():
         if not len(pool):
             known = ", ".join(sorted(map(str, set(occupations.tolist())))[:10])
@@ -77,7 +77,7 @@ def group_members(candidates: Dataset, attribute: str) -> tuple[list[str], np.nd
     """
     if attribute not in candidates.column_names:
         raise InputError(f"candidates have no column {attribute!r}; they have {', '.join(candidates.column_names)}")
-    values = np.asarray(candidates[attribute], dtype=object)
+    values = np.asarray(candidates[attribute][:], dtype=object)
     groups = sorted({value for value in values if value is not None})
     if not groups:
         raise InputError(f"the candidates' column {attribute!r} is empty; give at least some candidates a value")
@@ -118,7 +118,7 @@ def per_job(scores: np.ndarray, jobs: Dataset, candidates: Dataset, attribute: s
     scores = check_scores(scores, len(jobs), len(candidates))
     groups, members = group_members(candidates, attribute)
     everyone = np.arange(len(candidates))
-    occupations = np.asarray(jobs["occupation"], dtype=object)
+    occupations = np.asarray(jobs["occupation"][:], dtype=object)
     frames = []
     for occupation, pool in qualified(jobs, candidates).items():
         if k > len(pool):
@@ -136,7 +136,7 @@ def per_job(scores: np.ndarray, jobs: Dataset, candidates: Dataset, attribute: s
                 frames.append(pd.DataFrame(columns))
     table = pd.concat(frames).sort_values(["row", "pool", "group"], kind="stable", ignore_index=True)
     order = table.pop("row").to_numpy()
-    table.insert(0, "job_id", np.asarray(jobs["job_id"], dtype=object)[order])
+    table.insert(0, "job_id", np.asarray(jobs["job_id"][:], dtype=object)[order])
     table.insert(1, "occupation", occupations[order])
     return table
 
@@ -157,8 +157,8 @@ def ranking_quality(scores: np.ndarray, jobs: Dataset, candidates: Dataset, k: i
     """
     scores = check_scores(scores, len(jobs), len(candidates))
     pools = qualified(jobs, candidates)
-    measures = quality(scores, [pools[occupation] for occupation in jobs["occupation"]], k)
-    return pd.DataFrame({"job_id": list(jobs["job_id"]), **measures})
+    measures = quality(scores, [pools[occupation] for occupation in jobs["occupation"][:]], k)
+    return pd.DataFrame({"job_id": jobs["job_id"][:], **measures})
 
 
 def quality(scores: np.ndarray, relevant: list[np.ndarray], k: int) -> dict[str, np.ndarray]:
