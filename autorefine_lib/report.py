@@ -11,6 +11,7 @@ from pathlib import Path
 
 import jinja2
 import pandas as pd
+from markupsafe import Markup
 
 from autorefine_lib import provenance
 from autorefine_lib.files import write_csv, write_text
@@ -151,12 +152,13 @@ def render_notebooks(folder: Path) -> list[str]:
 
 
 def write_index(run_dir: Path) -> Path:
-    """Write `index.html` of a run: facts, results, figures, alarms, other tables and the executed notebooks."""
+    """Write `index.html` of a run: facts, results, figures, edits, alarms, other tables and the executed notebooks."""
     run_dir = Path(run_dir)
     run = json.loads((run_dir / "run.json").read_text("utf-8"))
     rows = read_results(run_dir) if (run_dir / "tables/results.csv").is_file() else pd.DataFrame(columns=COLUMNS)
     tables = {path.stem: path for path in sorted((run_dir / "tables").glob("*.csv")) if path.stem != "results"}
     texts = {name: pd.read_csv(path, dtype=str, keep_default_na=False) for name, path in tables.items()}
+    diffs = run_dir / "tables/attribution.html"
     page = template("report.html.j2").render(
         run=run,
         seconds=sum(item.get("seconds") or 0 for item in run["notebooks"].values()),
@@ -166,6 +168,8 @@ def write_index(run_dir: Path) -> Path:
         paper=list(is_paper(rows)) if len(rows) else [],
         caption=CAPTION,
         alarms=texts.pop("alarms", None),
+        # HTML that `attribution.to_html` escaped when it was made.
+        diffs=Markup(diffs.read_text("utf-8")) if diffs.is_file() else None,
         tables=texts,
         figures=sorted(path.stem for path in (run_dir / "figures").glob("*.png")),
         notebooks=render_notebooks(run_dir / "notebooks"),

@@ -62,7 +62,7 @@ def agreement(table: pd.DataFrame, title: str, synthetic: bool, k: int) -> Figur
                         textcoords="offset points", ha="center" if column == "spearman" else "left", va="center",
                         fontsize=10, color=GREY)  # fmt: skip
         ax.set_xlabel(label)
-        ax.set_xlim(min(0, table[column].min() * 1.1), 1.12)
+        ax.set_xlim(min(0, table[column].min() - 0.15), 1.12)
         ax.set_yticks(y, names if ax is axes[0] else [])
         ax.set_ylim(len(names) - 0.5, -0.7)
         ax.grid(axis="y", visible=False)

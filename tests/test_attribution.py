@@ -1,6 +1,7 @@
 """Contributions of edits: an additive recommender gives them exactly, and every text is escaped in the diff."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,9 +9,10 @@ from datasets import Dataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autorefine_lib import attribution
+from autorefine_lib import attribution, report
 from autorefine_lib.ad_value import AdValues, RewardConfig
 from autorefine_lib.errors import InputError
+from autorefine_lib.files import write_json, write_text
 
 WORTH = {"strong": -0.2, "kind": 0.3, "bold": -0.5, "open": 0.25, "lead": 0.0, "guide": 0.125}
 
@@ -125,6 +127,18 @@ def test_diff_is_escaped_and_every_number_stands_beside_its_edit():
     assert page.count("<sub>") == len(found.contributions) == page.count("<del>")
     plain = re.sub(r"<[^>]+>", "", page.replace(attribution.STYLE, ""))
     assert "2 edits" in plain and "interaction +0.000" in plain
+
+
+def test_the_report_shows_the_diffs_as_they_were_escaped(tmp_path: Path):
+    facts = {"profile": "smoke", "command": "c", "commit": "abc", "device": "CPU", "versions": {}, "notebooks": {}}
+    write_json(tmp_path / "run.json", facts)
+    (tmp_path / "notebooks").mkdir()
+    assert "Which edit moved the ranking" not in report.write_index(tmp_path).read_text()
+    diff = attribution.to_html([one("a strong {{ 1 }}", "a <script>x</script> {{ 1 }}")], ["ad"], "ratio")
+    write_text(tmp_path / "tables/attribution.html", diff)
+    page = report.write_index(tmp_path).read_text()
+    assert "Which edit moved the ranking" in page and "{{ 1 }}" in page
+    assert '<ins class="up">&lt;script&gt;x&lt;/script&gt;</ins><sub>+0.200</sub>' in page and "<script>" not in page
 
 
 def test_signs_are_told_without_color():
