@@ -18,9 +18,8 @@ import torch
 from datasets import Dataset
 from tqdm.auto import tqdm
 
-from autorefine_lib import minilm, static_embedding
+from autorefine_lib import embedding_store, minilm, static_embedding
 from autorefine_lib.errors import InputError
-from autorefine_lib.files import write_atomic
 
 Rank = Callable[[list[str]], np.ndarray]
 """The ranking seam: ad texts in, scores [ads, candidates] out, higher is better."""
@@ -80,7 +79,10 @@ class DenseRecommender:
         return self._model.get_embedding_dimension()
 
     def fit(self, candidates: Dataset) -> "DenseRecommender":
-        """Embed the `text` column once; a later call with the same texts and weights reads the vectors from disk."""
+        """Embed the `text` column once; a later call with the same texts and weights reads the vectors from disk.
+
+        With a cache folder a call that was killed half-way is gone on with.
+        """
         texts = list(candidates["text"])
         if not texts:
             raise InputError("no candidates to rank: the candidate table has 0 rows; give at least one")
@@ -88,14 +90,8 @@ class DenseRecommender:
         if path is None:
             self._candidates = self._embed_unique(texts, "Embedding candidates")
             return self
-        if not path.exists():
-            vectors = self._embed_unique(texts, "Embedding candidates")
-            try:
-                write_atomic(path, lambda place: np.save(place, vectors))
-            except OSError as error:
-                raise InputError(f"cannot write the embeddings to {path}: {error}; free some space there") from error
         # Memory-mapped, so that several processes on one machine share one copy.
-        self._candidates = np.load(path, mmap_mode="r")
+        self._candidates = embedding_store.build(path, texts, self.dimension, self._embed_unique)
         return self
 
     def embed(self, texts: list[str]) -> np.ndarray:

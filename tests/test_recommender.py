@@ -92,6 +92,6 @@ def test_full_disk_is_one_line(monkeypatch, tmp_path):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(recommender, "write_atomic", full)
+    monkeypatch.setattr("autorefine_lib.embedding_store.write_text", full)
     with pytest.raises(InputError, match="No space left"):
         DenseRecommender(cache_dir=tmp_path).fit(candidates())

@@ -59,6 +59,11 @@ def server(answer):
         running.server_close()
 
 
+def refused(message: str, url: str, **options) -> None:
+    with pytest.raises(InputError, match=message):
+        RemoteRecommender(url, **options).fit(CANDIDATES).rank(ADS)
+
+
 def test_asks_in_batches_and_puts_columns_in_order():
     with server(lambda _, question: (200, {}, honest(question))) as (url, questions):
         scores = RemoteRecommender(url, {"Authorization": "Bearer t"}, batch_size=2).fit(CANDIDATES).rank(ADS)
@@ -98,23 +103,20 @@ def test_back_off_doubles_and_retry_after_comes_first(monkeypatch):
     soon = formatdate(time.time() + 5, usegmt=True)
     asks = [{}, {}, {"Retry-After": "7"}, {"Retry-After": soon}, {"Retry-After": "never"}, {}, {}]
     with server(lambda *_: (503, asks.pop(0), b"")) as (url, _):
-        with pytest.raises(InputError, match=r"status 503 .*\(asked 7 times\)"):
-            RemoteRecommender(url, retries=6, backoff=0.5, longest_wait=10).fit(CANDIDATES).rank(ADS)
+        refused(r"status 503 .*\(asked 7 times\)", url, retries=6, backoff=0.5, longest_wait=10)
     assert waits[:3] == [0.5, 1.0, 7.0] and 0 < waits[3] <= 5 and waits[4:] == [8.0, 10.0]
 
 
 def test_retry_after_beyond_the_longest_wait_ends_at_once():
     with server(lambda *_: (429, {"Retry-After": "3600"}, b"")) as (url, questions):
-        with pytest.raises(InputError, match="asks to wait 3600 s, longer than longest_wait=60"):
-            RemoteRecommender(url).fit(CANDIDATES).rank(ADS)
+        refused("asks to wait 3600 s, longer than longest_wait=60", url)
     assert len(questions) == 1
 
 
 def test_slow_server():
     done = threading.Event()
     with server(lambda *_: done.wait(5) and None) as (url, questions):
-        with pytest.raises(InputError, match=r"no answer within timeout=0.2 s \(asked 2 times\)"):
-            RemoteRecommender(url, timeout=0.2, retries=1, backoff=0).fit(CANDIDATES).rank(ADS)
+        refused(r"no answer within timeout=0.2 s \(asked 2 times\)", url, timeout=0.2, retries=1, backoff=0)
         done.set()
 
 
@@ -130,8 +132,7 @@ def test_dripping_server_does_not_outlast_the_timeout():
 
     began = time.monotonic()
     with server(drip) as (url, _):
-        with pytest.raises(InputError, match="no answer within timeout=0.5 s"):
-            RemoteRecommender(url, timeout=0.5, retries=0).fit(CANDIDATES).rank(ADS)
+        refused("no answer within timeout=0.5 s", url, timeout=0.5, retries=0)
         done.set()
     assert time.monotonic() - began < 5
 
@@ -160,8 +161,7 @@ def test_nobody_there():
 
 def test_redirects_are_not_followed():
     with server(lambda *_: (302, {"Location": "http://127.0.0.1:9/else"}, b"")) as (url, questions):
-        with pytest.raises(InputError, match="status 302 .*which is not followed"):
-            RemoteRecommender(url).fit(CANDIDATES).rank(ADS)
+        refused("status 302 .*which is not followed", url)
     assert len(questions) == 1
 
 
@@ -202,8 +202,7 @@ def test_lying_servers_get_one_line(lie):
 @pytest.mark.parametrize("status", [201, 204, 400, 401, 404])
 def test_other_statuses_are_errors_at_once(status):
     with server(lambda *_: (status, {}, b"")) as (url, questions):
-        with pytest.raises(InputError, match=f"status {status}"):
-            RemoteRecommender(url).fit(CANDIDATES).rank(ADS)
+        refused(f"status {status}", url)
     assert len(questions) == 1
 
 
