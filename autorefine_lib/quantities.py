@@ -73,8 +73,8 @@ def find(tokens: list[Token], taken: set[int]) -> tuple[list[Quantity], list[int
         weak = parts[0][0] <= 2 if token.kind == "word" else _counts_points(tokens, start)
         scale = _SCALES.get(tokens[index].key, 1) if index < len(tokens) else 1
         index += scale > 1
-        unit = _unit(tokens, start, index)
-        found += [Quantity(value * scale, own or unit, start, index - 1, weak) for value, own in parts]
+        unit, first, last = _unit(tokens, start, index)
+        found += [Quantity(value * scale, own or unit, first, last, weak) for value, own in parts]
     return found, opaque
 
 
@@ -115,7 +115,8 @@ def _amounts(parts: list[str]) -> list[tuple[float, str]] | None:
         return None
     amounts = []
     for match in matches:
-        sign, digits, suffix, end = match.groups()
+        _, digits, suffix, end = match.groups()
+        sign = match[1] or matches[0][1]
         # "60-80k" is 60,000 to 80,000.
         suffix = suffix or (matches[-1][3] if matches[-1][3] in _SUFFIXES and len(digits) < 4 else "")
         if suffix in _SPANS or suffix == "y":
@@ -149,13 +150,18 @@ def _spelled(tokens: list[Token], index: int) -> tuple[float, int]:
     return value, index
 
 
-def _unit(tokens: list[Token], first: int, behind: int) -> str:
-    """The unit that stands beside a number: "USD 60,000", "$ 60,000", "80,000 EUR", "50 percent"."""
-    after = tokens[behind].key if behind < len(tokens) else ""
-    if after in ("percent", "%") or (after == "per" and [t.key for t in tokens[behind + 1 : behind + 2]] == ["cent"]):
-        return PERCENT
-    before = tokens[first - 1].key if first else ""
-    return _CURRENCIES.get(before) or _CURRENCIES.get(after, "")
+def _unit(tokens: list[Token], first: int, behind: int) -> tuple[str, int, int]:
+    """The unit beside a number ("USD 60,000", "80,000 EUR", "50 percent"), and the first and last token of both."""
+    after = [token.key for token in tokens[behind : behind + 2]]
+    if after[:1] in (["percent"], ["%"]):
+        return PERCENT, first, behind
+    if after == ["per", "cent"]:
+        return PERCENT, first, behind + 1
+    if first and tokens[first - 1].key in _CURRENCIES:
+        return _CURRENCIES[tokens[first - 1].key], first - 1, behind - 1
+    if after and after[0] in _CURRENCIES:
+        return _CURRENCIES[after[0]], first, behind
+    return "", first, behind - 1
 
 
 def _give_span(found: list[Quantity], tokens: list[Token], index: int) -> None:

@@ -69,7 +69,7 @@ class _Ad(NamedTuple):
 def _read(text: str) -> _Ad:
     tokens = tokenize(text)
     starts = _line_starts(text, tokens)
-    named = names(tokens)
+    named = {i for i in names(tokens) if i not in starts or any(char.isupper() for char in tokens[i].text[1:])}
     listed = _listed(tokens, named)
     taken = {index for _, _, first, last, _ in listed for index in range(first, last + 1)}
     amounts, opaque = quantities.find(tokens, taken)
@@ -100,9 +100,12 @@ def _span(text: str, tokens: list[Token], first: int, last: int) -> str:
 
 
 def _line_starts(text: str, tokens: list[Token]) -> set[int]:
-    starts, end = set(), 0
+    """Indices of the first token of each line, and of the first behind a bullet."""
+    starts: set[int] = set()
+    end = 0
     for index, token in enumerate(tokens):
-        if index == 0 or text.find("\n", end, token.start) >= 0:
+        after_bullet = index - 1 in starts and tokens[index - 1].kind == "mark"
+        if index == 0 or after_bullet or text.find("\n", end, token.start) >= 0:
             starts.add(index)
         end = token.start + len(token.text)
     return starts
