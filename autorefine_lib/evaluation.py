@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from datasets import Dataset
+from datasets import Dataset, concatenate_datasets
 
 from autorefine_lib import data_prep, metrics
 from autorefine_lib.errors import InputError
@@ -71,6 +71,23 @@ def of_split(jobs: Dataset, split: str) -> Dataset:
         found = ", ".join(sorted(set(jobs["split"])))
         raise InputError(f"no job has split {split!r}, only {found}; give more jobs or another seed")
     return jobs.select(rows)
+
+
+def held_out(jobs: Dataset, every: int = 4) -> tuple[Dataset, Dataset]:
+    """The ads to train on, and those to look at while training: the validation ads and every fourth training ad.
+
+    Validation ads may be of one kind (the synthetic ones are of a single family of sentence patterns, on which wording
+    counts for less than on the others): by themselves they would tell when to stop for that kind only.
+
+    Raises:
+        InputError: there are no training or validation ads, or fewer than `every` to train on.
+    """
+    training, validation = of_split(jobs, "train"), of_split(jobs, "validation")
+    if len(training) < every:
+        raise InputError(f"{len(training)} training ads are too few to hold out one in {every}; give more ads")
+    rows = range(len(training))
+    looked_at = concatenate_datasets([validation, training.select(rows[::every])])
+    return training.select([row for row in rows if row % every]), looked_at
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ Every method is measured in the same way on the same ads, whatever its own train
 batches to speak of, and the batches of a group method hold several rewrites of few texts.
 """
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,16 +32,18 @@ class LearningCurve:
     """
 
     judge: Evaluator
-    """With jobs that are neither trained on nor tested: those of the split "validation"."""
+    """With jobs that are neither trained on nor tested, from `evaluation.held_out`."""
     reward_config: RewardConfig
     """Says how parity is taken."""
     path: Path
     """A CSV file that several notebooks add to."""
     every: int = 640
     """Reward calls between two points of a curve."""
-    ads: int = 84
-    """Most ads that are rewritten for a point: three of each occupation of the synthetic validation ads. With 48 the
-    aligned model's ratio was 0.97, with all 252 it is 0.87: how strongly an ad's wording counts differs so much."""
+    ads: int = 168
+    """Most ads that are rewritten for a point: with 48 the ratio was 0.10 from that of all of them, for how strongly an
+    ad's wording counts differs so much."""
+    seconds: float = 0.0
+    """Spent so far on the points of `follow`."""
 
     def __post_init__(self) -> None:
         # Evenly spaced, because files of ads come sorted, by occupation for instance.
@@ -51,8 +54,11 @@ class LearningCurve:
             judge.recommender.rank, judge.jobs, judge.candidates, judge.attribute, judge.k, self.reward_config
         )
 
-    def add(self, method: str, seed: int, reward_calls: int, rewrite: Rewrite) -> None:
-        """Measure what `rewrite` makes of the ads now; replaces an earlier point of the same three names."""
+    def add(self, method: str, seed: int, reward_calls: int, rewrite: Rewrite) -> float:
+        """Measure what `rewrite` makes of the ads now; replaces an earlier point of the same three names.
+
+        Returns the point's `reward`.
+        """
         originals = list(self.judge.jobs["text"])
         texts = rewrite(originals)
         groups, _ = self.judge.measure(texts)
@@ -64,14 +70,23 @@ class LearningCurve:
         known = self._table()
         same = (known[KEY] == pd.Series(point)[KEY]).all(axis=1)
         write_csv(self.path, pd.concat([known[~same], rows[COLUMNS]], ignore_index=True))
+        return point["reward"]
 
-    def follow(self, method: str, seed: int, batch_size: int, rewrite: Rewrite) -> Callable[[dict[str, float]], None]:
-        """The `on_step` of a trainer that calls the reward `batch_size` times a step: a point after every `every`."""
+    def follow(
+        self, method: str, seed: int, batch_size: int, rewrite: Rewrite, keep: Callable[[float, int], object]
+    ) -> Callable[[dict[str, float]], None]:
+        """The `on_step` of a trainer that calls the reward `batch_size` times a step: a point after every `every`.
+
+        `keep(reward, step)` is called with each point, as for early stopping. What the points cost adds up in
+        `seconds`.
+        """
 
         def on_step(row: dict[str, float]) -> None:
             calls = int(row["step"]) * batch_size
             if calls // self.every > (calls - batch_size) // self.every:
-                self.add(method, seed, calls, rewrite)
+                began = time.perf_counter()
+                keep(self.add(method, seed, calls, rewrite), int(row["step"]))
+                self.seconds += time.perf_counter() - began
 
         return on_step
 

@@ -117,6 +117,7 @@ def _train(
         if whole % part:
             raise InputError(f"{name}={part} does not divide {whole} (batch_size={batch_size}); change one of them")
     check_lora(generator, lora_rank)
+    generator.model = _with_lora(generator.model, lora_rank)  # before on_step looks at it
     texts = batch_size // generations
     rows = episodes(generator, judge.jobs, texts)
     batches = Batches(rows, texts, seed, group_column="job_id")
@@ -148,7 +149,7 @@ def _train(
         )
         torch.manual_seed(seed)
         trainer = trainer_class(
-            _with_lora(generator.model, lora_rank),
+            generator.model,
             generator.tokenizer,
             ranking_reward(generator, judge, reward_config),
             rows.select([row for step in range(steps) for row in batches.rows(step)]),

@@ -100,6 +100,5 @@ def finetune(
         vocabulary=generator.vocabulary,
         on_step=on_step,
     )
-    log = trainer.train()
-    generator.model = trainer.model
-    return log
+    generator.model = trainer.model  # with its adapters, before on_step looks at it
+    return trainer.train()

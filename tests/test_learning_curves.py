@@ -70,11 +70,14 @@ def test_a_repeated_point_is_replaced(curve: LearningCurve):
 
 
 def test_follow_adds_a_point_after_every_hundred_calls(curve: LearningCurve):
-    on_step = curve.follow("PPO", 2, 40, same)
+    kept = []
+    on_step = curve.follow("PPO", 2, 40, fair, lambda reward, step: kept.append((reward, step)))
     for step in range(1, 8):
         on_step({"step": step})
     table = learning_curves.read(curve.path, "female", "male")
     assert table["reward_calls"].tolist() == [120, 200] and set(table["seed"]) == {2}
+    assert kept == [(pytest.approx(table["reward"].iloc[0]), 3), (pytest.approx(table["reward"].iloc[1]), 5)]
+    assert curve.seconds > 0
 
 
 def test_clear_drops_what_an_earlier_run_left(curve: LearningCurve):
