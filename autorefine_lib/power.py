@@ -202,8 +202,14 @@ def requirements(
 
 
 def default_effects(before: np.ndarray, after: np.ndarray) -> dict[str, float]:
-    """The paper's effect and the measured one, by the names they have in tables and figures."""
-    return {"the paper's effect": paper_effect(), "this run's effect": _change(*check_per_job(before, after))}
+    """The paper's effect and, unless it is 0, the measured one, by the names they have in tables and figures.
+
+    Raises:
+        InputError: as `spread`.
+    """
+    spread(before, after)  # an undefined ratio is named here
+    measured = _change(*check_per_job(before, after))
+    return {"the paper's effect": paper_effect()} | ({"this run's effect": measured} if measured else {})
 
 
 def power_curve(

@@ -144,6 +144,10 @@ def test_requirements():
     assert table["change"].tolist() == pytest.approx([0.05, interval(BEFORE, AFTER).value])
     assert table["jobs_needed"].tolist() == [jobs_needed(BEFORE, AFTER, change) for change in table["change"]]
     assert table["power"][1] == normal_power(BEFORE, AFTER, 120, table["change"][1])
+    up_and_down = requirements(np.zeros(2), np.array([1.0, -1.0]))
+    assert up_and_down["effect"].tolist() == ["the paper's effect"], "no number of jobs finds a change of 0"
+    with pytest.raises(InputError, match="nobody of the reference group is selected"):
+        requirements(BEFORE, NEVER)
     one = requirements(BEFORE, AFTER, {"half": 0.025}, power=0.9, alpha=0.01)
     assert one.loc[0, "jobs_needed"] == jobs_needed(BEFORE, AFTER, 0.025, 0.9, 0.01)
 
