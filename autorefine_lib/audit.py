@@ -113,7 +113,7 @@ def measure(
         quality = _quality(*part, candidates, criteria)
     else:
         remarks.append("No occupations in the files: nobody is known to be qualified, and all are measured together")
-    if "occupation" not in jobs.column_names or set(jobs["occupation"]) - set(candidates["occupation"]):
+    if "occupation" not in jobs.column_names or set(jobs.unique("occupation")) - set(candidates.unique("occupation")):
         # Whoever ranks everybody needs no occupation, but `fairness` asks who is qualified.
         everyone = [_without_occupation(table) for table in everyone]
     parts.append(_pool("all", scores, *everyone, names, criteria))
@@ -149,8 +149,8 @@ def _without_occupation(table: Dataset) -> Dataset:
 
 def _with_pool(jobs: Dataset, candidates: Dataset, k: int) -> tuple[np.ndarray, list[str]]:
     """Rows of the ads with at least k candidates of their occupation, and a line on each occupation of the others."""
-    sizes = pd.Series(candidates["occupation"]).value_counts()
-    occupations = pd.Series(jobs["occupation"])
+    sizes = pd.Series(candidates["occupation"][:]).value_counts()
+    occupations = pd.Series(jobs["occupation"][:])
     pools = occupations.map(sizes).fillna(0).astype(int)
     if (pools < k).all():
         raise InputError(
@@ -225,8 +225,8 @@ def _note(row, intervals: bool, criteria: Criteria) -> str:
         return "no candidate of this category in the pool of these ads"
     if not row.compared:
         return (
-            f"{row.share:.1%} of the candidates, under {criteria.min_share:.0%}: counts and rates shown, left out of "
-            "the ratios as 6 RCNY § 5-301(d) allows"
+            f"{100 * row.share:.1f} % of the candidates, under {100 * criteria.min_share:g} %: counts and rates shown, "
+            "left out of the ratios as 6 RCNY § 5-301(d) allows"
         )
     if row.reference_rate == 0:
         return f"nobody of the reference group {row.reference} is selected: no ratio"

@@ -108,7 +108,7 @@ def audit(
     ads, people = audit_files.read(jobs, candidates, attributes, mapping, unknown or (), text=scores is None)
     auditing.check(ads, people, attributes, criteria)
     if scores is not None:
-        ranked = audit_files.read_scores(scores, ads["job_id"], people["candidate_id"], mapping["scores"])
+        ranked = audit_files.read_scores(scores, ads["job_id"][:], people["candidate_id"][:], mapping["scores"])
     else:
         from autorefine_lib import recommenders
 

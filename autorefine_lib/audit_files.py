@@ -14,6 +14,7 @@ from datasets import Dataset
 
 from autorefine_lib import schema
 from autorefine_lib.errors import InputError
+from autorefine_lib.groups import UNKNOWN
 from autorefine_lib.tables import read_table
 
 SCORE_FORMATS = (".npy", ".csv", ".jsonl", ".parquet")
@@ -80,12 +81,12 @@ def read(
 
 
 def _groups(values: pd.Series, unknown: Sequence[str], origin: str) -> pd.Series:
-    names = values.map(lambda value: str(value).strip(), na_action="ignore")
-    missing = {word.casefold() for word in unknown} | {""}
-    names = names.where(~names.isna() & ~names.str.casefold().isin(missing), None)
+    missing = {word.casefold() for word in (UNKNOWN, *unknown)} | {""}
+    names = values.map(lambda value: str(value).strip(), na_action="ignore").astype(object)
+    names = names.where(~names.map(lambda name: pd.isna(name) or name.casefold() in missing), None)
     if names.isna().all():
         raise InputError(f"{origin} has no known value in any row; fill it in or leave it out of --groups")
-    return names.astype(object)
+    return names
 
 
 def read_scores(

@@ -85,7 +85,7 @@ def facts(audit: Audit, paths: dict[str, Path], stated: dict[str, str | None]) -
             [*([", ".join(criteria.references)] if criteria.references else []), "the most selected category"]
         ),
         "Unknown": "; ".join(f"{name}: {count:,} of {audit.candidates:,}" for name, count in unknown.items()),
-        "Left out of the ratios": f"categories under {criteria.min_share:.0%} of the candidates, which are shown",
+        "Left out of the ratios": f"categories under {100 * criteria.min_share:g} % of the candidates, which are shown",
         "Measured with": f"autorefine {__version__}, commit {provenance.commit()}",
     }
 
@@ -244,7 +244,7 @@ def _row(row) -> dict[str, Any]:
     return {
         "group": row.group,
         "candidates": f"{row.candidates:,}",
-        "share": f"{row.share:.1%}",
+        "share": f"{100 * row.share:.1f} %",
         "selected": f"{row.selected:,}",
         "available": f"{row.available:,}",
         "rate": _rate(row.selection_rate),
@@ -305,7 +305,7 @@ def _number(value: float) -> str:
 
 
 def _rate(value: float) -> str:
-    return "" if pd.isna(value) else f"{value:.4g}"
+    return "" if pd.isna(value) else f"{value:#.4g}"
 
 
 def _interval(row) -> str:
