@@ -235,13 +235,13 @@ def test_lost_and_invented_never_crash_and_appending_loses_nothing(text, other):
 @pytest.mark.parametrize(
     "text",
     [
-        "a_" * 200_000,
-        "." * 300_000,
+        "a_" * 50_000,
+        "." * 100_000,
         "a" * 1_000_000,
         "1-" * 200_000,
         "www." * 100_000,
         "five " * 60_000,
-        "@a." * 100_000,
+        "@a." * 30_000,
     ],
 )
 def test_no_text_makes_it_hang(text):

@@ -42,7 +42,7 @@ def test_only_white_space_is_left_out(text):
 
 
 @pytest.mark.parametrize(
-    "text", ["a_" * 200_000, "." * 300_000, "-+" * 150_000, "_" * 300_000, "a.a@" * 80_000, "http://" * 60_000]
+    "text", ["a_" * 50_000, "." * 100_000, "-+" * 50_000, "_" * 100_000, "a.a@" * 80_000, "http://" * 60_000]
 )
 def test_linear_in_hostile_text(text):
     begin = time.process_time()

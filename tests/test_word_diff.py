@@ -92,7 +92,7 @@ def test_html_holds_no_unescaped_input(original, rewrite):
 @pytest.mark.parametrize(
     ("original", "rewrite"),
     [
-        ("!?" * 100_000, "?!" * 100_000),
+        ("!?" * 50_000, "?!" * 50_000),
         ("x" * 1_000_000, "y" * 1_000_000),
         ("a b c d " * 2_000, "d c b a " * 2_000),
         ("One two. " * 20_000, "Two one. " * 20_000),
