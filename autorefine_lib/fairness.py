@@ -225,7 +225,7 @@ def _ratio(table: pd.DataFrame, rate: str, reference: str) -> tuple[np.ndarray, 
 
 
 def _below_four_fifths(table: pd.DataFrame) -> pd.Series:
-    """Whether the impact ratio is below 4/5, in whole numbers: 0.24 / 0.30 is not."""
+    """Whether the impact ratio is below 4/5, in whole numbers: 6 of 10 against 15 of 20 is not."""
     selected, available = (table.set_index("group")[name].astype(object) for name in ("selected", "available"))
     reference = table["reference"].iloc[0]
     below = 5 * selected * available[reference] < 4 * selected[reference] * available

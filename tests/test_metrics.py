@@ -115,6 +115,7 @@ def test_ranking_quality_by_hand():
     quality = metrics.ranking_quality(SCORES, JOBS, CANDIDATES, 2)
     assert quality["mrr"].tolist() == [1, pytest.approx(1 / 3)]  # the first cook comes third
     assert quality["ndcg"].tolist() == [pytest.approx(1 / (1 + 1 / np.log2(3))), 0]  # nurse, cook | ideal: two nurses
+    assert quality["recall"].tolist() == [1 / 4, 0] and quality["precision"].tolist() == [1 / 2, 0]
 
 
 @settings(max_examples=15, deadline=None)
@@ -125,10 +126,26 @@ def test_ranking_quality_is_that_of_ranx(values, k):
     relevant = [np.array([0, 5]), np.array([11]), np.array([2, 3, 7, 9])]
     qrels = Qrels({f"q{i}": {f"d{j}": 1 for j in row} for i, row in enumerate(relevant)})
     run = Run({f"q{i}": {f"d{j}": float(score) for j, score in enumerate(row)} for i, row in enumerate(scores)})
-    expected = evaluate(qrels, run, ["mrr", f"ndcg@{k}"], return_mean=False)
+    expected = evaluate(qrels, run, ["mrr", f"ndcg@{k}", f"recall@{k}", f"precision@{k}"], return_mean=False)
+    ours = metrics.quality(scores, relevant, k)
+    for name, theirs in (("mrr", "mrr"), *((name, f"{name}@{k}") for name in ("ndcg", "recall", "precision"))):
+        np.testing.assert_allclose(ours[name], expected[theirs], rtol=0, atol=1e-12)
     mrr, ndcg = metrics.mrr_and_ndcg(scores, relevant, k)
-    np.testing.assert_array_equal(mrr, expected["mrr"])
-    np.testing.assert_allclose(ndcg, expected[f"ndcg@{k}"], rtol=1e-12)
+    assert mrr.tolist() == ours["mrr"].tolist() and ndcg.tolist() == ours["ndcg"].tolist()
+
+
+@settings(max_examples=40, deadline=None)
+@given(arrays(np.float32, (2, 9), elements=st.sampled_from([-0.0, 0.0, 1.0, 2.0])), st.integers(1, 9))
+def test_ties_go_by_the_order_of_the_candidates_as_in_a_full_sort(scores, k):
+    order = np.argsort(-scores, axis=1, kind="stable")
+    np.testing.assert_array_equal(metrics.top_k(scores, k), order[:, :k])
+    relevant = np.array([2, 5, 8])
+    first = np.isin(order, relevant).argmax(1) + 1
+    assert metrics.quality(scores, [relevant] * 2, k)["mrr"].tolist() == (1 / first).tolist()
+
+
+def test_small_integers_do_not_wrap():
+    assert metrics.top_k(np.array([[0, 255, 3]], np.uint8), 3).tolist() == [[1, 2, 0]]
 
 
 @pytest.mark.parametrize(
@@ -143,6 +160,8 @@ def test_ranking_quality_is_that_of_ranx(values, k):
         (lambda: metrics.per_job(SCORES[:, :4], JOBS, CANDIDATES.select(range(4)), "gender", 1), "occupation 'cook'"),
         (lambda: metrics.impact_ratio(table(), reference="x"), "reference group 'x' is not one of f, m"),
         (lambda: metrics.selection_rates(table(), pool="some"), "pool='some'"),
+        (lambda: metrics.quality(SCORES, [np.array([0]), np.array([], int)], 1), "row 1 has no relevant candidate"),
+        (lambda: metrics.ranking_quality(SCORES > 0, JOBS, CANDIDATES, 1), "rank returned bool instead of numbers"),
     ],
 )
 def test_bad_input_is_named_in_one_line(call, message):
