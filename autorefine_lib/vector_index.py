@@ -9,17 +9,23 @@ answer is always the exact one, and only the time depends on the data.
 """
 
 import os
+from typing import Protocol
 
 import numpy as np
 import torch
 
 from autorefine_lib.errors import InputError
-from autorefine_lib.recommender import has_bfloat16
 
 _BLOCK = 16_384  # vectors of a block: its scores for 64 queries stay in the level-2 and level-3 caches
 _GROUP = 16  # neighbours that share one maximum: the shortlist is of groups, which are read as one piece
 _SHORTLIST = 64  # groups at least
 _SMALL = 4 * _BLOCK  # vectors below which float32 at once is as fast
+
+
+class Index(Protocol):
+    """What `open_index` returns."""
+
+    def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]: ...
 
 
 class ExactIndex:
@@ -49,9 +55,7 @@ class ExactIndex:
             self._rounded = torch.zeros(size, vectors.shape[1], dtype=torch.bfloat16)
         for start in range(0, len(vectors), _BLOCK):
             block = self._block(start)
-            if not torch.isfinite(block).all():
-                row = start + int((~torch.isfinite(block).all(1)).nonzero()[0])
-                raise InputError(f"vectors: row {row} is not finite; embed that text again")
+            check_finite(block.numpy(), start)
             if rounded:
                 low = self._rounded[start : start + len(block)].copy_(block)
                 self._norm = max(self._norm, low.float().norm(dim=1).max().item())
@@ -86,13 +90,13 @@ class ExactIndex:
         if self._rounded is not None and len(queries):
             shortlists, beyond = self._shortlists(asked, k)
             for number, (shortlist, bound) in enumerate(zip(shortlists, beyond, strict=True)):
-                scores[number], rows[number] = self._best(asked[number], shortlist, k)
+                scores[number], rows[number] = best_of(self.vectors, asked[number], shortlist, k)
                 if scores[number, -1] > bound:
                     open_[number] = -1
             open_ = open_[open_ >= 0]
         if len(open_):
             for number, shortlist in zip(open_, self._float32_shortlists(asked[open_], k), strict=True):
-                scores[number], rows[number] = self._best(asked[number], shortlist, k)
+                scores[number], rows[number] = best_of(self.vectors, asked[number], shortlist, k)
         return scores, rows
 
     def _block(self, start: int) -> torch.Tensor:
@@ -135,11 +139,25 @@ class ExactIndex:
             rows = rows.gather(1, kept)
         return rows.sort(dim=1).values.numpy()
 
-    def _best(self, query: torch.Tensor, rows: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """The k best of `rows`, which ascend; each product is summed alike, so equal vectors have equal scores."""
-        scores = (torch.from_numpy(np.array(self.vectors[rows])) * query).sum(1).numpy()
-        best = np.argsort(-scores, kind="stable")[:k]
-        return scores[best], rows[best]
+
+def best_of(vectors: np.ndarray, query: torch.Tensor, rows: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """The k best of `rows`, which ascend; each product is summed alike, so equal vectors have equal scores."""
+    scores = (torch.from_numpy(np.array(vectors[rows])) * query).sum(1).numpy()
+    best = np.argsort(-scores, kind="stable")[:k]
+    return scores[best], rows[best]
+
+
+def open_index(vectors: np.ndarray, memory: int | None = None) -> Index:
+    """Exact search where it fits into half of the memory at hand (or `memory` bytes), FAISS beyond.
+
+    Exact search over n vectors of d numbers wants 2nd bytes in bfloat16, and 4nd where the hardware has none.
+    """
+    from autorefine_lib.approximate_index import ApproximateIndex
+
+    check_vectors(vectors, "vectors")
+    wanted = vectors.size * (2 if has_bfloat16(torch.device("cpu")) else 4)
+    allowed = memory_at_hand() // 2 if memory is None else memory
+    return ExactIndex(vectors) if wanted <= allowed else ApproximateIndex(vectors)
 
 
 def check_vectors(vectors: np.ndarray, name: str, dimension: int | None = None, least: int = 1) -> np.ndarray:
@@ -157,6 +175,13 @@ def check_vectors(vectors: np.ndarray, name: str, dimension: int | None = None, 
     return vectors
 
 
+def check_finite(block: np.ndarray, start: int) -> None:
+    """Raise InputError for the first row of a block of vectors that is not finite; `start` is the block's first row."""
+    if not np.isfinite(block).all():
+        row = start + int(np.flatnonzero(~np.isfinite(block).all(1))[0])
+        raise InputError(f"vectors: row {row} is not finite; embed that text again")
+
+
 def memory_at_hand() -> int:
     """Bytes of main memory that are free or can be freed; all of it where the system does not say (not Linux)."""
     try:
@@ -165,3 +190,11 @@ def memory_at_hand() -> int:
         return int(lines["MemAvailable"].split()[0]) * 1024
     except (OSError, KeyError):
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether the hardware multiplies bfloat16 itself, so that it is faster than float32."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    capabilities = torch.cpu.get_capabilities()
+    return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16"))

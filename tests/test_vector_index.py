@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from autorefine_lib import vector_index
+from autorefine_lib.approximate_index import ApproximateIndex
 from autorefine_lib.errors import InputError
 from autorefine_lib.vector_index import ExactIndex
 
@@ -111,3 +112,9 @@ def test_wrong_queries_and_k_are_refused():
 
 def test_memory_at_hand_is_a_number_of_bytes():
     assert 2**20 < vector_index.memory_at_hand() < 2**50
+
+
+def test_what_does_not_fit_into_memory_goes_to_faiss():
+    vectors = unit(np.random.default_rng(4), 2000, 32)
+    assert isinstance(vector_index.open_index(vectors), ExactIndex)
+    assert isinstance(vector_index.open_index(vectors, memory=1000), ApproximateIndex)
