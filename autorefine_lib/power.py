@@ -226,8 +226,9 @@ def power_curve(
 
     A new sample of jobs is drawn, with replacement, from the measured ones; its paired bootstrap interval is taken
     (`bootstrap.interval`, percentiles), and moved by the difference between the effect and the measured change, as if
-    that effect were the true one. Power is the share of samples whose interval does not hold 0. Below some 30 jobs the
-    percentile interval is too short, and part of this power is false alarm: trust `power_normal` there.
+    that effect were the true one. Power is the share of samples whose interval does not hold 0. Two things part it from
+    `normal_power`: percentile intervals of few jobs are too short, so that some of this power is false alarm (give an
+    effect of 1e-9 to see how much); and a ratio is skewed, so that a rise is found more often than an equal fall.
 
     Returns:
         One row per effect and size: effect (name), change, jobs, power, low, high (95 %, Wilson, of the simulation) and
