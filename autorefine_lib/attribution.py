@@ -185,7 +185,7 @@ STYLE = """<style>
 .attribution .up { background: #d6e8f5; border-color: #0072b2; }
 .attribution .down { background: #fde3d0; border-color: #d55e00; border-bottom-style: double; }
 .attribution .still { background: #eee; border-color: #767676; border-bottom-style: dotted; }
-.attribution sub { font-variant-numeric: tabular-nums; white-space: nowrap; }
+.attribution sub { font-variant-numeric: tabular-nums; white-space: nowrap; margin: 0 .2em 0 .1em; }
 </style>
 """
 """Blue and vermilion of Okabe and Ito; the sign, and the line below (single, double, dotted), say the same again."""
@@ -207,8 +207,9 @@ def to_html(found: Sequence[Attribution], labels: Sequence[str], measured: str) 
         raise InputError(f"{len(labels)} labels for {len(found)} ads; give one each")
     parts = [Markup(STYLE)]
     for each, label in zip(found, labels, strict=True):
-        head = Markup("<p><strong>{}</strong>: {} {:.3f} before, {:.3f} after; {} edits, interaction {:+.3f}</p>\n")
-        parts.append(head.format(label, measured, each.before, each.after, len(each.edits), each.interaction))
+        head = Markup("<p><strong>{}</strong>: {} {:.3f} before, {:.3f} after; {} edits, interaction {}</p>\n")
+        facts = measured, each.before, each.after, len(each.edits), _signed(each.interaction)
+        parts.append(head.format(label, *facts))
         parts.append(Markup('<div class="attribution">{}</div>\n').format(Markup("").join(_marked(each))))
     return str(Markup("").join(parts))
 
@@ -222,8 +223,11 @@ def _marked(each: Attribution) -> list[Markup]:
             continue
         number = next(contributions)
         kind = "still" if not abs(number) >= 0.0005 else "up" if number > 0 else "down"
-        shown = f"{number:+.3f}".replace("-", "−")
         taken = Markup("<del>{}</del> ").format(old) if old else ""
         mark = Markup('{}<ins class="{}">{}</ins><sub>{}</sub>')
-        parts.append(mark.format(taken, kind, new or "∅", shown))
+        parts.append(mark.format(taken, kind, new or "∅", _signed(number)))
     return parts
+
+
+def _signed(number: float) -> str:
+    return f"{number:+.3f}".replace("-", "−")

@@ -35,8 +35,12 @@ def changes(table: pd.DataFrame, title: str, synthetic: bool, group: str, labels
         ax.set_yticks(range(len(methods)), methods if ax is axes[0] else [])
         ax.set_ylim(len(methods) - 0.5, -0.5)
         ax.grid(axis="y", visible=False)
-    for ax in axes:
-        ax.sharex(axes[0])
+    reach = pd.concat(
+        [table["change_low"], table["change_high"], 1 - table.loc[table["method"] == ORIGINAL, "impact_ratio"]]
+    )
+    room = 0.06 * (reach.max() - reach.min())
+    for ax in axes:  # one scale, so that judges can be compared
+        ax.set_xlim(min(0, reach.min()) - room, max(0, reach.max()) + room)
     handles, texts = axes[0].get_legend_handles_labels()
     with plt.rc_context(STYLE):
         fig.legend(handles, texts, loc="outside lower left", ncols=4, frameon=False)
