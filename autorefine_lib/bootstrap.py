@@ -171,6 +171,11 @@ def _drawn(rng: np.random.Generator, units: int, n_boot: int) -> np.ndarray:
 
 
 def _resample_both_ways(samples: Sequence[np.ndarray], candidates: Candidates, n_boot: int, seed: int) -> np.ndarray:
+    if not candidates.group.shape == candidates.reference.shape == candidates.pool.shape:
+        raise InputError(
+            f"group {candidates.group.shape}, reference {candidates.reference.shape} and pool {candidates.pool.shape} "
+            "differ in shape; give one entry of each for every candidate"
+        )
     jobs, pools = len(candidates.job_pool), candidates.pools()
     k, smallest = candidates.k, min(map(len, pools), default=0)
     if not 1 <= k <= smallest:

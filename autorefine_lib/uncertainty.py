@@ -52,15 +52,17 @@ def table(
         seed: of all resampling.
 
     Raises:
-        InputError: `reference` is no group; no method beside the original ads; the judge has other jobs, or ranks
-            otherwise than when these were measured.
+        InputError: `reference` is no group, or the only one; no method beside the original ads; the judge has other jobs,
+            or ranks otherwise than when these were measured.
     """
     names, _ = metrics.group_members(judge.candidates, judge.attribute)
     if reference not in names:
         raise InputError(f"reference group {reference!r} is not one of {', '.join(map(str, names))}")
+    if len(names) < 2:
+        raise InputError(f"all candidates are of the one group {reference!r}; an impact ratio compares at least two")
+    if len(methods) < 2:
+        raise InputError(f"{len(methods)} methods: give the original ads first and at least one to compare with them")
     original, *others = methods
-    if not others:
-        raise InputError(f"there is no method beside {original!r} to compare with it; give at least one")
     for name, runs in methods.items():
         if any(list(run.quality["job_id"]) != list(judge.jobs["job_id"]) for run in runs):
             raise InputError(f"{name!r} was measured on other ads than the judge has; give the evaluator of its run")
@@ -75,13 +77,13 @@ def table(
             )
             people = Candidates.of(judge.jobs, judge.candidates, judge.attribute, group, reference, judge.k)
             both = bootstrap.interval(ranked_before, ranked_after, n_boot=n_boot, seed=seed, candidates=people)
-            found = _row(before, after, both, floor if group == floor.group else None, seed)
-            of_method.append({"method": name, "group": group} | found)
+            row = _row(before, after, both, floor if group == floor.group else None, seed)
+            of_method.append({"method": name, "group": group} | row)
         adjusted = significance.holm(np.array([row["p_value"] for row in of_method]))
         rows += [row | {"p_holm": p_value} for row, p_value in zip(of_method, adjusted, strict=True)]
-    table = pd.DataFrame(rows, columns=COLUMNS)
-    table["p_holm_all"] = significance.holm(table["p_value"].to_numpy(float))
-    return table.astype({"jobs_needed": "Int64"})
+    found = pd.DataFrame(rows, columns=COLUMNS)
+    found["p_holm_all"] = significance.holm(found["p_value"].to_numpy(float))
+    return found.astype({"jobs_needed": "Int64"})
 
 
 def sentences(table: pd.DataFrame, floor: NoiseFloor) -> list[str]:

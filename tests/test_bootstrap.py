@@ -257,6 +257,12 @@ def test_bad_input_both_ways_is_named(change: dict, message: str):
         interval(change.get("scores", np.zeros((5, 36))), candidates=candidates, **options)
 
 
+def test_candidates_of_unequal_length_are_named():
+    people = Candidates(np.ones(3, bool), np.ones(4, bool), np.zeros(3, int), np.zeros(2, int), 1)
+    with pytest.raises(InputError, match="differ in shape"):
+        interval(np.zeros((2, 3)), candidates=people)
+
+
 def test_a_reference_group_that_is_never_selected_is_nan_both_ways():
     group = np.arange(10) < 5
     scores = np.tile(np.where(group, 10.0, 0.0) + np.arange(10), (3, 1))

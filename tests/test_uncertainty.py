@@ -148,5 +148,8 @@ def test_other_bad_input_is_named(floor: power.NoiseFloor):
     fewer = replace(JUDGE, jobs=JOBS.select(range(4)))
     with pytest.raises(InputError, match="other ads than the judge has"):
         uncertainty.table(METHODS, fewer, "white", floor)
-    with pytest.raises(InputError, match="no method"):
+    with pytest.raises(InputError, match="at least one to compare"):
         uncertainty.table({"original ads": METHODS["original ads"]}, JUDGE, "white", floor)
+    alike = PEOPLE.remove_columns("race").add_column("race", ["white"] * 40)
+    with pytest.raises(InputError, match="all candidates are of the one group 'white'"):
+        uncertainty.table(METHODS, replace(JUDGE, candidates=alike), "white", floor)
