@@ -1,8 +1,11 @@
-"""Speed on this machine after one untimed round: ranking and rewriting the embedded synthetic ads, and PPO steps."""
+"""Speed on this machine after one untimed round: ranking, embedding, rewriting synthetic ads, searching, PPO steps."""
 
+import random
+import statistics
 import time
 from collections.abc import Callable
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 from autorefine_lib import corpus, provenance
@@ -10,21 +13,29 @@ from autorefine_lib.errors import InputError
 from autorefine_lib.recommender import DenseRecommender
 from autorefine_lib.schema import check_candidates, check_jobs
 
-WHAT = ("rank", "rewrite", "ppo")
+WHAT = ("rank", "embed", "index", "rewrite", "ppo")
 ADS, CANDIDATES = 64, 500
+EMBEDDED_ADS, EMBEDDED_BIOS = 64, 448
 
 
-def measure(what: str, **ppo: Any) -> dict[str, Any]:
-    """Measure ranking, rewriting or PPO; returns the figures with machine, commit and versions.
+def measure(what: str, largest: int = 1_000_000, out: Path | None = None, **ppo: Any) -> dict[str, Any]:
+    """Measure one of WHAT; returns the figures with machine, commit and versions.
 
-    `ppo` are the fields of `ppo_bench.Workload` and the options of `ppo_bench.measure`.
+    `largest` and `out` are those of `index_bench.measure`; `ppo` are the fields of `ppo_bench.Workload` and the options
+    of `ppo_bench.measure`.
 
     Raises:
         InputError: `what` is none of WHAT.
     """
     if what not in WHAT:
         raise InputError(f"bench '{what}': one of {', '.join(WHAT)}")
-    figures = {"rank": _rank, "rewrite": _rewrite, "ppo": lambda: _ppo(**ppo)}[what]()
+    figures = {
+        "rank": _rank,
+        "embed": _embed,
+        "index": lambda: _index(largest, out),
+        "rewrite": _rewrite,
+        "ppo": lambda: _ppo(**ppo),
+    }[what]()
     about = {"machine": provenance.device(), "commit": provenance.commit(), "versions": provenance.versions_line()}
     return {"what": what, **figures, **about}
 
@@ -46,6 +57,46 @@ def _rank() -> dict[str, float]:
     fit = _seconds(lambda: recommender.fit(candidates))
     rank = _seconds(lambda: recommender.rank(ads[ADS:]))
     return {"candidates_per_second": round(CANDIDATES / fit, 1), "ads_per_second": round(ADS / rank, 1)}
+
+
+def _embed(rounds: int = 5) -> dict[str, float]:
+    """Synthetic ads and biographies, shuffled: `DenseRecommender.embed` beside a plain `encode()` in float32.
+
+    The two take turns, so that what else the machine does meets both; each figure is the median of the rounds.
+    """
+    from sentence_transformers import SentenceTransformer
+
+    from autorefine_lib import minilm
+
+    texts = corpus.make_jobs()["text"].head(EMBEDDED_ADS).tolist()
+    texts += corpus.make_candidates()["text"].sample(EMBEDDED_BIOS, random_state=0).tolist()
+    random.Random(0).shuffle(texts)
+    plain, recommender = SentenceTransformer(str(minilm.folder()), trust_remote_code=False), DenseRecommender()
+    plain.encode(texts[:32], show_progress_bar=False)
+    recommender.embed(["an untimed round"])
+    seconds, vectors = {"plain": [], "ours": []}, {}
+    for _ in range(rounds):
+        began = time.perf_counter()
+        vectors["plain"] = plain.encode(texts, show_progress_bar=False)
+        seconds["plain"].append(time.perf_counter() - began)
+        recommender.forget()
+        began = time.perf_counter()
+        vectors["ours"] = recommender.embed(texts)
+        seconds["ours"].append(time.perf_counter() - began)
+    times = [plain / ours for plain, ours in zip(seconds["plain"], seconds["ours"], strict=True)]
+    return {
+        "texts": len(texts),
+        "texts_per_second": round(len(texts) / statistics.median(seconds["ours"]), 1),
+        "plain_texts_per_second": round(len(texts) / statistics.median(seconds["plain"]), 1),
+        "times_as_fast": round(statistics.median(times), 2),
+        "largest_cosine_distance": float(1 - (vectors["plain"] * vectors["ours"]).sum(1).min()),
+    }
+
+
+def _index(largest: int, out: Path | None) -> dict[str, Any]:
+    from autorefine_lib import index_bench
+
+    return index_bench.measure(largest, out=out)
 
 
 def _rewrite() -> dict[str, float]:

@@ -162,8 +162,10 @@ def merge(
 @app.command()
 @one_line_errors
 def bench(
-    what: Annotated[str, typer.Argument(help="rank, rewrite or ppo.")] = "rank",
+    what: Annotated[str, typer.Argument(help="rank, embed, index, rewrite or ppo.")] = "rank",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for a machine.")] = False,
+    largest: Annotated[int, typer.Option(help="index: vectors in the largest pool.")] = 1_000_000,
+    out: Annotated[Path | None, typer.Option(help="index: folder for the table and the figure.")] = None,
     hidden: Annotated[int, typer.Option(help="ppo: width of the random Llama.")] = 256,
     layers: Annotated[int, typer.Option(help="ppo: its layers.")] = 4,
     heads: Annotated[int, typer.Option(help="ppo: its attention heads.")] = 4,
@@ -180,11 +182,16 @@ def bench(
     bf16: Annotated[bool, typer.Option("--bf16", help="ppo: compute in bfloat16.")] = False,
     lora_rank: Annotated[int, typer.Option(help="ppo: rank of LoRA adapters; 0 trains all weights.")] = 0,
 ) -> None:
-    """Measure speed on this machine: ranking or rewriting embedded ads, or PPO steps of a random model of any size.
+    """Measure speed on this machine.
+
+    rank and rewrite: the embedded synthetic ads. embed: texts a second beside a plain call of sentence-transformers.
+    index: the best 20 of pools up to a million random vectors. ppo: steps of a random model of any size.
 
     Examples:
 
     - `autorefine bench rank`
+
+    - `autorefine bench index --largest 100000 --json`
 
     - `autorefine bench ppo --json`
 
@@ -197,7 +204,7 @@ def bench(
         minibatches=minibatches, epochs=epochs, steps=steps, seed=seed, micro_batch=micro_batch,
         compile=compile_blocks, bf16=bf16, lora_rank=lora_rank,
     )  # fmt: skip
-    result = benching.measure(what, **ppo)
+    result = benching.measure(what, largest=largest, out=out, **ppo)
     if as_json:
         _print_json(result)
         return

@@ -20,6 +20,7 @@ from tqdm.auto import tqdm
 
 from autorefine_lib import embedding_store, minilm, static_embedding
 from autorefine_lib.errors import InputError
+from autorefine_lib.vector_index import Index, has_bfloat16, open_index
 
 Rank = Callable[[list[str]], np.ndarray]
 """The ranking seam: ad texts in, scores [ads, candidates] out, higher is better."""
@@ -72,6 +73,7 @@ class DenseRecommender:
         self._key = f"{_weights_sha256(self._model)} {self._model.max_seq_length}"
         self._queries: dict[str, np.ndarray] = {}
         self._candidates: np.ndarray | None = None
+        self._index: Index | None = None
 
     @property
     def dimension(self) -> int:
@@ -86,6 +88,7 @@ class DenseRecommender:
         texts = list(candidates["text"])
         if not texts:
             raise InputError("no candidates to rank: the candidate table has 0 rows; give at least one")
+        self._index = None
         path = self.cache_dir / f"candidates-{self._content_key(texts)}.npy" if self.cache_dir else None
         if path is None:
             self._candidates = self._embed_unique(texts, "Embedding candidates")
@@ -104,6 +107,10 @@ class DenseRecommender:
             del self._queries[text]
         return np.stack(vectors) if vectors else np.zeros((0, self.dimension), np.float32)
 
+    def forget(self) -> None:
+        """Drop the remembered query vectors, so that the next call embeds every text anew."""
+        self._queries.clear()
+
     def rank(self, ads: list[str]) -> np.ndarray:
         """Cosine of every ad with every candidate, float32 [ads, candidates], in the order of the fitted candidates.
 
@@ -113,6 +120,20 @@ class DenseRecommender:
         if self._candidates is None:
             raise InputError("the recommender has no candidates yet; call fit(candidates) before rank(ads)")
         return self.embed(ads) @ self._candidates.T
+
+    def search(self, ads: list[str], k: int) -> tuple[np.ndarray, np.ndarray]:
+        """The k best candidates of each ad without the scores of all the others, for pools of a million.
+
+        Returns:
+            Cosines, float32 [ads, k], best first, and row numbers of the fitted candidates, int64 [ads, k].
+
+        Raises:
+            InputError: called before `fit`, or k is not between 1 and the number of candidates.
+        """
+        if self._candidates is None:
+            raise InputError("the recommender has no candidates yet; call fit(candidates) before search(ads, k)")
+        self._index = self._index or open_index(self._candidates)
+        return self._index.search(self.embed(ads), k)
 
     def _content_key(self, texts: Iterable[str]) -> str:
         digest = hashlib.sha256(self._key.encode())
@@ -193,11 +214,3 @@ def _weights_sha256(model: torch.nn.Module) -> str:
         digest.update(f"{name} {weight.dtype} {tuple(weight.shape)}".encode())
         digest.update(weight.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
     return digest.hexdigest()
-
-
-def has_bfloat16(device: torch.device) -> bool:
-    """Whether the hardware multiplies bfloat16 itself, so that it is faster than float32."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
-    capabilities = torch.cpu.get_capabilities()
-    return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16"))
