@@ -48,17 +48,10 @@ def counts(text: str) -> tuple[int, int, int]:
     return sum(map(bool, words)), sum(map(len, words)), sum(syllables(word) for part in words for word in part)
 
 
-def reading_ease(text: str) -> float:
-    """Flesch's reading ease; NaN for a text without a word."""
+def flesch(text: str) -> tuple[float, float]:
+    """Flesch's reading ease and the Flesch-Kincaid grade; both NaN for a text without a word."""
     n_sentences, n_words, n_syllables = counts(text)
     if not n_words:
-        return math.nan
-    return 206.835 - 1.015 * n_words / n_sentences - 84.6 * n_syllables / n_words
-
-
-def grade(text: str) -> float:
-    """Flesch-Kincaid grade; NaN for a text without a word."""
-    n_sentences, n_words, n_syllables = counts(text)
-    if not n_words:
-        return math.nan
-    return 0.39 * n_words / n_sentences + 11.8 * n_syllables / n_words - 15.59
+        return math.nan, math.nan
+    length, weight = n_words / n_sentences, n_syllables / n_words
+    return 206.835 - 1.015 * length - 84.6 * weight, 0.39 * length + 11.8 * weight - 15.59

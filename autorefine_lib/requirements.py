@@ -15,7 +15,7 @@ from importlib.resources import files
 from typing import NamedTuple
 
 from autorefine_lib import lexicon, quantities
-from autorefine_lib.tokens import Token, names, tokenize
+from autorefine_lib.tokens import Token, has_inner_capital, names, tokenize
 
 KINDS = ("skill", "years", "degree", "licence", "money", "number", "place", "benefit", "name")
 MUST, SHOULD = "must", "should"
@@ -69,7 +69,7 @@ class _Ad(NamedTuple):
 def _read(text: str) -> _Ad:
     tokens = tokenize(text)
     starts = _line_starts(text, tokens)
-    named = {i for i in names(tokens) if i not in starts or any(char.isupper() for char in tokens[i].text[1:])}
+    named = {i for i in names(tokens) if i not in starts or has_inner_capital(tokens[i].text)}
     listed = _listed(tokens, named)
     taken = {index for _, _, first, last, _ in listed for index in range(first, last + 1)}
     amounts, opaque = quantities.find(tokens, taken)
@@ -116,6 +116,7 @@ def _resource() -> dict:
     return json.loads(files("autorefine_lib").joinpath("resources/requirements.json").read_text(encoding="utf-8"))
 
 
+@lru_cache(maxsize=1 << 16)
 def _fold(key: str) -> str:
     """A word without its plural or genitive s, so that either form is found."""
     key = key.removesuffix("'s").removesuffix("'")

@@ -42,10 +42,14 @@ def measure(rewrites: Sequence[str], originals: Sequence[str], embed: Embed) -> 
     """
     rewrites, originals = _checked(rewrites, originals)
     table = pd.DataFrame({"meaning": _cosines(*_vectors(embed, rewrites, originals))})
-    lost = [requirements.lost(*pair) for pair in zip(originals, rewrites, strict=True)]
-    invented = [requirements.invented(*pair) for pair in zip(originals, rewrites, strict=True)]
-    table["requirements_lost"], table["lost"] = [len(reasons) for reasons in lost], lost
-    table["requirements_invented"], table["invented"] = [len(reasons) for reasons in invented], invented
+    # Both for one pair at a time: the texts that were read last are remembered.
+    changes = [
+        {"lost": requirements.lost(old, new), "invented": requirements.invented(old, new)}
+        for old, new in zip(originals, rewrites, strict=True)
+    ]
+    for column in ("lost", "invented"):
+        reasons = [change[column] for change in changes]
+        table[f"requirements_{column}"], table[column] = list(map(len, reasons)), reasons
     named = [(protected_words(new), protected_words(old)) for new, old in zip(rewrites, originals, strict=True)]
     for column, words in (
         ("protected_in", [sorted(new - old) for new, old in named]),
@@ -62,11 +66,12 @@ def measure(rewrites: Sequence[str], originals: Sequence[str], embed: Embed) -> 
 
 def _describe(text: str) -> dict[str, float]:
     words = _words(text)
+    reading_ease, grade = readability.flesch(text)
     return {
         **gender_coded.count(text),
         **{f"lexicon_{coding}": count for coding, count in lexicon.coded_count(text).items()},
-        "reading_ease": readability.reading_ease(text),
-        "grade": readability.grade(text),
+        "reading_ease": reading_ease,
+        "grade": grade,
         "words": len(words),
         "repetition": _repeated_share(words, 3),
     }

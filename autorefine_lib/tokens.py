@@ -37,8 +37,13 @@ def names(tokens: list[Token]) -> set[int]:
         index
         for index, (before, token) in enumerate(zip(tokens, tokens[1:], strict=False), start=1)
         if token.kind == "word"
-        and (any(char.isupper() for char in token.text[1:]) or (token.text[0].isupper() and _inside(index, before)))
+        and (has_inner_capital(token.text) or (token.text[0].isupper() and _inside(index, before)))
     }
+
+
+def has_inner_capital(word: str) -> bool:
+    """Whether a letter behind the first is a capital: "AWS", "iPhone"."""
+    return word[1:] != word[1:].lower()
 
 
 def _inside(index: int, before: Token) -> bool:
