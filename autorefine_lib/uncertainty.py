@@ -52,8 +52,8 @@ def table(
         seed: of all resampling.
 
     Raises:
-        InputError: `reference` is no group, or the only one; no method beside the original ads; the judge has other jobs,
-            or ranks otherwise than when these were measured.
+        InputError: `reference` is no group, or the only one; no method beside the original ads; the judge has other
+            jobs, or ranks otherwise than when these were measured.
     """
     names, _ = metrics.group_members(judge.candidates, judge.attribute)
     if reference not in names:
