@@ -52,12 +52,12 @@ class GroupReport:
     available, selection_rate, impact_ratio, four_fifths (True below 4/5, missing where undefined), above_median,
     scoring_rate, scoring_ratio, qualified, qualified_selected, true_positive_rate, exposure, exposure_ratio, skew,
     compared (bool: takes part in references, differences and the worst group), reference, scoring_reference,
-    exposure_reference, note. Where a value is undefined it is NaN (a skew of nobody selected: minus infinity) and the
-    note says why."""
+    exposure_reference, note. Where a value is undefined it is NaN (the skew of a group of which nobody is selected:
+    minus infinity) and the note says why."""
     summary: pd.DataFrame
-    """One row an attribute: attribute, groups (compared), unknown (candidates), worst_group, impact_ratio_worst,
-    demographic_parity_difference, equal_opportunity_difference, scoring_ratio, exposure_ratio (both of the worst
-    group), ndkl, k, depth, pool, note."""
+    """One row an attribute: attribute, groups (compared), small (their names), unknown (candidates), worst_group (of
+    the lowest selection rate), impact_ratio_worst, demographic_parity_difference, equal_opportunity_difference,
+    scoring_ratio and exposure_ratio (the lowest), ndkl, note, k, depth, pool."""
     per_job: pd.DataFrame
     """One row a job, attribute and group: job_id, occupation, pool, attribute, group and `COUNTS`; of one attribute
     it is a table for `metrics.rate_counts`."""
@@ -247,8 +247,13 @@ def _notes(row, alone: bool, exclude_small: bool) -> Iterator[str]:
         return
     if row.compared and alone:
         yield "the only group to compare: no ratio"
-    elif row.compared and np.isnan(row.impact_ratio):
-        yield f"nobody of the reference group {row.reference} is selected: no impact ratio"
+    elif row.compared:
+        if np.isnan(row.impact_ratio):
+            yield f"nobody of the reference group {row.reference} is selected: no impact ratio"
+        if np.isnan(row.scoring_ratio):
+            yield f"nobody of the reference group {row.scoring_reference} scores above the median: no scoring ratio"
+        if np.isnan(row.exposure_ratio):
+            yield f"nobody of the reference group {row.exposure_reference} is in the first ranks: no exposure ratio"
     if not row.selected:
         yield "nobody selected: skew is minus infinity"
     if not row.qualified:

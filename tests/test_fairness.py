@@ -139,6 +139,12 @@ def test_a_reference_of_which_nobody_is_selected_leaves_no_ratio():
     assert "nobody of the reference group m is selected" in table.loc["f", "note"]
 
 
+def test_equal_scores_are_not_above_their_median_and_go_by_the_order_of_the_candidates():
+    table = rows(report(scores=np.zeros((2, 6))))
+    assert table["selected"].tolist() == [4, 0, 0] and table["scoring_rate"].tolist() == [0, 0, 0]
+    assert table["scoring_ratio"].isna().all() and "scores above the median: no scoring ratio" in table.loc["f", "note"]
+
+
 def test_per_job_is_a_table_for_the_bootstrap():
     measured = report(["gender", "race"])
     of_gender = measured.per_job[measured.per_job["attribute"] == "gender"]
