@@ -218,7 +218,7 @@ def _pool(pool: str, scores, jobs, candidates, names, criteria: Criteria) -> tup
 
 def _note(row, intervals: bool, criteria: Criteria) -> str:
     if row.group == groups.UNKNOWN:
-        return "no value in the file: ranked with the others, in no category" if row.candidates else ""
+        return "ranked with the others, in no category" if row.candidates else ""
     if not row.candidates:
         return "no candidate in this category"
     if not row.available:
@@ -247,9 +247,10 @@ def _note(row, intervals: bool, criteria: Criteria) -> str:
 def _quality(scores, jobs, candidates, criteria: Criteria) -> pd.DataFrame:
     """Means over the ads with their intervals."""
     table = metrics.ranking_quality(scores, jobs, candidates, criteria.k)
+    resampled = bootstrap.resample(*(table[name].to_numpy() for name in QUALITY), n_boot=criteria.n_boot)
     rows = []
-    for metric in (name for name in QUALITY if name in table):
-        value, low, high = bootstrap.interval(table[metric].to_numpy(), n_boot=criteria.n_boot)
+    for metric, statistics in zip(QUALITY, resampled, strict=True):
+        value, low, high = bootstrap.percentile(statistics)
         if len(table) == 1:
             low = high = np.nan
         rows.append({"metric": metric, "value": value, "low": low, "high": high, "n": len(table)})

@@ -6,6 +6,8 @@ Whatever comes from a user's files (group names, paths, ids) is escaped for the 
 import base64
 import hashlib
 import html
+import re
+import warnings
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -153,7 +155,7 @@ def markdown(audit: Audit, facts: dict[str, str]) -> str:
         lines.append(_table(pool["measures"][0], pool["measures"][1:]))
     lines.append("## Quality of the ranking")
     lines.append(_table(*_quality(audit)) if len(audit.quality) else "Not measured: the files have no occupations.")
-    lines += ["## Check it by hand", "\n".join(f"- {line}" for line in [*_example(audit), *DEFINITIONS])]
+    lines += ["## Check it by hand", "\n".join(f"- {_inline(line)}" for line in [*_example(audit), *DEFINITIONS])]
     return "\n\n".join(lines) + "\n"
 
 
@@ -219,7 +221,10 @@ def _figure(audit: Audit, folder: Path) -> tuple[str, str]:
     title = f"Impact ratios at k = {audit.criteria.k} with 95 % intervals"
     label = "selection rate / selection rate of the reference (hollow)"
     figure = figures.impact_ratios(rows, title, label, audit.criteria.threshold, synthetic=False)
-    image, _ = figures.save(figure, folder / "impact_ratios")
+    with warnings.catch_warnings():
+        # A name in a script that the figure's font lacks is still in the table and the alternative text.
+        warnings.filterwarnings("ignore", message="Glyph")
+        image, _ = figures.save(figure, folder / "impact_ratios")
     words = [f"{row.attribute} {row.group} {row.impact_ratio:.3f}" for row in shown.itertuples()]
     return "data:image/png;base64," + base64.b64encode(image.read_bytes()).decode(), f"{title}: {'; '.join(words)}."
 
@@ -318,8 +323,8 @@ def _plain(value: object) -> str:
 
 
 def _inline(value: object) -> str:
-    """Text for Markdown: one line, no HTML, no table border."""
-    return html.escape(_plain(value), quote=False).replace("|", "\\|")
+    """Text for Markdown: one line, without HTML, links, emphasis or the border of a table."""
+    return re.sub(r"([\\`*\[\]|])", r"\\\1", html.escape(_plain(value), quote=False))
 
 
 def _table(head, rows) -> str:
