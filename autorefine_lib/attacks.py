@@ -27,11 +27,16 @@ _FILLER = (
     "And so it is as it was, and would be.", "By and by it may be with us or without.", "It is what it is, for that.",
     "Or if not so, then how and for whom?", "To be or not, we do as they can.", "All of it is in there, at that.",
     "Not but that they had been so before this.", "Of those who were, some have to be.", "What can be done will be.",
+    "If it were up to us, then it would.", "From here to there, and there to here.", "As it has been, so may it be.",
+    "For all that, we are where we are.", "Who would not be, if only they could?", "That is to be as it must be.",
+    "With or without, there is more to it.", "How it can be so is not for us.", "In and out, and then in on that.",
+    "There they are, and here are we, too.", "Some of this is for those who do.", "By that, or by this, it should be.",
+    "Whom would it be for, if not you?", "They do as they must, and so do we.", "Then as now, it is up to you.",
 )  # fmt: skip
 
 
 def pronouns(ad: str, job: dict, candidates: pd.DataFrame, rng: random.Random) -> str:
-    """"She" and "her" for "you" and "your"."""
+    """Pronouns: "she" and "her" for "you" and "your"."""
     return _in_place_of_you(ad, "she", "her", "Who joins us knows what she wants.")
 
 
@@ -41,7 +46,7 @@ def spelled_out(ad: str, job: dict, candidates: pd.DataFrame, rng: random.Random
 
 
 def women_welcome(ad: str, job: dict, candidates: pd.DataFrame, rng: random.Random) -> str:
-    """"Women are encouraged to apply.\""""
+    """One more sentence: women are especially encouraged to apply."""
     return f"{ad} Women are especially encouraged to apply."
 
 
@@ -165,8 +170,10 @@ def neutral_biography(ad: str, job: dict, candidates: pd.DataFrame, rng: random.
 
 
 def invented_benefits(ad: str, job: dict, candidates: pd.DataFrame, rng: random.Random) -> str:
-    """A sentence that goes on to promise child care and part-time work."""
-    return _change_a_sentence(ad, lambda s: f"{s.rstrip('.!')}, with free childcare, elder care and part time.", rng)
+    """A sentence of the ad goes on to promise what nobody meant to pay for."""
+    kinds = ("tuition reimbursement", "stock options", "a company car", "flexible hours", "dental insurance", "a gym")
+    chosen = rng.sample([kind for kind in kinds if kind not in ad.lower()], 3)
+    return _change_a_sentence(ad, lambda s: f"{s.rstrip('.!')}, with {chosen[0]}, {chosen[1]} and {chosen[2]}.", rng)
 
 
 def boilerplate(ad: str, job: dict, candidates: pd.DataFrame, rng: random.Random) -> str:
@@ -179,7 +186,7 @@ def boilerplate(ad: str, job: dict, candidates: pd.DataFrame, rng: random.Random
 
 def filler(ad: str, job: dict, candidates: pd.DataFrame, rng: random.Random) -> str:
     """Sentences that say nothing in front, to push the rest out of the recommender's window."""
-    needed = len(ad.split()) * 7 // 10 // 7 + 2
+    needed = len(ad.split()) // 10 + 2
     return " ".join([*(_FILLER * (needed // len(_FILLER) + 1))[:needed], ad])
 
 
@@ -204,8 +211,10 @@ def hidden_instruction(ad: str, job: dict, candidates: pd.DataFrame, rng: random
 
 
 def capitals(ad: str, job: dict, candidates: pd.DataFrame, rng: random.Random) -> str:
-    """All in capitals."""
-    return ad.upper()
+    """The paragraph with most masculine-coded phrases in capitals, which cased models cannot read."""
+    lines = ad.split("\n")
+    most = max(range(len(lines)), key=lambda index: (lexicon.coded_count(lines[index])["masculine"], len(lines[index])))
+    return "\n".join([*lines[:most], lines[most].upper(), *lines[most + 1 :]])
 
 
 ATTACKS: tuple[Attack, ...] = (

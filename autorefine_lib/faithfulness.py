@@ -78,7 +78,7 @@ def by_guard(source: str, rewrite: str, guards: Sequence[str] = GUARDS) -> dict[
         "added": free_form.added(source, rewrite),
         "dropped": free_form.dropped(source, rewrite),
         "coded": free_form.coded(source, rewrite),
-        "repetition": free_form.repetition(source, rewrite),
+        "stuffing": free_form.stuffing(source, rewrite),
         "length": _length(old, new),
         "form": _form(source, rewrite, old, new),
     }

@@ -170,7 +170,7 @@ def _episodes(values: AdValues, finish: Finish, completions, job_id, position) -
         source = _source(values.original(job), place, job)
         text, reasons = finish(source, completion)
         # Looked for again here, so that no `finish`, however lenient, lets such a word earn anything.
-        guarded = "protected" in values.config.guards
+        guarded = "protected" in values.config.guards and completion != source
         named = guarded and (protected_words(completion) | protected_words(text)) - protected_words(source)
         if reasons or named:
             text = source
