@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
+from peft import PeftModel
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from transformers import PreTrainedModel
@@ -18,13 +19,23 @@ Result = TypeVar("Result")
 class Actor(nn.Module):
     """Policy and value head. Whatever runs the weights goes through `forward`, where DDP and FSDP do their part."""
 
-    def __init__(self, model: PreTrainedModel, value_head: nn.Module):
+    def __init__(self, model: PreTrainedModel, value_head: nn.Module | None = None):
         super().__init__()
         self.model, self.value_head = model, value_head
 
     def forward(self, work: Callable[..., Result], *args, **options) -> Result:
         """`work(model, *args, value_head=value_head, **options)`, for instance `policy.score` or `rollout.sample`."""
         return work(self.model, *args, value_head=self.value_head, **options)
+
+
+@contextmanager
+def reference_actor(actor: nn.Module, frozen: Actor | None) -> Iterator[nn.Module]:
+    """The model before training: the frozen copy if there is one, else the actor's with its adapter switched off."""
+    if frozen is not None:
+        yield frozen
+    else:
+        with next(module for module in actor.modules() if isinstance(module, PeftModel)).disable_adapter():
+            yield actor
 
 
 def blocks(model: nn.Module) -> list[nn.Module]:

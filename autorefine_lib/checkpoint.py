@@ -21,6 +21,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from autorefine_lib.errors import InputError
+from autorefine_lib.sharding import cut_as, whole
 
 
 def folder(output_dir: Path, step: int) -> Path:
@@ -34,18 +35,27 @@ def trainable(modules: dict[str, nn.Module]) -> dict[str, torch.Tensor]:
 
 
 def save(
-    output_dir: Path, step: int, modules: dict[str, nn.Module], optimizer: torch.optim.Optimizer, state: dict
+    output_dir: Path,
+    step: int,
+    modules: dict[str, nn.Module],
+    optimizer: torch.optim.Optimizer,
+    state: dict,
+    write: bool = True,
 ) -> Path:
-    """Write `checkpoint-<step>`: weights, optimizer, random states and `state` (JSON); keep the newest two."""
+    """Write `checkpoint-<step>`: weights, optimizer, random states and `state` (JSON); keep the newest two.
+
+    Of several processes one does `write`; all must call, for sharded tensors are put together.
+    """
     final, partial = folder(output_dir, step), output_dir / f".partial-{step}"
+    weights = {name: whole(parameter) for name, parameter in trainable(modules).items()}
+    optimizer_state = optimizer.state_dict()
+    tensors = {f"{i}.{k}": whole(v) for i, entry in optimizer_state["state"].items() for k, v in entry.items()}
+    if not write:
+        return final
     for unfinished in output_dir.glob(".partial-*"):
         shutil.rmtree(unfinished)
     partial.mkdir(parents=True)
-    save_file(
-        {name: p.detach().contiguous() for name, p in trainable(modules).items()}, partial / "weights.safetensors"
-    )
-    optimizer_state = optimizer.state_dict()
-    tensors = {f"{i}.{k}": v.contiguous() for i, entry in optimizer_state["state"].items() for k, v in entry.items()}
+    save_file(weights, partial / "weights.safetensors")
     python = random.getstate()
     kind, keys, *rest = np.random.get_state()
     tensors |= {"rng.torch": torch.get_rng_state(), "rng.numpy": torch.from_numpy(keys.astype(np.int64))}
@@ -59,11 +69,17 @@ def save(
         **state,
     }
     (partial / "state.json").write_text(json.dumps(document))
-    shutil.rmtree(final, ignore_errors=True)
     os.replace(partial, final)
-    for old in found(output_dir)[:-2]:
-        shutil.rmtree(old)
+    delete(*found(output_dir)[:-2])
     return final
+
+
+def delete(*paths: Path) -> None:
+    """Remove checkpoints, such that a process killed meanwhile leaves all of one or nothing."""
+    for path in paths:
+        doomed = path.with_name(f".partial-{path.name}")
+        os.replace(path, doomed)
+        shutil.rmtree(doomed)
 
 
 def found(output_dir: Path) -> list[Path]:
@@ -72,6 +88,28 @@ def found(output_dir: Path) -> list[Path]:
         (int(m[1]), p) for p in output_dir.glob("checkpoint-*") if (m := re.fullmatch(r"checkpoint-(\d+)", p.name))
     ]
     return [path for _, path in sorted(matches)]
+
+
+def load_newest(
+    output_dir: Path, modules: dict[str, nn.Module], optimizer: torch.optim.Optimizer, config: dict[str, object]
+) -> dict | None:
+    """`load` of the newest checkpoint, or None where there is none.
+
+    Raises:
+        InputError: it was written with another `config`, but for what a run may go on with; or as in `load`.
+    """
+    paths = found(output_dir)
+    if not paths:
+        return None
+    # The configuration is compared first: after it, a mismatch in shapes can only be another model.
+    saved = json.loads((paths[-1] / "state.json").read_text())["config"]
+    for name, value in config.items():
+        if name not in ("steps", "save_every", "report_to") and saved.get(name) != value:
+            raise InputError(
+                f"{paths[-1]} was written with {name}={saved.get(name)!r}, not {value!r}; "
+                "change it back, choose another output_dir or train(resume=False)"
+            )
+    return load(paths[-1], modules, optimizer)
 
 
 def load(path: Path, modules: dict[str, nn.Module], optimizer: torch.optim.Optimizer) -> dict:
@@ -87,14 +125,16 @@ def load(path: Path, modules: dict[str, nn.Module], optimizer: torch.optim.Optim
         )
     with torch.no_grad():
         for name, parameter in parameters.items():
-            parameter.copy_(weights[name])
+            parameter.copy_(cut_as(weights[name], parameter))
     state = json.loads((path / "state.json").read_text())
     tensors = load_file(path / "optimizer.safetensors")
     random_states = {name: tensors.pop(name) for name in list(tensors) if name.startswith("rng.")}
     entries: dict[int, dict[str, torch.Tensor]] = {}
+    places = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     for name, tensor in tensors.items():
         index, key = name.split(".")
-        entries.setdefault(int(index), {})[key] = tensor
+        # The count of steps is a number; what else the optimizer keeps is a tensor in the shape of the weights.
+        entries.setdefault(int(index), {})[key] = cut_as(tensor, places[int(index)]) if tensor.dim() else tensor
     optimizer.load_state_dict({"state": entries, "param_groups": state.pop("param_groups")})
     torch.set_rng_state(random_states["rng.torch"])
     if "rng.cuda" in random_states and torch.cuda.is_available():

@@ -9,6 +9,7 @@ import copy
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -202,9 +203,8 @@ def restrict(logits: Tensor, allowed: Tensor | None, temperature: float) -> Tens
     return logits.masked_fill(~(allowed if logits.dim() == 2 else allowed[:, None]), FORBIDDEN)
 
 
-@dataclass(frozen=True)
-class Scores:
-    """Of given responses, each `[batch, time]`; what stands on padding is meaningless."""
+class Scores(NamedTuple):
+    """Of given responses, each `[batch, time]`; what stands on padding is meaningless. DDP and FSDP look into it."""
 
     logprobs: Tensor
     entropy: Tensor
@@ -299,7 +299,8 @@ class ValueHead(nn.Module):
     def forward(self, hidden: Tensor) -> Tensor:
         # The head is fp32 whatever the trunk is loaded in; autocast does what it likes with both.
         hidden = (hidden.detach() if self.detach else hidden).float()
-        return self.out(torch.tanh(self.hidden(hidden))).squeeze(-1).float()
+        # Of the one column, the sum: FSDP warns of views among what a module gives out.
+        return self.out(torch.tanh(self.hidden(hidden))).float().sum(-1)
 
 
 def add_lora(model: PreTrainedModel, rank: int, alpha: float, targets: str) -> PeftModel:
@@ -319,19 +320,22 @@ def add_lora(model: PreTrainedModel, rank: int, alpha: float, targets: str) -> P
         ) from error
 
 
+def trained_parameters(model: PreTrainedModel) -> list[nn.Parameter]:
+    """Those that require a gradient; InputError if there are none, or in half precision."""
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    if not parameters:
+        raise InputError("no parameter of the model requires a gradient; unfreeze some or set lora_rank")
+    if half := {parameter.dtype for parameter in parameters} & {torch.bfloat16, torch.float16}:
+        raise InputError(
+            f"weights to be trained are {half.pop()}, which rounds small updates away; load the model with "
+            "dtype=torch.float32 and set bf16=True, or train adapters (lora_rank), which are fp32"
+        )
+    return parameters
+
+
 def frozen_copy(model: PreTrainedModel) -> PreTrainedModel | None:
     """A copy for reference that shares the memory of what is not trained; None for a model with adapters."""
     if isinstance(model, PeftModel):
         return None
     shared = {id(p): p for p in model.parameters() if not p.requires_grad}
     return copy.deepcopy(model, shared).requires_grad_(False).eval()
-
-
-@contextmanager
-def reference_model(model: PreTrainedModel, frozen: PreTrainedModel | None) -> Iterator[PreTrainedModel]:
-    """The model before training: the frozen copy if there is one, else the model with its adapter switched off."""
-    if frozen is not None:
-        yield frozen
-    else:
-        with model.disable_adapter():
-            yield model

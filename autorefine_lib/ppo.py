@@ -6,13 +6,10 @@ model's side in `policy`. In the shape of cleanrl and of Huang et al. 2024, "The
 PPO"; TRL removed its PPO trainer in 1.13.
 """
 
-import json
 import math
-import shutil
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import asdict
-from numbers import Real
 from pathlib import Path
 
 import numpy as np
@@ -20,11 +17,12 @@ import pandas as pd
 import torch
 from datasets import Dataset
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 from tqdm.auto import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from autorefine_lib import checkpoint, monitors, ppo_math, processes
-from autorefine_lib.actor import Actor, checkpointed, compile_blocks, uncompiled
+from autorefine_lib import checkpoint, monitors, ppo_math, processes, sharding
+from autorefine_lib.actor import Actor, checkpointed, compile_blocks, reference_actor, uncompiled
 from autorefine_lib.batches import Batches
 from autorefine_lib.errors import InputError
 from autorefine_lib.policy import (
@@ -34,11 +32,11 @@ from autorefine_lib.policy import (
     check_prompts,
     encode,
     frozen_copy,
-    reference_model,
     score,
+    trained_parameters,
 )
 from autorefine_lib.ppo_config import PPOConfig, check_config, learning_rate_factor
-from autorefine_lib.reward_calls import Reward, call_rewards, names
+from autorefine_lib.reward_calls import Reward, call_rewards, check_weights
 from autorefine_lib.rollout import Samples, precision, sample
 from autorefine_lib.training_log import Stopwatch, TrainingLog, trackers
 
@@ -78,25 +76,12 @@ class PPOTrainer:
         on_step: Callable[[dict[str, float]], None] | None = None,
         monitor_config: monitors.MonitorConfig | None = None,
     ):
-        if not isinstance(train_dataset, Dataset):
-            raise InputError(
-                f"train_dataset is a {type(train_dataset).__name__}; give a datasets.Dataset, for instance "
-                "Dataset.from_list(rows) or Dataset.from_pandas(table)"
-            )
+        check_config(config, train_dataset)
         if vocabulary is not None and not callable(vocabulary):
             raise InputError(f"vocabulary is {vocabulary!r}, not a function; give vocabulary(prompts) -> bool tensor")
-        check_config(config, len(train_dataset))
-        for column in ["prompt"] + ([config.group_column] if config.group_column else []):
-            if column not in train_dataset.column_names:
-                raise InputError(f"the training data has no column {column!r}; it has {train_dataset.column_names}")
         self.rewards = reward_funcs if isinstance(reward_funcs, list) else [reward_funcs]
         self.weights = reward_weights or [1.0] * len(self.rewards)
-        if len(self.weights) != len(names(self.rewards)):
-            raise InputError(
-                f"{len(self.weights)} reward_weights for {len(self.rewards)} reward functions; give one each"
-            )
-        if not all(isinstance(weight, Real) and math.isfinite(weight) for weight in self.weights):
-            raise InputError(f"reward_weights is {self.weights}; give finite numbers")
+        check_weights(self.rewards, self.weights)
         prompts = list(train_dataset["prompt"])
         check_prompts(tokenizer, model, prompts, config.max_new_tokens, config.add_special_tokens)
         self.tokenizer, self.dataset, self.config = tokenizer, train_dataset, config
@@ -113,27 +98,21 @@ class PPOTrainer:
         self.model = model.eval()
         # With an adapter the reference is the same model without it: no second copy in memory.
         self.reference = frozen_copy(model)
-        self.parameters = [p for p in model.parameters() if p.requires_grad]
-        if not self.parameters:
-            raise InputError("no parameter of the model requires a gradient; unfreeze some or set lora_rank")
-        if half := {p.dtype for p in self.parameters} & {torch.bfloat16, torch.float16}:
-            raise InputError(
-                f"weights to be trained are {half.pop()}, which rounds small updates away; load the model with "
-                "dtype=torch.float32 and set bf16=True, or train adapters (lora_rank), which are fp32"
-            )
-        groups = [
-            {"params": self.parameters, "initial_lr": config.learning_rate},
-            {
-                "params": list(self.value_head.parameters()),
-                "initial_lr": config.value_learning_rate or config.learning_rate,
-            },
-        ]
-        if config.compile:
-            for compiled in (self.model, self.reference or nn.Module()):
-                compile_blocks(compiled)
-        optimizer = torch.optim.AdamW(groups, eps=1e-5, weight_decay=0.0, fused=True)
-        self.actor, self.optimizer = self.accelerator.prepare(Actor(self.model, self.value_head), optimizer)
-        self.modules = {"policy": self.model, "value_head": self.value_head}
+        actor, self.frozen = Actor(self.model, self.value_head), self.reference and Actor(self.reference)
+        sharded = sharding.wanted()
+        for module in filter(None, (actor, self.frozen)):
+            if config.compile:
+                compile_blocks(module)
+            if sharded:
+                sharding.shard(module, self.accelerator.device)
+        self.parameters = trained_parameters(model)
+        rates = config.learning_rate, config.value_learning_rate or config.learning_rate
+        parameters = self.parameters, list(self.value_head.parameters())
+        groups = [{"params": p, "initial_lr": rate} for p, rate in zip(parameters, rates, strict=True)]
+        self.actor, self.optimizer = actor, torch.optim.AdamW(groups, eps=1e-5, weight_decay=0.0, fused=True)
+        if not sharded:
+            self.actor, self.optimizer = self.accelerator.prepare(actor, self.optimizer)
+        self.modules = {"policy": model, "value_head": self.value_head}
         self.kl = ppo_math.KLController(config.kl_coef, config.kl_target, config.kl_horizon)
         self.log = TrainingLog(self.output_dir, self.accelerator, monitor_config or monitors.MonitorConfig())
         self.samples = pd.DataFrame()  # prompts, completions and rewards of the last step, to look at
@@ -150,7 +129,9 @@ class PPOTrainer:
             RuntimeError: a reward function raised. FloatingPointError: the loss or the gradient is not finite.
         """
         config = self.config
-        rows = self._resume() if resume else self._start_afresh()
+        if not resume and self.accelerator.is_main_process:
+            checkpoint.delete(*checkpoint.found(self.output_dir))
+        rows = self._resume() if resume else []
         start = len(rows)
         self.log.start(rows, asdict(config))
         bar = tqdm(
@@ -171,8 +152,20 @@ class PPOTrainer:
                     if stop:
                         raise KeyboardInterrupt(f"stopped after step {step + 1}; train() again goes on from {path}")
         finally:
-            self.accelerator.end_training()
+            self.log.close()
         return pd.DataFrame(self.log.rows)
+
+    def save_pretrained(self, folder: str | Path) -> Path:
+        """Write policy (of adapters, those alone) and tokenizer as transformers and PEFT load them; returns `folder`.
+
+        To be called in every process: the parts of a sharded policy are put together.
+        """
+        state = sharding.whole_state(self.model)
+        if self.accelerator.is_main_process:
+            self.model.save_pretrained(folder, state_dict=state)
+            self.tokenizer.save_pretrained(folder)
+        self.accelerator.wait_for_everyone()
+        return Path(folder)
 
     def _step(self, step: int) -> dict[str, float]:
         config, clock, device = self.config, Stopwatch(), self.accelerator.device
@@ -186,20 +179,19 @@ class PPOTrainer:
         own = self.processes.own(torch.arange(config.batch_size, device=device))
         uniforms = self.batches.uniforms(step, config.max_new_tokens).to(device)
         eos, pad = self.tokenizer.eos_token_id, self.tokenizer.pad_token_id
-        with precision(self.model, config.bf16), uncompiled():
+        with sharding.together(self.actor), precision(self.model, config.bf16), uncompiled():
             samples = self.actor(
                 sample, prompts.rows(own), eos, pad, config.max_new_tokens, config.temperature, uniforms[own]
             )
         samples = self.processes.samples(samples, config.max_new_tokens, pad)
-        mask = samples.mask
-        old = samples.logprobs
+        mask, old = samples.mask, samples.logprobs
         if config.bf16 or self.model.dtype != torch.float32:
             # Cached and uncached passes round differently; without this the ratios would not start at 1.
-            old = self._score_all(self.model, prompts, samples)
+            old = self._score_all(self.actor, prompts, samples)
         clock.lap("rollout")
 
         # Reference
-        with reference_model(self.model, self.reference) as reference:
+        with reference_actor(self.actor, self.frozen) as reference:
             reference_logprobs = self._score_all(reference, prompts, samples)
         clock.lap("reference")
 
@@ -267,8 +259,8 @@ class PPOTrainer:
             for minibatch in permutation.to(mask.device).chunk(config.minibatches):
                 self.optimizer.zero_grad()
                 sums = self._accumulate_gradients(prompts, samples, old, advantages, returns, minibatch)
-                norm = self.accelerator.clip_grad_norm_(trained, config.max_grad_norm)
-                figure = sums | {"optim/grad_norm": float(norm)}
+                norm = nn.utils.clip_grad_norm_(trained, config.max_grad_norm)
+                figure = sums | {"optim/grad_norm": float(sharding.whole(norm))}
                 if not all(math.isfinite(value) for value in figure.values()):
                     raise FloatingPointError(self._report_not_finite(step, figure))
                 figures.append(figure)
@@ -292,8 +284,9 @@ class PPOTrainer:
         config, count = self.config, samples.mask[minibatch].sum()
         parts, sums = self._micro_batches(prompts, samples, self.processes.own(minibatch)), []
         for number, rows in enumerate(parts):
-            # Gradients are exchanged once, after the last part.
-            waiting = self.accelerator.no_sync(self.actor) if number + 1 < len(parts) else nullcontext()
+            # DDP exchanges gradients once, after the last part; FSDP after each, as no process keeps whole ones.
+            last = number + 1 == len(parts) or not isinstance(self.actor, DistributedDataParallel)
+            waiting = nullcontext() if last else self.actor.no_sync()
             with waiting, checkpointed(self.model) if config.gradient_checkpointing else nullcontext():
                 time = int(samples.mask[rows].sum(1).max())
                 with precision(self.model, config.bf16):
@@ -308,7 +301,7 @@ class PPOTrainer:
                 loss = terms["policy/loss"] + config.value_coef * terms["value/loss"]
                 if config.entropy_coef:
                     loss = loss - config.entropy_coef * terms["policy/entropy"]
-                # DDP averages the gradients over the processes; what is wanted is their sum.
+                # DDP and FSDP average the gradients over the processes; what is wanted is their sum.
                 self.accelerator.backward(loss * self.processes.count)
             sums.append(torch.stack([term.detach() for term in terms.values()]))
         return dict(zip(terms, self.processes.sum(torch.stack(sums).sum(0)).tolist(), strict=True))
@@ -319,23 +312,23 @@ class PPOTrainer:
         return rows[lengths.argsort(stable=True)].split(self.config.micro_batch_size)
 
     @torch.no_grad()
-    def _score_all(self, model: PreTrainedModel, prompts: Prompts, samples: Samples) -> Tensor:
+    def _score_all(self, actor: nn.Module, prompts: Prompts, samples: Samples) -> Tensor:
         """Log-probabilities `[batch, time]` of the whole batch, 0 on padding."""
         own = self.processes.own(torch.arange(len(samples.mask), device=samples.mask.device))
         logprobs = torch.zeros_like(samples.logprobs)
         for rows in self._micro_batches(prompts, samples, own):
             time = int(samples.mask[rows].sum(1).max())
-            with precision(model, self.config.bf16):
-                part = score(model, prompts.rows(rows), samples.tokens[rows, :time], self.config.temperature)
+            with precision(self.model, self.config.bf16):
+                part = actor(score, prompts.rows(rows), samples.tokens[rows, :time], self.config.temperature)
             logprobs[rows, :time] = part.logprobs
         return self.processes.together(logprobs[own]) * samples.mask
 
     def _save(self, step: int) -> Path:
         state = {"step": step, "kl_coef": self.kl.coef, "config": asdict(self.config), "log": self.log.rows}
-        if self.accelerator.is_main_process:
-            checkpoint.save(self.output_dir, step, self.modules, self.optimizer, state)
+        write = self.accelerator.is_main_process
+        path = checkpoint.save(self.output_dir, step, self.modules, self.optimizer, state, write)
         self.accelerator.wait_for_everyone()
-        return checkpoint.folder(self.output_dir, step)
+        return path
 
     def _keep(self, step: int) -> Path:
         """The checkpoint of `step`, saved now unless it is there."""
@@ -344,26 +337,11 @@ class PPOTrainer:
 
     def _resume(self) -> list[dict[str, float]]:
         """Load the newest checkpoint, if any; returns the log so far."""
-        paths = checkpoint.found(self.output_dir)
-        if not paths:
+        state = checkpoint.load_newest(self.output_dir, self.modules, self.optimizer, asdict(self.config))
+        if state is None:
             return []
-        # The configuration is compared first: after it, a mismatch in shapes can only be another model.
-        saved = json.loads((paths[-1] / "state.json").read_text())["config"]
-        for name, value in asdict(self.config).items():
-            if name not in ("steps", "save_every", "report_to") and saved.get(name) != value:
-                raise InputError(
-                    f"{paths[-1]} was written with {name}={saved.get(name)!r}, not {value!r}; "
-                    "change it back, choose another output_dir or train(resume=False)"
-                )
-        state = checkpoint.load(paths[-1], self.modules, self.optimizer)
         self.kl.coef = state["kl_coef"]
         return state["log"]
-
-    def _start_afresh(self) -> list[dict[str, float]]:
-        if self.accelerator.is_main_process:
-            for path in checkpoint.found(self.output_dir):
-                shutil.rmtree(path)
-        return []
 
     def _report_not_finite(self, step: int, figure: dict[str, float]) -> str:
         """Save the weights before the failing gradient step and say so; an exact checkpoint of the step is kept."""

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from numbers import Integral, Real
 
+from datasets import Dataset
+
 from autorefine_lib.errors import InputError
 
 
@@ -89,8 +91,13 @@ class PPOConfig:
     """Of sampling, order of the data, minibatches and initial adapters."""
 
 
-def check_config(config: PPOConfig, rows: int) -> None:
-    """Values in their ranges and exact batch arithmetic for a data set of `rows` rows, or an InputError."""
+def check_config(config: PPOConfig, dataset: Dataset) -> None:
+    """Values in their ranges, exact batch arithmetic and a data set that has rows and columns enough, or InputError."""
+    if not isinstance(dataset, Dataset):
+        raise InputError(
+            f"train_dataset is a {type(dataset).__name__}; give a datasets.Dataset, for instance "
+            "Dataset.from_list(rows) or Dataset.from_pandas(table)"
+        )
     counts = ("steps", "batch_size", "minibatches", "epochs", "micro_batch_size", "max_new_tokens", "save_every")
     weights = ("learning_rate", "kl_coef", "value_coef", "entropy_coef", "missing_eos_penalty")
     positive = ("temperature", "clip_ratio", "clip_value", "max_grad_norm", "lora_alpha")
@@ -111,8 +118,12 @@ def check_config(config: PPOConfig, rows: int) -> None:
         raise InputError(
             f"batch_size {config.batch_size} is not divisible by minibatches {config.minibatches}; change one"
         )
+    rows = len(dataset)
     if rows < config.batch_size:
         raise InputError(f"the data set has {rows} rows, fewer than batch_size {config.batch_size}; lower batch_size")
+    for column in ["prompt"] + ([config.group_column] if config.group_column else []):
+        if column not in dataset.column_names:
+            raise InputError(f"the training data has no column {column!r}; it has {dataset.column_names}")
 
 
 def learning_rate_factor(step: int, config: PPOConfig) -> float:

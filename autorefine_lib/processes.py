@@ -10,7 +10,7 @@ from dataclasses import fields
 import torch
 import torch.nn.functional as F
 from accelerate import Accelerator, DistributedDataParallelKwargs
-from accelerate.utils import ProjectConfiguration, broadcast_object_list
+from accelerate.utils import ProjectConfiguration, broadcast_object_list, parse_flag_from_env
 from torch import Tensor
 
 from autorefine_lib.errors import InputError
@@ -21,7 +21,15 @@ def accelerator(folder, trackers: list[str]) -> Accelerator:
     """As `accelerate launch` has set it up, or one process; on the first GPU where there is one, else on the CPU.
 
     DDP must expect weights without a gradient, such as a pooler's or those of a value head that is not in the loss.
+
+    Raises:
+        InputError: launched with DeepSpeed.
     """
+    if parse_flag_from_env("ACCELERATE_USE_DEEPSPEED"):
+        raise InputError(
+            "launched with DeepSpeed, which is not supported; use distributed_type MULTI_GPU or, where each process "
+            "shall keep a part of weights, gradients and optimiser state only, FSDP (env/accelerate)"
+        )
     ddp = DistributedDataParallelKwargs(find_unused_parameters=True)
     project = ProjectConfiguration(str(folder), logging_dir=str(folder / "tensorboard"))
     on_cpu = not torch.cuda.is_available()

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
 
@@ -50,6 +51,14 @@ def names(rewards: list[Reward]) -> list[str]:
     if len(set(found)) < len(found):
         raise InputError(f"reward functions need different names, got {found}; rename one (its __name__)")
     return found
+
+
+def check_weights(rewards: list[Reward], weights: list[float]) -> None:
+    """InputError unless there is a finite number for each function, and what `names` refuses."""
+    if len(weights) != len(names(rewards)):
+        raise InputError(f"{len(weights)} reward_weights for {len(rewards)} reward functions; give one each")
+    if not all(isinstance(weight, Real) and math.isfinite(weight) for weight in weights):
+        raise InputError(f"reward_weights is {weights}; give finite numbers")
 
 
 def call_rewards(

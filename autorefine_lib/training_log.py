@@ -57,6 +57,11 @@ class TrainingLog:
         write_csv(self.folder / "alarms.csv", self.alarms)
         self.accelerator.log(row, step=row["step"])
 
+    def close(self) -> None:
+        """End the trackers' runs; not `Accelerator.end_training`, after which processes can no longer talk."""
+        for tracker in self.accelerator.trackers:
+            tracker.finish()
+
 
 class Stopwatch:
     """Seconds per labelled phase."""

@@ -1,6 +1,7 @@
-"""Two processes on one machine train what one process trains."""
+"""Two processes on one machine train what one process trains, each with all weights or with half of each."""
 
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -18,15 +19,21 @@ from autorefine_lib.processes import Processes
 
 HERE = Path(__file__).parent
 CONFIG = replace(SMALL, steps=3, save_every=3, report_to="")
+COLUMNS = r"^(?!seconds|tokens_per)"
 TRAIN = """
-import sys
+import os, sys
 from dataclasses import replace
 from test_processes import CONFIG
 from test_ppo import ten_words, trainer
-kind, rank, folder = sys.argv[1:]
-made = trainer(folder, kind, replace(CONFIG, lora_rank=int(rank)), vocabulary=ten_words)
-print(made.processes.rank, "of", made.processes.count)
-made.train()
+kind, rank, *folders = sys.argv[1:]
+for folder, fsdp in zip(folders, ("false", "true")):
+    os.environ["ACCELERATE_USE_FSDP"] = fsdp
+    made = trainer(folder, kind, replace(CONFIG, lora_rank=int(rank), save_every=1), vocabulary=ten_words)
+    parameter = made.parameters[0]  # of a sharded one this process keeps half
+    part = getattr(parameter, "_local_tensor", parameter).numel() / parameter.numel()
+    sys.stdout.write(f"{made.processes.rank} of {made.processes.count} has {part}\\n")
+    made.train()
+    made.save_pretrained(folder + "/policy")
 """
 
 
@@ -35,24 +42,52 @@ def two_processes(script: Path, *arguments: str) -> subprocess.CompletedProcess:
     paths = os.pathsep.join([str(HERE), str(HERE.parent)])
     return subprocess.run(
         [sys.executable, "-m", *launch, str(script), *arguments],
-        env={**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=120,
+        env={**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("kind, lora_rank", [("llama", 0), ("bert2bert", 4)])
-def test_two_processes_have_the_curve_of_one(tmp_path, kind, lora_rank):
-    alone = trainer(tmp_path / "one", kind, replace(CONFIG, lora_rank=lora_rank), vocabulary=ten_words).train()
+def assert_same(folders, trained):
+    """Logs, trained weights and policies of two runs of three steps agree."""
+    logs = [pd.read_csv(folder / "log.csv").filter(regex=COLUMNS) for folder in folders]
+    assert list(logs[0]["step"]) == [1, 2, 3]
+    pd.testing.assert_frame_equal(*logs, check_exact=False, atol=1e-4, rtol=1e-4)
+    for file in ("checkpoint-3/weights", f"policy/{trained}"):
+        one, two = (load_file(folder / f"{file}.safetensors") for folder in folders)
+        assert one.keys() == two.keys()
+        for name, tensor in one.items():
+            torch.testing.assert_close(two[name], tensor, atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize("kind, lora_rank, resumed", [("llama", 0, "one"), ("bert2bert", 4, "sharded")])
+def test_two_processes_have_the_curve_of_one(tmp_path, kind, lora_rank, resumed):
+    """Each with the whole model (DDP) or with half of it (FSDP), going on from a checkpoint of the other kind."""
+    one, two, sharded = folders = [tmp_path / name for name in ("one", "two", "sharded")]
+    config = replace(CONFIG, lora_rank=lora_rank, save_every=1)
+
+    def alone(folder):
+        made = trainer(folder, kind, config, vocabulary=ten_words)
+        made.train()
+        made.save_pretrained(folder / "policy")
+
+    alone(one)
+    if resumed == "sharded":
+        shutil.copytree(one / "checkpoint-2", sharded / "checkpoint-2")
     (tmp_path / "train.py").write_text(TRAIN)
-    done = two_processes(tmp_path / "train.py", kind, str(lora_rank), str(tmp_path / "two"))
+    done = two_processes(tmp_path / "train.py", kind, str(lora_rank), str(two), str(sharded))
     assert done.returncode == 0, done.stderr[-3000:]
-    assert {"0 of 2", "1 of 2"} <= set(done.stdout.splitlines())
-    together = pd.read_csv(tmp_path / "two/log.csv")
-    columns = [c for c in alone if not c.startswith(("seconds", "tokens_per"))]
-    assert list(together["step"]) == [1, 2, 3]
-    pd.testing.assert_frame_equal(together[columns], alone[columns], check_exact=False, atol=1e-4, rtol=1e-4)
-    weights = [load_file(tmp_path / name / "checkpoint-3/weights.safetensors") for name in ("one", "two")]
-    for name, tensor in weights[0].items():
-        torch.testing.assert_close(weights[1][name], tensor, atol=1e-4, rtol=1e-3)
+    assert {f"{rank} of 2 has {part}" for rank in (0, 1) for part in (1.0, 0.5)} == set(done.stdout.splitlines())
+    for folder in folders[1:]:
+        assert_same([one, folder], "adapter_model" if lora_rank else "model")
+    if resumed == "one":
+        shutil.rmtree(sharded / "checkpoint-3")
+        alone(sharded)
+        assert_same([one, sharded], "model")
+
+
+def test_deepspeed_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("ACCELERATE_USE_DEEPSPEED", "true")
+    with pytest.raises(InputError, match="DeepSpeed, which is not supported; use .* FSDP"):
+        trainer(tmp_path, "llama", CONFIG)
 
 
 def test_an_error_in_the_reward_ends_the_run_instead_of_hanging(tmp_path):
