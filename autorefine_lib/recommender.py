@@ -176,7 +176,10 @@ class DenseRecommender:
 
     @property
     def _is_plain_transformer(self) -> bool:
-        """Whether token ids are all that the model reads: not so for static embeddings, prompts or several inputs."""
+        """Whether token ids are all that the model reads: not so for static embeddings, prompts or several inputs.
+
+        Others go through `encode`, which may pad: there a vector can differ in its last bits with the company.
+        """
         from sentence_transformers.sentence_transformer.modules import Transformer
 
         return type(self._model[0]) is Transformer and self._model.default_prompt_name is None
