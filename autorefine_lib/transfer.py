@@ -59,6 +59,22 @@ def _never_seen(made: pd.DataFrame, seen: Dataset, origin: str, attributes: list
     return candidates.select(new)
 
 
+def spread(total: int, most: int) -> np.ndarray:
+    """At most `most` of `total` rows, evenly spread; all of them for 0."""
+    return np.unique(np.linspace(0, total - 1, min(most or total, total)).astype(int))
+
+
+def of_some_ads(methods: dict[str, Sequence[Method]], rows: np.ndarray) -> dict[str, list[Method]]:
+    """The methods as if they had rewritten those rows of their jobs only."""
+
+    def part(run: Method) -> Method:
+        quality = run.quality.iloc[rows].reset_index(drop=True)
+        groups = run.groups[run.groups["job_id"].isin(quality["job_id"])].reset_index(drop=True)
+        return replace(run, texts=[run.texts[row] for row in rows], groups=groups, quality=quality)
+
+    return {name: [part(run) for run in runs] for name, runs in methods.items()}
+
+
 def answerable(jobs: Dataset, candidates: Dataset, attribute: str, k: int) -> np.ndarray:
     """Rows of the jobs that a pool can answer: over k candidates of the occupation, of two groups or more.
 

@@ -22,11 +22,12 @@ STEMS = [
     "04_ppo_finetuning",
     "05_ilql",
     "06_other_optimisers",
+    "08_transfer",
     "09_result_tables",
 ]
 
 
-def test_the_seven_notebooks_are_there():
+def test_the_notebooks_are_there():
     assert [path.stem for path in PATHS] == STEMS
 
 
