@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from autorefine_lib.figures import GREY, INK, PALETTE, STYLE, _canvas, plt
 from autorefine_lib.result_tables import ORIGINAL
@@ -41,6 +42,7 @@ def changes(table: pd.DataFrame, title: str, synthetic: bool, group: str, labels
     room = 0.06 * (reach.max() - reach.min())
     for ax in axes:  # one scale, so that judges can be compared
         ax.set_xlim(min(0, reach.min()) - room, max(0, reach.max()) + room)
+        ax.xaxis.set_major_locator(MaxNLocator(4))
     handles, texts = axes[0].get_legend_handles_labels()
     with plt.rc_context(STYLE):
         fig.legend(handles, texts, loc="outside lower left", ncols=4, frameon=False)
