@@ -40,8 +40,9 @@ def table(
 
     Columns: method, group, jobs; change with low and high (bootstrap by job) and low_both and high_both (by job and
     candidate); p_value (paired permutation by job), p_holm (Holm over the groups of a method) and p_holm_all (over all
-    rows); noise ("inside" or "beyond" the floor; empty for a group that it was not measured for); power (to see the
-    paper's effect with these jobs), jobs_needed (for power 0.8) and note (why a number is missing).
+    rows); noise ("below", "inside" or "above" what one more random paraphrase would do, which need not hold 0; empty for
+    a group that it was not measured for); power (to see the paper's effect with these jobs), jobs_needed (for power
+    0.8) and note (why a number is missing).
 
     Args:
         methods: the runs of each by name, one per seed, averaged job by job; the first must be the original ads.
@@ -100,7 +101,7 @@ def sentences(table: pd.DataFrame, floor: NoiseFloor) -> list[str]:
             f"{row.method}, {row.group}: {row.change:+.3f} [{row.low:+.3f}, {row.high:+.3f}] by job, "
             f"[{row.low_both:+.3f}, {row.high_both:+.3f}] by job and candidate; {p_value} by permutation (Holm)"
         )
-        text += f"; {row.noise} the noise floor." if row.noise else "."
+        text += f"; {row.noise} the range of random paraphrase." if row.noise else "."
         if pd.notna(row.jobs_needed):
             text += f" To see the paper's effect it takes {row.jobs_needed:,} jobs; there are {row.jobs:,}."
         found.append(f"{text} ({row.note})" if row.note else text)
@@ -130,7 +131,7 @@ def _row(before: np.ndarray, after: np.ndarray, both: Interval, floor: NoiseFloo
     row = {"jobs": len(before)} | by_job._asdict() | {"low_both": both.low, "high_both": both.high}
     row |= {"change": row.pop("value"), "p_value": test.p_value, "noise": "", "note": test.note}
     if floor and np.isfinite(test.change):
-        row["noise"] = "inside" if floor.low <= test.change <= floor.high else "beyond"
+        row["noise"] = "below" if test.change < floor.low else "above" if test.change > floor.high else "inside"
     try:
         row |= {
             "power": power.normal_power(before, after, len(before)),

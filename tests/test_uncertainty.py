@@ -103,7 +103,7 @@ def test_a_method_that_changes_nothing_has_no_number_of_jobs_but_a_reason(table:
 def test_noise_is_judged_for_its_own_group_only(table: pd.DataFrame, floor: power.NoiseFloor):
     assert table["noise"][table["group"] == "asian"].eq("").all()
     for row in table[table["group"] == "black"].itertuples():
-        assert row.noise == ("inside" if floor.low <= row.change <= floor.high else "beyond")
+        assert row.noise == ("below" if row.change < floor.low else "above" if row.change > floor.high else "inside")
 
 
 def test_sentences_hold_the_numbers(table: pd.DataFrame, floor: power.NoiseFloor):
