@@ -40,7 +40,7 @@ def table(
 
     Columns: method, group, jobs; change with low and high (bootstrap by job) and low_both and high_both (by job and
     candidate); p_value (paired permutation by job), p_holm (Holm over the groups of a method) and p_holm_all (over all
-    rows); noise ("below", "inside" or "above" what one more random paraphrase would do, which need not hold 0; empty for
+    rows); noise ("below", "inside" or "above" what one more random paraphrase would do, which need not be 0; empty for
     a group that it was not measured for); power (to see the paper's effect with these jobs), jobs_needed (for power
     0.8) and note (why a number is missing).
 
