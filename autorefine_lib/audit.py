@@ -6,7 +6,7 @@ and by intersection, with the unknown counted. The rules set no pass mark, ask f
 category below 2 % of the data to be left out of the ratios if the reason is given.
 """
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -101,22 +101,21 @@ def measure(
             attribute has, and as `fairness.measure`.
     """
     criteria = criteria or Criteria()
-    check(jobs, candidates, attributes, criteria)
-    names = _crossed(attributes, criteria)
+    references = check(jobs, candidates, attributes, criteria)
     remarks, parts, quality = [], [], pd.DataFrame(columns=["metric", "value", "low", "high", "n"])
     everyone = jobs, candidates
     if "occupation" in jobs.column_names:
         kept, left_out = _with_pool(jobs, candidates, criteria.k)
         remarks += left_out
         part = (scores, jobs) if len(kept) == len(jobs) else (scores[kept], jobs.select(kept))
-        parts.append(_pool("qualified", *part, candidates, names, criteria))
+        parts.append(_pool("qualified", *part, candidates, references, criteria))
         quality = _quality(*part, candidates, criteria)
     else:
         remarks.append("No occupations in the files: nobody is known to be qualified, and all are measured together")
     if "occupation" not in jobs.column_names or set(jobs.unique("occupation")) - set(candidates.unique("occupation")):
         # Whoever ranks everybody needs no occupation, but `fairness` asks who is qualified.
         everyone = [_without_occupation(table) for table in everyone]
-    parts.append(_pool("all", scores, *everyone, names, criteria))
+    parts.append(_pool("all", scores, *everyone, references, criteria))
     if len(jobs) == 1:
         remarks.append("One ad: there is no interval over ads, so nothing can be a finding; audit more ads together")
     table, summary = (pd.concat(frames, ignore_index=True) for frames in zip(*parts, strict=True))
@@ -125,21 +124,32 @@ def measure(
     return Audit(criteria, len(jobs), len(candidates), table[list(COLUMNS)], summary, quality, tuple(remarks))
 
 
-def check(jobs: Dataset, candidates: Dataset, attributes: Sequence[str], criteria: Criteria) -> None:
-    """Raise InputError for what `measure` would refuse: to be called before a ranking that takes minutes."""
+def check(
+    jobs: Dataset, candidates: Dataset, attributes: Sequence[str], criteria: Criteria
+) -> dict[str | tuple[str, ...], str]:
+    """Raise InputError for what `measure` would refuse: to be called before a ranking that takes minutes.
+
+    Returns:
+        The reference of every attribute and intersection: the wanted group that it has, or the most selected one.
+    """
     if not attributes:
         raise InputError("no attribute to compare groups by; name at least one column of the candidates")
     if criteria.k > len(candidates):
         raise InputError(
             f"k={criteria.k} is larger than the pool of all {len(candidates)} candidates; choose a smaller k"
         )
-    _references(_crossed(attributes, criteria), candidates, criteria.references)
     if "occupation" in jobs.column_names:
         _with_pool(jobs, candidates, criteria.k)
-
-
-def _crossed(attributes: Sequence[str], criteria: Criteria) -> list[str | tuple[str, ...]]:
-    return [*attributes, *(combinations(attributes, 2) if criteria.intersect else ())]
+    names = [*attributes, *(combinations(attributes, 2) if criteria.intersect else ())]
+    found = {name: groups.of(candidates, name).names[:-1] for name in names}
+    for group in criteria.references:
+        if not any(group in known for known in found.values()):
+            known = ", ".join(group for name in attributes for group in found[name])
+            raise InputError(f"reference group {group!r} is not one of {known}; write it as in the file")
+    return {
+        name: next((group for group in criteria.references if group in known), metrics.MOST_SELECTED)
+        for name, known in found.items()
+    }
 
 
 def _without_occupation(table: Dataset) -> Dataset:
@@ -165,34 +175,18 @@ def _with_pool(jobs: Dataset, candidates: Dataset, k: int) -> tuple[np.ndarray, 
     ]
 
 
-def _references(names, candidates: Dataset, wanted: Sequence[str]) -> dict[Hashable, str]:
-    """The reference of every attribute and intersection: the wanted group that it has, or the most selected one."""
-    found = {name: groups.of(candidates, name).names[:-1] for name in names}
-    for group in wanted:
-        if not any(group in known for known in found.values()):
-            known = ", ".join(group for name in names if isinstance(name, str) for group in found[name])
-            raise InputError(f"reference group {group!r} is not one of {known}; write it as in the file")
-    return {
-        name: next((group for group in wanted if group in known), metrics.MOST_SELECTED)
-        for name, known in found.items()
-    }
-
-
-def _pool(pool: str, scores, jobs, candidates, names, criteria: Criteria) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _pool(pool: str, scores, jobs, candidates, references, criteria: Criteria) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The rows of one pool with intervals and notes, and its summary."""
-    references = _references(names, candidates, criteria.references)
-    tables, summaries, samples = [], [], []
+    tables, summaries, counts = [], [], []
     for reference in dict.fromkeys(references.values()):
-        part = [name for name in names if references[name] == reference]
+        part = [name for name, wanted in references.items() if wanted == reference]
         report = fairness.measure(
             scores, jobs, candidates, part, criteria.k, pool, reference, min_share=criteria.min_share, min_count=1,
             exclude_small=True,
         )  # fmt: skip
         tables.append(report.by_group)
         summaries.append(report.summary)
-        for attribute, rows in report.by_group.groupby("attribute", sort=False):
-            of_job = report.per_job[report.per_job["attribute"] == attribute]
-            samples += [metrics.rate_counts(of_job, row.group, row.reference, pool) for row in rows.itertuples()]
+        counts.append(report.per_job)
     table = pd.concat(tables, ignore_index=True).assign(pool=pool, low=np.nan, high=np.nan)
     table["share"] = table["candidates"] / len(candidates)
     rates = table.set_index(["attribute", "group"])["selection_rate"]
@@ -200,15 +194,20 @@ def _pool(pool: str, scores, jobs, candidates, names, criteria: Criteria) -> tup
     # One group has nobody to be compared with, and 1 would look like parity.
     alone = table.groupby("attribute")["compared"].transform("sum") < 2
     table.loc[alone, ["impact_ratio", "scoring_ratio", "exposure_ratio"]] = np.nan
-    if len(jobs) > 1:
+    other = table["impact_ratio"].notna() & (table["group"] != table["reference"])
+    if len(jobs) > 1 and other.any():
+        of_attribute = dict(list(pd.concat(counts).groupby("attribute")))
+        samples = [
+            metrics.rate_counts(of_attribute[row.attribute], row.group, row.reference, pool)
+            for row in table[other].itertuples()
+        ]
         resampled = bootstrap.resample(*samples, n_boot=criteria.n_boot)
-        limits = np.array([bootstrap.percentile(statistics)[1:] for statistics in resampled])
-        other = table["impact_ratio"].notna() & (table["group"] != table["reference"])
-        table.loc[other, ["low", "high"]] = limits[other]
+        table.loc[other, ["low", "high"]] = [bootstrap.percentile(statistics)[1:] for statistics in resampled]
         none = other & (table["selected"] == 0)
         table.loc[none, "high"] = NONE_SELECTED / table["available"] / table["reference_rate"]
     table["note"] = [_note(row, len(jobs) > 1, criteria) for row in table.itertuples()]
-    order = {groups.AND.join([name] if isinstance(name, str) else name): place for place, name in enumerate(names)}
+    labels = [groups.AND.join([name] if isinstance(name, str) else name) for name in references]
+    order = {label: place for place, label in enumerate(labels)}
     table, summary = (
         frame.sort_values("attribute", key=lambda column: column.map(order), kind="stable", ignore_index=True)
         for frame in (table, pd.concat(summaries, ignore_index=True))
