@@ -2,8 +2,8 @@
 
 An inverted file (Jegou, Douze and Schmid, 2011; Douze et al., 2024, "The Faiss library") sorts the vectors into lists
 around centroids and reads the lists nearest a query; a scalar quantiser keeps 8 bits of each number, a quarter of
-float32. How many lists must be read is measured, not guessed: queries near the stored vectors are searched exactly too,
-and the number doubles until the wanted recall is reached.
+float32. How many lists must be read is measured, not guessed: sample queries are searched exactly too, and the number
+doubles until the wanted recall is reached.
 """
 
 import faiss
@@ -27,12 +27,21 @@ class ApproximateIndex:
         recall: share of the true k best that must be found on the sample, above 0 and at most 1.
         k: for which recall is measured, at most n.
         seed: of the sample and the centroids; the same seed gives the same index.
+        queries: float32 [queries, d], such as the vectors of some ads: recall is measured on them. None takes
+            neighbours of stored vectors, which are easier to answer than ads.
 
     Raises:
-        InputError: wrong vectors, or recall or k out of range.
+        InputError: wrong vectors or queries, or recall or k out of range.
     """
 
-    def __init__(self, vectors: np.ndarray, recall: float = 0.98, k: int = 20, seed: int = 0):
+    def __init__(
+        self,
+        vectors: np.ndarray,
+        recall: float = 0.98,
+        k: int = 20,
+        seed: int = 0,
+        queries: np.ndarray | None = None,
+    ):
         self.vectors = check_vectors(vectors, "vectors")
         if not 0 < recall <= 1:
             raise InputError(f"recall={recall} is not above 0 and at most 1")
@@ -48,9 +57,10 @@ class ApproximateIndex:
         self._index.train(np.ascontiguousarray(vectors[trained]))
         for start in tqdm(range(0, count, _BLOCK), desc="Building the index", unit="block", disable=count < 4 * _BLOCK):
             self._index.add(np.ascontiguousarray(vectors[start : start + _BLOCK]))
-        # Neighbours of stored vectors and not the vectors themselves, each of which would find itself.
-        sample = vectors[np.sort(rng.choice(count, min(count, _SAMPLE), replace=False))]
-        queries = sample + rng.standard_normal(sample.shape, dtype=np.float32) * (0.5 / dimension**0.5)
+        if queries is None:
+            # Not the stored vectors themselves, each of which would find itself.
+            sample = vectors[np.sort(rng.choice(count, min(count, _SAMPLE), replace=False))]
+            queries = sample + rng.standard_normal(sample.shape, dtype=np.float32) * (0.5 / dimension**0.5)
         expected = ExactIndex(vectors, "float32").search(queries, k)[1]
         self._index.nprobe, self.recall = 1, 0.0
         while True:

@@ -35,6 +35,14 @@ def test_same_seed_same_rows(clustered):
     np.testing.assert_array_equal(*found)
 
 
+def test_recall_is_measured_on_the_queries_given(clustered):
+    far = np.random.default_rng(2).standard_normal((30, 32), dtype=np.float32)
+    near, hard = ApproximateIndex(clustered), ApproximateIndex(clustered, queries=far)
+    assert hard.probes > near.probes and hard.recall >= 0.98
+    expected = np.argsort(-(far @ clustered.T), axis=1)[:, :20]
+    assert hard.recall == pytest.approx(share_found(hard.search(far, 20)[1], expected))
+
+
 def test_more_than_the_lists_read_hold(clustered):
     index = ApproximateIndex(clustered[:1000], recall=0.01)
     assert index.probes == 1
@@ -57,6 +65,7 @@ def test_mistakes_end_in_one_line(clustered):
         (lambda: ApproximateIndex(clustered[0]), "shape"),
         (lambda: ApproximateIndex(clustered, recall=0), "recall=0"),
         (lambda: ApproximateIndex(np.vstack([clustered[:100], nan])), "row 100 is not finite"),
+        (lambda: ApproximateIndex(clustered, queries=clustered[:2, :5]), "queries of shape"),
         (lambda: index.search(nan, 1), "queries: not finite"),
         (lambda: index.search(clustered[:1, :3], 1), "shape"),
         (lambda: index.search(clustered[:1], 0), "k=0"),
