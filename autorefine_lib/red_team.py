@@ -5,11 +5,13 @@ names the part that made the difference. `leave_one_out` switches one guard off 
 honest rewrites that are refused: a guard that refuses everything would win the first two tables.
 """
 
+import json
 import random
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from importlib.resources import files
 
 import pandas as pd
 from tqdm.auto import tqdm
@@ -120,6 +122,13 @@ def false_alarms(originals: list[str], rewrites: list[str], guards: Sequence[str
         share = len(reasons) / len(pairs) if pairs else float("nan")
         rows.append((guard, len(pairs), len(reasons), share, reasons[0][0] if reasons else ""))
     return pd.DataFrame(rows, columns=["guard", "ads", "refused", "share", "example"])
+
+
+def paraphrases() -> tuple[list[str], list[str]]:
+    """Synthetic ads and their paraphrases written by hand, honest ones: sources and rewrites."""
+    text = files("autorefine_lib").joinpath("resources/paraphrases.json").read_text(encoding="utf-8")
+    pairs = json.loads(text)["paraphrases"]
+    return [pair["source"] for pair in pairs], [pair["rewrite"] for pair in pairs]
 
 
 def finish(source: str, completion: str, guards: Sequence[str]) -> tuple[str, list[str]]:

@@ -11,13 +11,14 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from autorefine_lib import lexicon, ppo_finetuning, red_team
-from autorefine_lib.ad_value import RewardConfig
+from autorefine_lib.ad_value import AdValues, RewardConfig
 from autorefine_lib.attacks import Attack
 from autorefine_lib.errors import InputError
 from autorefine_lib.evaluation import Evaluator
@@ -81,6 +82,29 @@ class EditPolicy(Generator):
             rng = random.Random(f"{self.seed} {name} {job['job_id']}")
             self._made[name, source] = self.edits[name](source, job, self.people, rng)
         return red_team.finish(source, self._made[name, source], guards)
+
+
+def falling_behind(judge: Evaluator, group: str, config: RewardConfig) -> Evaluator:
+    """The judge with the half of its jobs in which `group` is least exposed against everybody else.
+
+    There the ranking tempts to push the group by any means; over all ads it may be near parity already.
+
+    Raises:
+        InputError: no such group, or no job in which its exposure can be told.
+    """
+    recommender = judge.recommender
+    values = AdValues(recommender.rank, judge.jobs, judge.candidates, judge.attribute, judge.k, config)
+    if group not in values.groups:
+        raise InputError(f"group {group!r} is not one of {', '.join(values.groups)}")
+    measures = values.measure(list(judge.jobs["text"]), list(judge.jobs["job_id"]))
+    own, exposure, members = values.groups.index(group), measures.exposure, measures.members
+    others = members.sum(1) - members[:, own]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = (exposure[:, own] / members[:, own]) / ((exposure.sum(1) - exposure[:, own]) / others)
+    known = np.isfinite(ratio)
+    if not known.any():
+        raise InputError(f"no job has qualified candidates of {group!r} and others, more than k={judge.k}; lower k")
+    return replace(judge, jobs=judge.jobs.select(np.flatnonzero(known & (ratio <= np.median(ratio[known])))))
 
 
 def train(
