@@ -157,6 +157,39 @@ def test_killed_and_resumed_equals_uninterrupted(tmp_path):
     assert all(torch.equal(tensor, weights(resumed)[name]) for name, tensor in weights(whole).items())
 
 
+class Killed(BaseException):
+    """Nothing in the library handles it, so nothing is tidied up."""
+
+
+@pytest.mark.parametrize("where", ["save_file", "shutil.rmtree", "os.replace"])
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_killed_while_a_checkpoint_is_written_or_removed(tmp_path, monkeypatch, where, count):
+    """`count` calls of what touches the disk come through; one of two files is written then, or a folder not moved."""
+    whole = trainer(tmp_path / "whole")
+    whole.train()
+    calls, owner = [], checkpoint
+    *path, name = where.split(".")
+    for part in path:
+        owner = getattr(owner, part)
+    original = getattr(owner, name)
+
+    def dies(*arguments, **options):
+        calls.append(1)
+        if len(calls) > count:
+            raise Killed
+        return original(*arguments, **options)
+
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        patched.setattr(owner, name, dies)
+        trainer(tmp_path / "parts").train()
+        trainer(tmp_path / "parts").train(resume=False)  # removes four checkpoints and more
+        trainer(tmp_path / "parts").train(resume=False)
+    resumed = trainer(tmp_path / "parts")
+    resumed.train()
+    assert all(torch.equal(tensor, weights(resumed)[name]) for name, tensor in weights(whole).items())
+    assert checkpoint.found(tmp_path / "parts")[-1].name == "checkpoint-4"
+
+
 def test_resume_refuses_another_configuration_and_fresh_start_deletes(tmp_path):
     trainer(tmp_path).train()
     with pytest.raises(InputError, match="learning_rate=0.003, not 0.1"):

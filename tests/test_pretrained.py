@@ -193,7 +193,9 @@ def test_adapters_on_four_bit_weights_are_trained(tmp_path):
     assert log["kl/response"][0] == pytest.approx(0, abs=1e-3) and log["policy/kl"][0] > 0
     trainer.save_pretrained(tmp_path / "policy")
     assert (tmp_path / "policy/adapter_model.safetensors").is_file()
-    with pytest.raises(InputError, match="rounds small updates away|no parameter of the model requires a gradient"):
+    with pytest.raises(InputError, match="no parameter of the model requires a gradient"):
         frozen = pretrained.load(str(tmp_path / "base"), four_bit=True)
         frozen.model.requires_grad_(False)
-        PPOTrainer(frozen.model, frozen.tokenizer, words, data, PPOConfig(batch_size=4), tmp_path / "full")
+        PPOTrainer(
+            frozen.model, frozen.tokenizer, words, data, PPOConfig(batch_size=4, max_new_tokens=3), tmp_path / "full"
+        )
