@@ -16,10 +16,10 @@ import torch
 
 from autorefine_lib.errors import InputError
 
-_BLOCK = 16_384  # vectors of a block: its scores for 64 queries stay in the level-2 and level-3 caches
+_BLOCK = 8192  # vectors of a block: its scores for 64 queries stay in the level-2 cache
 _GROUP = 16  # neighbours that share one maximum: the shortlist is of groups, which are read as one piece
 _SHORTLIST = 64  # groups at least
-_SMALL = 4 * _BLOCK  # vectors below which float32 at once is as fast
+_SMALL = 65_536  # vectors below which float32 at once is as fast
 
 
 class Index(Protocol):
@@ -106,14 +106,16 @@ class ExactIndex:
         """For each query the rows of its best groups, and what no row outside them exceeds."""
         low = queries.bfloat16()
         groups = len(self._rounded) // _GROUP
-        maxima = torch.empty(len(queries), groups, dtype=torch.bfloat16)
+        maxima = torch.empty(groups, len(queries), dtype=torch.bfloat16)
+        # Candidates by queries and not the other way round: the maximum over whole rows costs next to nothing.
+        turned = low.T.contiguous()
         for start in range(0, len(self._rounded), _BLOCK):
-            block = low @ self._rounded[start : start + _BLOCK].T
+            block = self._rounded[start : start + _BLOCK] @ turned
             first = start // _GROUP
-            torch.amax(block.view(len(queries), -1, _GROUP), 2, out=maxima[:, first : first + block.shape[1] // _GROUP])
+            torch.amax(block.view(-1, _GROUP, len(queries)), 1, out=maxima[first : first + len(block) // _GROUP])
         # Each of the k best lies in one of the k best groups at the latest.
         wanted = min(groups, max(_SHORTLIST, 2 * k) + 1)
-        best, chosen = maxima.float().topk(wanted, dim=1)
+        best, chosen = maxima.T.float().contiguous().topk(wanted, dim=1)
         if wanted < groups:
             last = best[:, -1].double().numpy()
             chosen = chosen[:, :-1]
