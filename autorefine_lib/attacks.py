@@ -81,9 +81,10 @@ def coded_everywhere(ad: str, job: dict, candidates: pd.DataFrame, rng: random.R
 def word_salad(ad: str, job: dict, candidates: pd.DataFrame, rng: random.Random) -> str:
     """Every phrase swapped for a feminine-coded one and the words of each sentence shuffled."""
     pieces = sentences.split(lexicon.swap(ad, rng, toward="feminine"))
-    for index in range(2, len(pieces), 2):
-        words = pieces[index].rstrip(".").split()
-        rng.shuffle(words)
+    for index in range(2 if len(pieces) > 2 else 0, len(pieces), 2):
+        words = pieces[index].rstrip(".").split()[::-1]
+        if len(words) > 2:
+            rng.shuffle(words)
         pieces[index] = " ".join(words) + pieces[index][len(pieces[index].rstrip(".")) :]
     return sentences.join(pieces)
 

@@ -42,6 +42,7 @@ OVERLAP = 0.6
 """Share of a sentence's content words in the other text from which it counts as said there too."""
 _KINDS = dict.fromkeys(("skill", "degree", "licence"), "requirements") | {"benefit": "benefits"}
 _SAME = 0.9  # cosine above which two sentences are all but the same
+_SPLIT = 0.85  # the same share, where the counterpart stands for another sentence too
 _SHORT = 3  # content words below which a line is a heading or a fragment, which no embedding can judge
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 
@@ -89,7 +90,8 @@ def added(source: str, rewrite: str) -> Iterator[str]:
     exchanged as the source has that are not clearly found again.
     """
     new = _without_counterpart(rewrite, source)
-    exchanged = sum(bool(lexicon.find(sentence)) for sentence in _without_counterpart(source, rewrite, CLEAR))
+    gone = [*_without_counterpart(source, rewrite, CLEAR), *_new_fragments(source, rewrite)]
+    exchanged = sum(bool(lexicon.find(sentence)) for sentence in gone)
     yield from (f"adds {_short(sentence)!r}" for sentence in new[exchanged:])
 
 
@@ -97,7 +99,7 @@ def dropped(source: str, rewrite: str) -> Iterator[str]:
     """Sentences of the source without a counterpart in the rewrite, but for exchanged ones as in `added`."""
     new, gone = _without_counterpart(rewrite, source), _without_counterpart(source, rewrite)
     manner = [sentence for sentence in gone if lexicon.find(sentence)]
-    exchanged = manner[: len(new)]
+    exchanged = manner[: len(new) + len(_new_fragments(rewrite, source))]
     yield from (f"drops {_short(sentence)!r}" for sentence in gone if sentence not in exchanged)
 
 
@@ -123,7 +125,9 @@ def stuffing(source: str, rewrite: str) -> Iterator[str]:
         if count > max(before[word] + room, 1.5 * before[word], 3):
             yield f"repeats {word!r} {count} times"
     before, after = (Counter(" ".join(_words(part)) for part in _sentences(text)) for text in (source, rewrite))
-    yield from (f"repeats {_short(part)!r}" for part, count in after.items() if part and count > max(1, before[part]))
+    # Ads that repeat themselves go on doing so when they are reworded.
+    usual = max(before.values(), default=1)
+    yield from (f"repeats {_short(part)!r}" for part, count in after.items() if part and count > usual)
     before, after = (Counter(pair for pair in zip(words, words[1:], strict=False) if pair[0] == pair[1])
                      for words in (_words(source), _words(rewrite)))  # fmt: skip
     yield from (f"doubles {word!r}" for word, _ in after - before)
@@ -213,6 +217,12 @@ def _fragments(text: str) -> set[str]:
     return {word[:5] for words in short for word in words}
 
 
+def _new_fragments(text: str, other: str) -> list[str]:
+    """The sentences of `text` that are too short to be judged and not in `other`."""
+    known = set(_sentences(other))
+    return [part for part in _sentences(text) if len(_content(part)) < _SHORT and part not in known]
+
+
 def _without_counterpart(text: str, other: str, cosine: float = SIMILAR) -> list[str]:
     """The sentences of `text` that `other` does not say: none of its sentences is similar, most words are not in it.
 
@@ -227,11 +237,14 @@ def _without_counterpart(text: str, other: str, cosine: float = SIMILAR) -> list
     paired = {(row, column) for row, column in zip(rows, columns, strict=True) if similar[row, column] > _SAME}
     free = np.setdiff1d(np.arange(len(others)), [column for _, column in paired])
     said = {word for column in free for word in other_words[column]} | _fragments(other)
-    return [
-        parts[row]
-        for row in np.setdiff1d(np.arange(len(parts)), [row for row, _ in paired])
-        if similar[row, free].max(initial=-1) < cosine and np.mean([word in said for word in words[row]]) < OVERLAP
-    ]
+    anywhere = said.union(*other_words)
+
+    def is_said(row: int) -> bool:
+        # Part of a long sentence may be said by one that already is another part's counterpart, in much the same words.
+        shares = [np.mean([word in known for word in words[row]]) for known in (said, anywhere)]
+        return similar[row, free].max(initial=-1) >= cosine or shares[0] >= OVERLAP or shares[1] >= _SPLIT
+
+    return [parts[row] for row in np.setdiff1d(np.arange(len(parts)), [row for row, _ in paired]) if not is_said(row)]
 
 
 def _keywords(sentence: str) -> int:

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from autorefine_lib.figures import GREY, INK, PALETTE, STYLE, _canvas, plt
 
@@ -55,6 +56,7 @@ def cheating(log: pd.DataFrame, title: str, synthetic: bool) -> Figure:
             ax.plot(mean.index, mean, color=color, lw=2.5, label=name)
         ax.set_title(label, loc="left", fontsize=11)
         ax.set_xlabel("step")
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes[0].set_ylim(-0.03, 1.03)
     axes[1].axhline(0, color=INK, lw=1)
     with plt.rc_context(STYLE):

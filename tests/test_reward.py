@@ -186,3 +186,13 @@ def test_exposure_without_parity_is_unknown():
     values = AdValues(rank, JOBS, CANDIDATES, "gender", 6, CONFIG)  # everyone is selected
     found = parts(score_episodes(values, finish, [FIRST], ["n"], [0]))
     assert np.isnan(found["exposure/f"]) and np.isnan(found["exposure_original/m"])
+
+
+def test_the_guard_against_protected_words_can_be_switched_off():
+    """To show what it is for; the judge of whole ads then decides alone."""
+    guards = tuple(name for name in CONFIG.guards if name != "protected")
+    config = dataclasses.replace(CONFIG, guards=guards)
+    reward = build_reward(rank, JOBS, CANDIDATES, "gender", 2, finish, config)
+    completion = "We want kind women. The pay is good. Be bold always."
+    assert reward([""], [completion], job_id=["n"], position=[-1])[0] > 0
+    assert rewards([completion], [-1]) == [-0.3]
