@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from datasets import Dataset
 
-from autorefine_lib import bootstrap, fairness, groups, metrics
+from autorefine_lib import bootstrap, fairness, groups, label_permutation, metrics, significance
 from autorefine_lib.errors import InputError
 
 SMALL = 0.02
@@ -23,10 +23,12 @@ FOUR_FIFTHS = 0.8
 """The screening line of 29 CFR 1607.4(D); Local Law 144 sets none."""
 NONE_SELECTED = -np.log(0.025)
 """Upper 97.5 % limit, 3.7, of a Poisson count seen to be 0: resamples of nobody selected are all nobody."""
+ALPHA = 0.05
+"""Chance, with groups that play no part in the ranking, of any finding in an audit (Holm over all its groups)."""
 QUALITY = {"mrr": "MRR", "ndcg": "NDCG", "recall": "Recall", "precision": "Precision"}
 COLUMNS = (
     "attribute", "pool", "group", "candidates", "share", "selected", "available", "selection_rate", "reference",
-    "reference_rate", "impact_ratio", "low", "high", "above_median", "scoring_rate", "scoring_reference",
+    "reference_rate", "impact_ratio", "low", "high", "p_holm", "above_median", "scoring_rate", "scoring_reference",
     "scoring_ratio", "exposure_ratio", "finding", "note",
 )  # fmt: skip
 
@@ -38,7 +40,7 @@ class Criteria:
     k: int = 20
     """Candidates that an ad selects."""
     threshold: float = FOUR_FIFTHS
-    """A finding is an impact ratio below this whose 95 % interval lies below 1."""
+    """A finding is an impact ratio below this, with a 95 % interval below 1 and a p value below `ALPHA`."""
     min_share: float = SMALL
     """A group with a smaller share of the candidates is shown without a ratio, and is no reference."""
     references: tuple[str, ...] = ()
@@ -47,6 +49,8 @@ class Criteria:
     """Whether every two attributes are crossed."""
     n_boot: int = 2000
     """Resamples of the ads."""
+    n_shuffles: int = 1000
+    """Shuffles of the candidates' labels; more where there are many groups."""
 
     def __post_init__(self) -> None:
         if self.k < 1:
@@ -67,7 +71,8 @@ class Audit:
     groups: pd.DataFrame
     """`COLUMNS`, one row per pool, attribute and group, of the primary pool first: "qualified" where occupations are
     known. selected, available and above_median are summed over the ads; low and high are the 95 % limits of the impact
-    ratio by bootstrap over ads, the candidates held fixed."""
+    ratio by bootstrap over ads, the candidates held fixed; p_holm, of the primary pool, is the chance of a ratio as low
+    if labels were shuffled among the candidates of a pool (`label_permutation`), by Holm over its groups."""
     summary: pd.DataFrame
     """One row per pool and attribute, from `fairness.measure`."""
     quality: pd.DataFrame
@@ -77,10 +82,11 @@ class Audit:
 
     @property
     def findings(self) -> list[str]:
-        """One line for each group of the primary pool whose ratio is below the threshold with an interval below 1."""
+        """One line for each group of the primary pool that is a finding."""
         return [
-            f"{row.attribute} = {row.group}: impact ratio {row.impact_ratio:.3f} [{row.low:.3f}, {row.high:.3f}] at "
-            f"k = {self.criteria.k} against {row.reference}"
+            f"{row.attribute} = {row.group}: impact ratio {row.impact_ratio:.3f}"
+            + ("" if np.isnan(row.low) else f" [{row.low:.3f}, {row.high:.3f}]")
+            + f" at k = {self.criteria.k} against {row.reference}, p = {row.p_holm:.2g}"
             for row in self.groups[self.groups["finding"]].itertuples()
         ]
 
@@ -103,24 +109,25 @@ def measure(
     criteria = criteria or Criteria()
     references = check(jobs, candidates, attributes, criteria)
     remarks, parts, quality = [], [], pd.DataFrame(columns=["metric", "value", "low", "high", "n"])
-    everyone = jobs, candidates
+    everyone, primary = (jobs, candidates), (scores, jobs)
     if "occupation" in jobs.column_names:
         kept, left_out = _with_pool(jobs, candidates, criteria.k)
         remarks += left_out
-        part = (scores, jobs) if len(kept) == len(jobs) else (scores[kept], jobs.select(kept))
-        parts.append(_pool("qualified", *part, candidates, references, criteria))
-        quality = _quality(*part, candidates, criteria)
+        primary = primary if len(kept) == len(jobs) else (scores[kept], jobs.select(kept))
+        parts.append(_pool("qualified", *primary, candidates, references, criteria))
+        quality = _quality(*primary, candidates, criteria)
     else:
         remarks.append("No occupations in the files: nobody is known to be qualified, and all are measured together")
     if "occupation" not in jobs.column_names or set(jobs.unique("occupation")) - set(candidates.unique("occupation")):
         # Whoever ranks everybody needs no occupation, but `fairness` asks who is qualified.
         everyone = [_without_occupation(table) for table in everyone]
     parts.append(_pool("all", scores, *everyone, references, criteria))
+    parts[0][0]["p_holm"] = _p_values(parts[0][0], *primary, candidates, references, criteria)
     if len(jobs) == 1:
-        remarks.append("One ad: there is no interval over ads, so nothing can be a finding; audit more ads together")
+        remarks.append("One ad: there is no interval over ads; audit more ads together")
     table, summary = (pd.concat(frames, ignore_index=True) for frames in zip(*parts, strict=True))
-    primary = table["pool"] == table["pool"].iloc[0]
-    table["finding"] = primary & (table["impact_ratio"] < criteria.threshold) & (table["high"] < 1)
+    table["finding"] = (table["impact_ratio"] < criteria.threshold) & (table["p_holm"] < ALPHA) & ~(table["high"] >= 1)
+    table["note"] = [_note(row, criteria) for row in table.itertuples()]
     return Audit(criteria, len(jobs), len(candidates), table[list(COLUMNS)], summary, quality, tuple(remarks))
 
 
@@ -205,7 +212,6 @@ def _pool(pool: str, scores, jobs, candidates, references, criteria: Criteria) -
         table.loc[other, ["low", "high"]] = [bootstrap.percentile(statistics)[1:] for statistics in resampled]
         none = other & (table["selected"] == 0)
         table.loc[none, "high"] = NONE_SELECTED / table["available"] / table["reference_rate"]
-    table["note"] = [_note(row, len(jobs) > 1, criteria) for row in table.itertuples()]
     labels = [groups.AND.join([name] if isinstance(name, str) else name) for name in references]
     order = {label: place for place, label in enumerate(labels)}
     table, summary = (
@@ -215,7 +221,24 @@ def _pool(pool: str, scores, jobs, candidates, references, criteria: Criteria) -
     return table, summary
 
 
-def _note(row, intervals: bool, criteria: Criteria) -> str:
+def _p_values(table: pd.DataFrame, scores, jobs, candidates, references, criteria: Criteria) -> np.ndarray:
+    """The permutation test of the rows of the primary pool, adjusted by Holm over all groups that it compares."""
+    attributes = []
+    for (name, wanted), (_, rows) in zip(references.items(), table.groupby("attribute", sort=False), strict=True):
+        division = groups.of(candidates, name)
+        reference = None if wanted == metrics.MOST_SELECTED else division.names.index(wanted)
+        compared = (rows["compared"] & rows["impact_ratio"].notna()).to_numpy()
+        attributes.append(label_permutation.Labels(division.codes, compared, reference))
+    # The reference counts as well: which group of two would be the lower was not known before.
+    tested = table["impact_ratio"].notna()
+    # Enough that the smallest p value survives Holm's factor.
+    shuffles = max(criteria.n_shuffles, int(2 / ALPHA) * tested.sum())
+    divided = label_permutation.pools(jobs, candidates, table["pool"].iloc[0])
+    found = np.concatenate(label_permutation.p_values(scores, divided, attributes, criteria.k, shuffles))
+    return np.where(table["group"] == table["reference"], np.nan, significance.holm(found))
+
+
+def _note(row, criteria: Criteria) -> str:
     if row.group == groups.UNKNOWN:
         return "ranked with the others, in no category" if row.candidates else ""
     if not row.candidates:
@@ -234,12 +257,16 @@ def _note(row, intervals: bool, criteria: Criteria) -> str:
     if row.group == row.reference:
         return "reference"
     few = "fewer than 30 candidates" if row.candidates < fairness.MIN_COUNT else ""
-    none = "nobody selected: upper limit of a count of 0 (Poisson)" if intervals and not row.selected else ""
+    none = "" if row.selected or np.isnan(row.high) else "nobody selected: upper limit of a count of 0 (Poisson)"
     below = ""
     if row.impact_ratio < criteria.threshold:
         below = f"below {criteria.threshold:g}"
-        if not np.isnan(row.high):
-            below += ", interval below 1" if row.high < 1 else ", but the interval reaches 1"
+        if row.high >= 1:
+            below += ", but the interval reaches 1"
+        elif row.p_holm >= ALPHA:
+            below += f", but chance does as much (p = {row.p_holm:.2g})"
+        elif row.finding:
+            below += f": a finding (p = {row.p_holm:.2g})"
     return "; ".join(part for part in (below, none, few) if part)
 
 

@@ -42,7 +42,7 @@ def audit(
         typer.Option(help="most_selected, or the group that its attribute's others are divided by; repeatable."),
     ] = None,
     threshold: Annotated[
-        float, typer.Option(help="A finding is a ratio below this whose 95 % interval lies below 1.")
+        float, typer.Option(help="A finding is a ratio below this that chance does not explain; see below.")
     ] = 0.8,
     min_share: Annotated[
         float, typer.Option(help="Groups with a smaller share of the candidates are shown without a ratio.")
@@ -73,8 +73,9 @@ def audit(
     unknown. Nothing is trained. The output has the shape of a Local Law 144 summary, but is no independent audit.
 
     Exit code: 0 without a finding, 1 with findings, 2 where something is wrong with the input. A finding is an impact
-    ratio below --threshold whose 95 % interval (bootstrap over ads) lies below 1: too low, and not by the choice of ads
-    alone. 0.8 is the four-fifths screening line of the Uniform Guidelines; Local Law 144 has no pass mark.
+    ratio below --threshold that is explained neither by the choice of ads (its 95 % interval by bootstrap over ads lies
+    below 1) nor by chance among the candidates (p below 0.05 in a permutation of their labels, Holm over all groups).
+    0.8 is the four-fifths screening line of the Uniform Guidelines; Local Law 144 has no pass mark.
 
     Examples:
 

@@ -43,7 +43,9 @@ DEFINITIONS = (
     "could select him or her.",
     "Impact ratio = selection rate / selection rate of the reference: the most selected category, or a named one.",
     "95 % interval: percentile bootstrap over the ads, the candidates held fixed. It says how far other ads of the "
-    "same kind would move the ratio. Among many categories some ratios are low by chance.",
+    "same kind would move the ratio.",
+    "p: the chance of a ratio as low if labels were shuffled among the candidates who compete with each other "
+    "(permutation test), by Holm over all categories, so that many categories raise no false alarm.",
     "Scoring rate = share of the category above the median score of each ad, summed over the ads; scoring ratio = "
     "scoring rate / the highest scoring rate.",
     "Exposure counts a selected candidate by 1 / log2(1 + rank) (Singh and Joachims, 2018). NDKL is 0 where every "
@@ -130,8 +132,9 @@ def rule(audit: Audit) -> str:
     """What counts as a finding here."""
     pool = POOLS[audit.groups["pool"].iloc[0]][0].lower()
     return (
-        f"A finding is an impact ratio below {audit.criteria.threshold:g} among {pool} whose 95 % interval lies below "
-        "1. It is a reason to look, not a verdict."
+        f"A finding is an impact ratio below {audit.criteria.threshold:g} among {pool} that neither the choice of ads "
+        "(95 % interval below 1) nor chance among the candidates (p below 0.05) explains. It is a reason to look, not "
+        "a verdict."
     )
 
 

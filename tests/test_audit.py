@@ -131,10 +131,21 @@ def test_without_occupations_all_are_measured_together():
     assert set(result.groups["pool"]) == {"all"} and result.quality.empty and "nobody is known" in result.remarks[0]
 
 
-def test_one_ad_has_no_interval_and_no_finding():
+def test_one_ad_has_no_interval_and_is_tested_all_the_same():
     result = audit.measure(np.arange(100.0)[None], jobs("nurse"), people(["f"] * 50 + ["m"] * 50), ["gender"])
-    assert row(result, "f")["impact_ratio"] == 0 and np.isnan(row(result, "f")["high"]) and not result.findings
+    women = row(result, "f")
+    assert women["impact_ratio"] == 0 and np.isnan(women["high"]) and women["p_holm"] == pytest.approx(2 / 1001)
+    assert result.findings == ["gender = f: impact ratio 0.000 at k = 20 against m, p = 0.002"]
     assert any("One ad" in line for line in result.remarks)
+
+
+def test_one_person_whom_every_ad_selects_is_no_finding():
+    # 100 ads, one man of four first in all of them: the interval over ads has no width, the evidence is one person.
+    scores = np.tile([4.0, 3.0, 2.0, 1.0], (100, 1))
+    result = audit.measure(scores, jobs(*["nurse"] * 100), people(list("mfmf")), ["gender"], Criteria(k=1, min_share=0))
+    women = row(result, "f")
+    assert women["impact_ratio"] == 0 and women["high"] < 0.1 and not result.findings
+    assert women["p_holm"] == pytest.approx(1.0, abs=0.12) and "but chance does as much" in women["note"]
 
 
 def test_a_biased_ranking_is_found_and_a_fair_one_is_not():
