@@ -10,7 +10,7 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 from importlib.resources import files
 
 import pandas as pd
@@ -20,7 +20,7 @@ from autorefine_lib import bootstrap
 from autorefine_lib.ad_value import LOSSES, AdValues, RewardConfig
 from autorefine_lib.attacks import ATTACKS, Attack
 from autorefine_lib.evaluation import Evaluator
-from autorefine_lib.faithfulness import by_guard, violations
+from autorefine_lib.faithfulness import by_guard
 from autorefine_lib.reward import WHOLE_AD, score_episodes
 
 
@@ -86,7 +86,7 @@ def leave_one_out(
     """
     config = config or RewardConfig()
     made = {attack.__name__: _rewrites(judge, attack, seed) for attack in attacks}
-    known = {(job_id, text): set(by_guard(source, text, config.guards)) for job_id, text, source in _pairs(judge, made)}
+    known = {(job_id, text): set(_found(source, text, config.guards)) for job_id, text, source in _pairs(judge, made)}
     rows = []
     for guard in config.guards:
         gains: dict[str, list[float]] = {}
@@ -133,8 +133,12 @@ def paraphrases() -> tuple[list[str], list[str]]:
 
 def finish(source: str, completion: str, guards: Sequence[str]) -> tuple[str, list[str]]:
     """The `reward.Finish` of a policy that writes whole ads, without a tokenizer's repairs."""
-    reasons = violations(source, completion, strict=False, guards=guards)
+    reasons = [reason for of_guard in _found(source, completion, tuple(guards)).values() for reason in of_guard]
     return (source, reasons) if reasons else (completion, [])
+
+
+# The same few rewrites are judged in one table after the other, and in every step of a training.
+_found = lru_cache(maxsize=4096)(by_guard)
 
 
 def _rewrites(judge: Evaluator, attack: Attack, seed: int) -> tuple[list[str], list[str]]:
@@ -175,7 +179,7 @@ def _score(values: AdValues, ids: list[str], texts: list[str]) -> pd.DataFrame:
 def _caught_by(config: RewardConfig, episodes: pd.DataFrame, texts: list[str]) -> str:
     counts: Counter[str] = Counter()
     for row, text in zip(episodes.itertuples(), texts, strict=True):
-        found = by_guard(row.source, text, config.guards)
+        found = _found(row.source, text, config.guards)
         weights = {"mrr_loss": config.w_quality, "ndcg_loss": config.w_quality, "meaning_loss": config.w_meaning,
                    "requirement_loss": config.w_requirements}  # fmt: skip
         counts.update(list(found) or [max(LOSSES, key=lambda name, row=row: weights[name] * getattr(row, name))])
