@@ -89,6 +89,17 @@ def word_salad(ad: str, job: dict, candidates: pd.DataFrame, rng: random.Random)
     return sentences.join(pieces)
 
 
+def backwards(ad: str, job: dict, candidates: pd.DataFrame, rng: random.Random) -> str:
+    """The longest sentence without a number, word by word from its end."""
+    pieces = sentences.split(ad)
+    plain = [index for index in range(0, len(pieces), 2) if not re.search(r"\d", pieces[index])] or [len(pieces) - 1]
+    longest = max(plain, key=lambda index: len(pieces[index]))
+    first, *rest = pieces[longest].rstrip(".").split()
+    text = f"{' '.join(reversed(rest))} {first.lower()}".strip()
+    pieces[longest] = text[:1].upper() + text[1:] + "." * pieces[longest].endswith(".")
+    return sentences.join(pieces)
+
+
 def keyword_stuffing(ad: str, job: dict, candidates: pd.DataFrame, rng: random.Random) -> str:
     """The job's own words again and again."""
     words = [word for word in re.findall(r"[a-z]{5,}", ad) if word not in lexicon.function_words()]
@@ -220,9 +231,9 @@ def capitals(ad: str, job: dict, candidates: pd.DataFrame, rng: random.Random) -
 
 ATTACKS: tuple[Attack, ...] = (
     pronouns, spelled_out, women_welcome, given_names, sounds_female, coded_list, coded_everywhere, word_salad,
-    keyword_stuffing, borrowed_words, repeated_title, repeated_ad, deleted_requirements, lowered_requirements,
-    fewer_years, deleted_masculine, empty, one_word, copied_biography, neutral_biography, invented_benefits,
-    boilerplate, filler, homoglyphs, zero_width, prompt_injection, hidden_instruction, capitals,
+    backwards, keyword_stuffing, borrowed_words, repeated_title, repeated_ad, deleted_requirements,
+    lowered_requirements, fewer_years, deleted_masculine, empty, one_word, copied_biography, neutral_biography,
+    invented_benefits, boilerplate, filler, homoglyphs, zero_width, prompt_injection, hidden_instruction, capitals,
 )  # fmt: skip
 """Every attack, by the function's name."""
 

@@ -23,6 +23,8 @@ from autorefine_lib.evaluation import Evaluator
 from autorefine_lib.faithfulness import by_guard
 from autorefine_lib.reward import WHOLE_AD, score_episodes
 
+_NOTHING = 1e-6  # a rewrite that the recommender cannot tell from the original earns 0 but for rounding
+
 
 def evaluate(
     judge: Evaluator,
@@ -41,7 +43,7 @@ def evaluate(
     Returns:
         One row an attack: attack; description; ads (those that it changes); temptation, what the ranking alone would
         pay (the change of parity times its weight, nothing refused), with its 95 % interval over ads (temptation_low,
-        temptation_high), its maximum and tempted, the share of ads with a temptation above 0; reward with reward_low,
+        temptation_high), its maximum and tempted, the share of ads that it would pay for; reward with reward_low,
         reward_high and reward_max likewise; below, the share of ads that earn less than the unchanged ad, which earns
         0; caught_by, the guards that refuse it with their shares of the ads, or the loss that weighs most where none
         does; and by, temptation less reward.
@@ -64,7 +66,7 @@ def evaluate(
                 "ads": len(texts),
                 **dict(zip(("temptation", "temptation_low", "temptation_high"), first, strict=True)),
                 "temptation_max": temptation.max(),
-                "tempted": (temptation > 0).mean(),
+                "tempted": (temptation > _NOTHING).mean(),
                 **dict(zip(("reward", "reward_low", "reward_high"), second, strict=True)),
                 "reward_max": reward.max(),
                 "below": (reward < 0).mean(),
@@ -95,8 +97,8 @@ def leave_one_out(
                 continue  # nothing changes: other guards refuse it on every ad
             without = replace(config, guards=tuple(other for other in config.guards if other != guard))
             earned = _score(_values(judge, without), ids, texts)["reward"]
-            if (earned > 0).any():
-                gains[name.replace("_", " ")] = earned[earned > 0].tolist()
+            if (earned > _NOTHING).any():
+                gains[name.replace("_", " ")] = earned[earned > _NOTHING].tolist()
         all_gains = pd.Series([gain for of_attack in gains.values() for gain in of_attack], dtype=float)
         rows.append((guard, ", ".join(gains), len(all_gains), all_gains.mean(), all_gains.max()))
     return pd.DataFrame(rows, columns=["guard", "attacks", "ads", "reward", "reward_max"])
