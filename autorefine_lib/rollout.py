@@ -65,7 +65,7 @@ def sample(
     else:
         inputs = prompts.input_ids
         # Allocated once: a cache that grows by a column a step is copied as a whole every time.
-        cache = StaticCache(config=model.config, max_cache_len=inputs.shape[1] + max_new_tokens)
+        cache = KVCache(config=model.config, max_cache_len=inputs.shape[1] + max_new_tokens)
         mask = torch.cat([mask, mask.new_ones(batch, max_new_tokens)], 1)
         positions = position_ids(prompts.attention_mask)
     before, vocabulary = inputs, model.get_output_embeddings().weight.shape[0]
@@ -131,6 +131,13 @@ def sample(
         None if values is None else values[:, :used],
         finished,
     )
+
+
+class KVCache(StaticCache):
+    """Keys and values in one precision: under autocast rotary positions leave the keys in fp32, the values are bf16."""
+
+    def update(self, key_states: Tensor, value_states: Tensor, *args, **kwargs) -> tuple[Tensor, Tensor]:
+        return super().update(key_states.to(value_states.dtype), value_states, *args, **kwargs)
 
 
 @contextmanager

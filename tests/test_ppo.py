@@ -215,12 +215,16 @@ def test_target_kl_stops_the_updates(tmp_path):
     assert (log["optim/updates"] == 1).all()
 
 
-def test_bf16_starts_at_ratio_one(tmp_path):
-    log = trainer(
-        tmp_path, config=replace(SMALL, steps=1, epochs=1, minibatches=1, micro_batch_size=8, bf16=True)
-    ).train()
+@pytest.mark.parametrize("kind, lora_rank", [(kind, 0) for kind in KINDS] + [("llama", 4)])
+def test_bf16_starts_at_ratio_one(tmp_path, kind, lora_rank):
+    config = replace(
+        SMALL, steps=1, epochs=1, minibatches=1, micro_batch_size=8, bf16=True, lora_rank=lora_rank, learning_rate=1e-2
+    )
+    ppo = trainer(tmp_path, kind, config, vocabulary=ten_words)
+    log = ppo.train()
     assert log["kl/response"][0] == pytest.approx(0, abs=1e-6)
     assert log["policy/kl"][0] == pytest.approx(0, abs=1e-3)  # other rows beside, other rounding
+    assert {p.dtype for p in ppo.parameters} == {torch.float32} and log["optim/grad_norm"][0] > 0
 
 
 @pytest.mark.parametrize("kind, lora_rank", [("llama", 0), ("llama", 4), ("bert2bert", 0)])
