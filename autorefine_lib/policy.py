@@ -6,6 +6,7 @@ only on the positions and token ids that are needed, and its input is handed to 
 """
 
 import copy
+import inspect
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -83,9 +84,8 @@ def encode(
     lengths = encoded.attention_mask.sum(1)
     if not (lengths > 0).all():
         raise InputError(f"prompt {prompts[int(lengths.argmin())]!r} has no tokens; remove it, or give it a text")
-    contexts = model.config.to_dict()
-    source = model.config.encoder if "encoder" in contexts else model.config
-    answer = model.config.decoder if "decoder" in contexts else model.config
+    joined = "encoder" in model.config.to_dict()
+    source, answer = (model.config.encoder, model.config.decoder) if joined else (model.config, model.config)
     # T5 has relative positions and therefore no such field.
     context, places = (getattr(config, "max_position_embeddings", None) for config in (source, answer))
     needed = int(lengths.max()) + (0 if encoder_decoder else max_new_tokens)
@@ -122,7 +122,16 @@ def check_prompts(
     max_new_tokens: int,
     add_special_tokens: bool = True,
 ) -> None:
-    """The InputError of the first prompt that `encode` would refuse, before it stops a run in the middle."""
+    """The InputError of the first prompt that `encode` would refuse, before it stops a run in the middle.
+
+    Also of a decoder-only model whose positions cannot be given, so that padding on the left would shift them.
+    """
+    plain = model.get_base_model() if isinstance(model, PeftModel) else model
+    if not model.config.is_encoder_decoder and "position_ids" not in inspect.signature(plain.forward).parameters:
+        raise InputError(
+            f"{type(plain).__name__} takes no position_ids, which prompts padded on the left need; choose a model with "
+            "learned or rotary positions, or an encoder-decoder"
+        )
     for first in range(0, len(prompts), 1000):
         encode(tokenizer, model, prompts[first : first + 1000], max_new_tokens, None, add_special_tokens)
 

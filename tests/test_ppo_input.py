@@ -9,6 +9,7 @@ import pytest
 import torch
 from datasets import Dataset
 from tiny_models import VOCAB, tiny_model, tiny_tokenizer
+from transformers import BloomConfig, BloomForCausalLM
 
 from autorefine_lib import checkpoint
 from autorefine_lib.errors import InputError
@@ -114,6 +115,15 @@ def test_no_more_new_tokens_than_the_decoder_has_positions(tmp_path, kind):
     config = replace(CONFIG, max_new_tokens=65)
     refused(lambda: trainer(tmp_path, kind=kind, config=config), "max_new_tokens is 65", "64 positions", "lower it")
     trainer(tmp_path, kind="t5", config=config)  # positions are relative: there is no limit
+
+
+def test_a_model_without_position_ids_is_refused(tmp_path):
+    size = dict(vocab_size=VOCAB, hidden_size=16, n_layer=1, n_head=2)
+    bloom = BloomForCausalLM(BloomConfig(**size, pad_token_id=0, eos_token_id=1, bos_token_id=2))
+    refused(
+        lambda: PPOTrainer(bloom, tiny_tokenizer(), constant, DATA, CONFIG, tmp_path),
+        "BloomForCausalLM takes no position_ids", "choose a model",
+    )  # fmt: skip
 
 
 def test_weights_in_half_precision_are_not_trained(tmp_path):
