@@ -264,7 +264,7 @@ def _note(row, criteria: Criteria) -> str:
         if row.high >= 1:
             below += ", but the interval reaches 1"
         elif row.p_holm >= ALPHA:
-            below += f", but chance does as much (p = {row.p_holm:.2g})"
+            below += f", not told from chance (p = {row.p_holm:.2g})"
         elif row.finding:
             below += f": a finding (p = {row.p_holm:.2g})"
     return "; ".join(part for part in (below, none, few) if part)

@@ -10,8 +10,6 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
-from IPython.display import display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -154,6 +152,8 @@ def learning_curves(
 
 def live_curves(columns: Sequence[str], title: str, synthetic: bool, labels: dict[str, str]) -> Callable:
     """The `on_step` of a trainer that draws its log anew after every step, in place, in a notebook."""
+    from IPython.display import display
+
     rows: list[dict[str, float]] = []
     handle = display("waiting for the first step", display_id=True)
 
@@ -280,6 +280,9 @@ def coding_of_ads(counts: pd.DataFrame, title: str, synthetic: bool) -> Figure:
 
 def histogram(values: pd.DataFrame, by: str, column: str, title: str, xlabel: str, synthetic: bool) -> Figure:
     """Overlaid histograms of `column`, one outline a value of `by`, each scaled to the same area."""
+    # Imported here: it takes a second, and only histograms need it.
+    import seaborn as sns
+
     fig, (ax,) = _canvas(title, 8.5, 4.2, synthetic)
     groups = values[by].nunique()
     sns.histplot(values, x=column, hue=by, element="step", fill=groups < 3, stat="density", common_norm=False,
