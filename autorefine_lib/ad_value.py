@@ -2,7 +2,8 @@
 
 Parity is smooth in the scores, and so are the losses of quality where that is asked for (`smooth_quality`): a reward
 that jumps only when a candidate crosses rank k teaches little. The measures that are reported are the hard ones, in
-`metrics`. Every part lies between 0 and 1, so that the weights of `RewardConfig` bound what it can give or take.
+`metrics`. Every part lies between 0 and 1, so that the weights of `RewardConfig` bound what it can give or take;
+pooled over n ads, one rewrite's change of the common parity counts n times (`reward`).
 """
 
 from collections.abc import Callable, Sequence
