@@ -22,6 +22,7 @@ STEMS = [
     "04_ppo_finetuning",
     "05_ilql",
     "06_other_optimisers",
+    "07_red_team",
     "08_transfer",
     "09_result_tables",
 ]
