@@ -162,8 +162,8 @@ def _train(
         trainer.remove_callback(PrinterCallback)
         trainer.train()
     generator.model = trainer.model.eval()
-    if isinstance(generator.model, PeftModel):
-        generator.model.delete_adapter("ref")  # TRL's copy of the adapter before the training
+    if isinstance(generator.model, PeftModel) and "ref" in generator.model.peft_config:
+        generator.model.delete_adapter("ref")  # TRL's RLOO copies the adapter before the training, its GRPO does not
     return pd.DataFrame(log.rows)
 
 

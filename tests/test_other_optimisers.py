@@ -87,10 +87,11 @@ def test_the_sentences_of_an_ad_stay_together(monkeypatch):
     assert len({job for batch in batches for job, _ in batch}) == 4
 
 
-def test_lora_trains_adapters_alone():
+@pytest.mark.parametrize("name", METHODS)
+def test_lora_trains_adapters_alone(name: str):
     made = writer("bert2bert")
     before = {name: parameter.detach().clone() for name, parameter in made.model.named_parameters()}
-    other_optimisers.rloo(made, training_judge(), RewardConfig(w_meaning=0.0), lora_rank=2, **SMALL)
+    METHODS[name](made, training_judge(), RewardConfig(w_meaning=0.0), lora_rank=2, **SMALL)
     assert set(made.model.peft_config) == {"default"}, "TRL's reference adapter is gone"
     after = dict(made.model.get_base_model().named_parameters())
     for name, parameter in before.items():
