@@ -11,13 +11,14 @@ from datasets import Dataset
 from peers import ppo_curves
 from tiny_models import tiny_model, tiny_tokenizer
 
+from autorefine_lib.ad_value import RewardConfig
 from autorefine_lib.ppo import PPOTrainer
 from autorefine_lib.ppo_config import PPOConfig
 
 REPORTS = Path(__file__).parents[1] / "reports"
 RIGHT, DETAILS, LOG = (REPORTS / "ppo.md").read_text().split("\n## ")[1:]
 OPTIONS = {field.name for field in fields(PPOConfig)}
-WEIGHTS = {"w_quality", "w_meaning", "w_violation", "w_protected", "reward_weights"}
+WEIGHTS = {"reward_weights"} | {field.name for field in fields(RewardConfig)}
 
 
 def rows(part):
