@@ -173,8 +173,8 @@ def against_reward_calls(
 ) -> Figure:
     """What every method reached on held-out ads against the reward calls it had spent: reward, and impact ratio.
 
-    `points`: columns method, reward_calls, reward and impact_ratio, as `learning_curves.read` returns them. A method
-    with one point is drawn as a mark, others as a line from the one point of `start`, where all of them began.
+    `points`: columns method, seed, reward_calls, reward and impact_ratio, as `learning_curves.read` returns them. One
+    point of a seed is drawn as a mark, several as a line from the one point of `start`, where all of them began.
     """
     labels = {"reward": "parity gained, as the reward measures it", "impact_ratio": f"{group} impact ratio"}
     fig, axes = _canvas(title, 12, 4.6, synthetic, len(labels))
@@ -182,10 +182,14 @@ def against_reward_calls(
     names = [name for name in points["method"].unique() if name != start]
     for ax, (column, label) in zip(axes, labels.items(), strict=True):
         for name, color, mark in zip(names, itertools.cycle(PALETTE), itertools.cycle("osD^vPX"), strict=False):
-            part = points[points["method"] == name].sort_values("reward_calls")
-            if len(part) > 1:
-                part = pd.concat([first, part])
-            ax.plot(part["reward_calls"], part[column], marker=mark, ms=7, lw=2, color=color, label=name)
+            seeds = points[points["method"] == name].groupby("seed")
+            for number, (_, part) in enumerate(seeds):
+                part = part.sort_values("reward_calls")
+                if len(part) > 1:
+                    part = pd.concat([first, part])
+                # One line a seed, one entry in the legend a method.
+                style = {"marker": mark, "ms": 6, "lw": 2 / len(seeds) ** 0.5, "color": color}
+                ax.plot(part["reward_calls"], part[column], **style, label="_" * bool(number) + name)
         ax.plot(first["reward_calls"], first[column], "o", ms=8, color=GREY, mfc="white", label=start)
         if column == "impact_ratio":
             ax.axhline(1.0, color=INK, lw=1, ls="--", label="parity")

@@ -44,6 +44,7 @@ _KINDS = dict.fromkeys(("skill", "degree", "licence"), "requirements") | {"benef
 _SAME = 0.9  # cosine above which two sentences are all but the same
 _SPLIT = 0.85  # the same share, where the counterpart stands for another sentence too
 _SHORT = 3  # content words below which a line is a heading or a fragment, which no embedding can judge
+_FULL_STOP = re.compile(r"(?<=[.!?;])\s+")
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 
 
@@ -92,7 +93,7 @@ def added(source: str, rewrite: str) -> Iterator[str]:
     new = _without_counterpart(rewrite, source)
     gone = [*_without_counterpart(source, rewrite, CLEAR), *_new_fragments(source, rewrite)]
     exchanged = sum(bool(lexicon.find(sentence)) for sentence in gone)
-    yield from (f"adds {_short(sentence)!r}" for sentence in new[exchanged:])
+    yield from (f"adds {_short(sentence)!r}" for sentence in new[exchanged:] or _said_again(rewrite, source))
 
 
 def dropped(source: str, rewrite: str) -> Iterator[str]:
@@ -184,7 +185,9 @@ def _content(text: str) -> list[str]:
 
 
 def _sentences(text: str) -> list[str]:
-    return [part for part in sentences.split(text)[::2] if part.strip()]
+    # After a full stop a small letter starts a sentence too: what is to be overlooked need not be well written.
+    parts = [part for piece in sentences.split(text)[::2] for part in _FULL_STOP.split(piece)]
+    return [part for part in parts if part.strip()]
 
 
 def _without_phrases(text: str) -> str:
@@ -245,6 +248,20 @@ def _without_counterpart(text: str, other: str, cosine: float = SIMILAR) -> list
         return similar[row, free].max(initial=-1) >= cosine or shares[0] >= OVERLAP or shares[1] >= _SPLIT
 
     return [parts[row] for row in np.setdiff1d(np.arange(len(parts)), [row for row, _ in paired]) if not is_said(row)]
+
+
+def _said_again(text: str, other: str) -> list[str]:
+    """Sentences of `text` that go beyond the number in `other` and are no halves of one that was split.
+
+    Halves leave a text as long as it was; these make it longer by half of their words or more.
+    """
+    (parts, _, vectors), (others, _, other_vectors) = _read(text), _read(other)
+    if len(parts) <= len(others):
+        return []
+    rows, _ = linear_sum_assignment(vectors @ other_vectors.T, maximize=True)
+    beyond = [parts[row] for row in np.setdiff1d(np.arange(len(parts)), rows)]
+    longer = len(_content(text)) - len(_content(other))
+    return beyond if longer >= sum(len(_content(part)) for part in beyond) / 2 else []
 
 
 def _keywords(sentence: str) -> int:

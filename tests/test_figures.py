@@ -47,7 +47,9 @@ def draw(name: str) -> Figure:
         ends = {"best of 4": 1680, "reward-weighted": 2560, "ILQL": 2560}
         rows = [("aligned, no RL", 0, 0.0, 0.9)] + [(method, calls, 0.02, 0.92) for method, calls in ends.items()]
         rows += [(m, calls, calls / 5e4, 0.9 + calls / 2e4) for m in ("RLOO", "PPO") for calls in (640, 1280, 2560)]
-        points = pd.DataFrame(rows, columns=["method", "reward_calls", "reward", "impact_ratio"])
+        points = pd.DataFrame(rows, columns=["method", "reward_calls", "reward", "impact_ratio"]).assign(seed=0)
+        again = points[points["method"] == "PPO"].assign(seed=1, impact_ratio=0.95)
+        points = pd.concat([points, again])
         return figures.against_reward_calls(points, "PPO gains most for its reward calls", True, "female")
     if name == "before_after":
         before = np.linspace(0.4, 0.9, len(OCCUPATIONS))
@@ -123,6 +125,8 @@ def test_lines_start_where_the_methods_began():
     fig = draw("against_reward_calls")
     lines = {line.get_label(): line for line in fig.axes[1].get_lines()}
     assert lines["PPO"].get_xdata().tolist() == [0, 640, 1280, 2560] and lines["PPO"].get_ydata()[0] == 0.9
+    assert lines["_PPO"].get_xdata().tolist() == [0, 640, 1280, 2560], "another seed is a line of its own"
+    assert lines["_PPO"].get_ydata().tolist() == [0.9, 0.95, 0.95, 0.95]
     assert lines["ILQL"].get_xdata().tolist() == [2560], "one point is a mark"
     assert lines["parity"].get_ydata() == [1, 1]
     matplotlib.pyplot.close(fig)
