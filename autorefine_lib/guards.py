@@ -44,7 +44,7 @@ _KINDS = dict.fromkeys(("skill", "degree", "licence"), "requirements") | {"benef
 _SAME = 0.9  # cosine above which two sentences are all but the same
 _SPLIT = 0.85  # the same share, where the counterpart stands for another sentence too
 _SHORT = 3  # content words below which a line is a heading or a fragment, which no embedding can judge
-_FULL_STOP = re.compile(r"(?<=[.!?;])\s+")
+_FULL_STOP = re.compile(r"(?<=[.!?])\s+(?=[a-z])")
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 
 
@@ -255,10 +255,10 @@ def _said_again(text: str, other: str) -> list[str]:
 
     Halves leave a text as long as it was; these make it longer by half of their words or more.
     """
-    (parts, _, vectors), (others, _, other_vectors) = _read(text), _read(other)
-    if len(parts) <= len(others):
+    if len(_sentences(text)) <= len(_sentences(other)):
         return []
-    rows, _ = linear_sum_assignment(vectors @ other_vectors.T, maximize=True)
+    (parts, _, vectors), (others, _, other_vectors) = _read(text), _read(other)
+    rows = linear_sum_assignment(vectors @ other_vectors.T, maximize=True)[0] if parts and others else []
     beyond = [parts[row] for row in np.setdiff1d(np.arange(len(parts)), rows)]
     longer = len(_content(text)) - len(_content(other))
     return beyond if longer >= sum(len(_content(part)) for part in beyond) / 2 else []

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from autorefine_lib import corpus, lexicon, red_team
 from autorefine_lib.errors import InputError
 from autorefine_lib.faithfulness import by_guard, violations
-from autorefine_lib.guards import GUARDS
+from autorefine_lib.guards import GUARDS, added
 
 AD = """Staff Accountant, Eastgate Accounting Group
 
@@ -112,3 +112,20 @@ def test_hidden_characters_are_seen_wherever_they_stand(char, place):
 def test_unknown_guards_are_named(guards):
     with pytest.raises(InputError, match="is no guard, or no list; allowed: protected, names"):
         violations(AD, AD, strict=False, guards=guards)
+
+
+RAPPER = (
+    "The holder of the post writes rap verses and hooks, and tours with a live band. "
+    "Proof of experience in stage performance must accompany the application. "
+    "A pension scheme and medical cover form part of the contract."
+)
+
+
+def test_sentences_that_say_again_what_the_ad_has_said_are_added_however_they_begin():
+    again = " our practice covers stage performance. our colleague writes rap verses and hooks, and tours."
+    assert any(reason.startswith("adds ") for reason in added(RAPPER, RAPPER + again))
+
+
+def test_a_sentence_in_two_halves_adds_nothing():
+    halves = RAPPER.replace("hooks, and tours", "hooks. The holder of the post tours")
+    assert halves != RAPPER and not list(added(RAPPER, halves))
