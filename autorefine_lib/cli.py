@@ -63,7 +63,7 @@ def one_line_errors(command: Callable) -> Callable:
 def reproduce(
     profile: Annotated[
         str,
-        typer.Option(help="smoke (3 minutes), embedded (15 minutes), paper (GPU and Hub) or local (your own data)."),
+        typer.Option(help="smoke (minutes), embedded (half an hour), paper (GPU and Hub) or local (your own data)."),
     ] = "embedded",
     overrides: Annotated[
         list[str] | None,
