@@ -12,7 +12,7 @@ import torch
 from tqdm.auto import tqdm
 
 from autorefine_lib.errors import InputError
-from autorefine_lib.vector_index import ExactIndex, best_of, check_finite, check_vectors
+from autorefine_lib.vector_index import ExactIndex, best_of, check_finite, check_queries, check_vectors
 
 _BLOCK = 65_536  # vectors checked and added at once
 _SAMPLE = 64  # queries that measure recall
@@ -91,13 +91,7 @@ class ApproximateIndex:
         Raises:
             InputError: queries of another shape, not finite, or k not between 1 and the number of vectors.
         """
-        queries = check_vectors(queries, "queries", self.vectors.shape[1], least=0)
-        if not np.isfinite(queries).all():
-            raise InputError("queries: not finite; embed those texts again")
-        if not 1 <= k <= len(self.vectors):
-            raise InputError(
-                f"k={k} is not between 1 and {len(self.vectors)}, the number of vectors; choose k in between"
-            )
+        queries = check_queries(self.vectors, queries, k)
         scores, rows = np.empty((len(queries), k), np.float32), np.empty((len(queries), k), np.int64)
         if not len(queries):
             return scores, rows

@@ -6,10 +6,9 @@ batches to speak of, and the batches of a group method hold several rewrites of 
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from autorefine_lib.ad_value import AdValues, RewardConfig, parity_of_sums
@@ -46,10 +45,7 @@ class LearningCurve:
     """Spent so far on the points of `follow`."""
 
     def __post_init__(self) -> None:
-        # Evenly spaced, because files of ads come sorted, by occupation for instance.
-        jobs = self.judge.jobs
-        rows = np.linspace(0, len(jobs) - 1, min(self.ads, len(jobs))).round().astype(int)
-        self.judge = judge = replace(self.judge, jobs=jobs.select(rows))
+        self.judge = judge = self.judge.evenly(self.ads)
         self._values = AdValues(
             judge.recommender.rank, judge.jobs, judge.candidates, judge.attribute, judge.k, self.reward_config
         )

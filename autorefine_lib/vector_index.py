@@ -77,13 +77,7 @@ class ExactIndex:
         Raises:
             InputError: queries of another shape, not finite, or k not between 1 and the number of vectors.
         """
-        queries = check_vectors(queries, "queries", self.vectors.shape[1], least=0)
-        if not np.isfinite(queries).all():
-            raise InputError("queries: not finite; embed those texts again")
-        if not 1 <= k <= len(self.vectors):
-            raise InputError(
-                f"k={k} is not between 1 and {len(self.vectors)}, the number of vectors; choose k in between"
-            )
+        queries = check_queries(self.vectors, queries, k)
         asked = torch.from_numpy(np.array(queries))
         scores, rows = np.empty((len(queries), k), np.float32), np.empty((len(queries), k), np.int64)
         open_ = np.arange(len(queries))
@@ -175,6 +169,20 @@ def check_vectors(vectors: np.ndarray, name: str, dimension: int | None = None, 
             f"{name} of shape {shape} and type {kind}; give a float32 array {wanted} with {least} row or more"
         )
     return vectors
+
+
+def check_queries(vectors: np.ndarray, queries: np.ndarray, k: int) -> np.ndarray:
+    """`queries` if their `k` best among `vectors` can be looked for.
+
+    Raises:
+        InputError: queries of another shape, not finite, or k not between 1 and the number of vectors.
+    """
+    queries = check_vectors(queries, "queries", vectors.shape[1], least=0)
+    if not np.isfinite(queries).all():
+        raise InputError("queries: not finite; embed those texts again")
+    if not 1 <= k <= len(vectors):
+        raise InputError(f"k={k} is not between 1 and {len(vectors)}, the number of vectors; choose k in between")
+    return queries
 
 
 def check_finite(block: np.ndarray, start: int) -> None:
