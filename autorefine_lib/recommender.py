@@ -3,14 +3,13 @@
 `rank(ads) -> scores` is the seam where a user's own recommender goes in: any function from a list of
 ad texts to a float array [ads, candidates] will do.
 
-Texts are embedded in batches of equal token length, so that nothing is padded and the vector of a text does
-not depend on the texts it came with: identical text, identical vector, to the last bit, whatever the order of
-calls and whatever the caches hold.
+Nothing is padded: texts lie one behind the other (`packed_attention`) or in batches of equal token length. So the
+vector of a text does not depend on the texts it came with: identical text, identical vector, to the last bit, whatever
+the order of calls and whatever the caches hold.
 """
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
-from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,7 @@ import torch
 from datasets import Dataset
 from tqdm.auto import tqdm
 
-from autorefine_lib import embedding_store, minilm, static_embedding
+from autorefine_lib import embedding_store, minilm, packed_attention, static_embedding
 from autorefine_lib.errors import InputError
 from autorefine_lib.vector_index import Index, has_bfloat16, open_index
 
@@ -27,6 +26,7 @@ Rank = Callable[[list[str]], np.ndarray]
 
 _REMEMBERED = 50_000  # query vectors kept in memory: 75 MiB at 384 float32 numbers each
 _TOKENS_PER_BATCH = 1024  # activations of a larger batch fall out of the CPU caches: measured on two Zen 4 cores
+_TOKENS_PER_BATCH_ON_GPU = 16_384
 
 
 class DenseRecommender:
@@ -70,6 +70,7 @@ class DenseRecommender:
             self._model.to(torch.bfloat16)
         if max_seq_length is not None:
             self._model.max_seq_length = max_seq_length
+        self._packs = self._is_plain_transformer and packed_attention.use(self._model[0].auto_model)
         self._key = f"{_weights_sha256(self._model)} {self._model.max_seq_length}"
         self._queries: dict[str, np.ndarray] = {}
         self._candidates: np.ndarray | None = None
@@ -163,16 +164,35 @@ class DenseRecommender:
             return
         limit = self._model.max_seq_length
         ids = self._model.tokenizer(texts, truncation=True, max_length=limit)["input_ids"] if texts else []
-        lengths = [len(tokens) for tokens in ids]
-        order = sorted(range(len(texts)), key=lengths.__getitem__)
-        for length, group in groupby(order, key=lengths.__getitem__):
-            members = list(group)
-            size = self._batch(length)
-            for rows in (members[start : start + size] for start in range(0, len(members), size)):
-                # Straight through the modules: `encode` would tokenize, sort and pad once more.
+        transformer, *rest = self._model
+        for rows in self._rows([len(tokens) for tokens in ids]):
+            # Straight through the modules: `encode` would tokenize, sort and pad once more.
+            if self._packs:
+                hidden = packed_attention.encode(transformer.auto_model, [ids[row] for row in rows])
+            else:
                 tokens = torch.tensor([ids[row] for row in rows], device=self._model.device)
                 features = {"input_ids": tokens, "attention_mask": torch.ones_like(tokens)}
-                yield rows, self._model(features)["sentence_embedding"]
+                hidden = [transformer(features)["token_embeddings"]]
+            vectors = []
+            for embeddings in hidden:
+                features = {"token_embeddings": embeddings, "attention_mask": torch.ones_like(embeddings[..., 0])}
+                for module in rest:
+                    features = module(features)
+                vectors.append(features["sentence_embedding"])
+            yield rows, torch.cat(vectors)
+
+    def _rows(self, lengths: list[int]) -> Iterator[list[int]]:
+        """Rows of texts with `lengths` tokens that go through the model together, the shortest first."""
+        tokens = _TOKENS_PER_BATCH if self._model.device.type == "cpu" else _TOKENS_PER_BATCH_ON_GPU
+        batch: list[int] = []
+        for row in sorted(range(len(lengths)), key=lengths.__getitem__):
+            new = len(batch) == self.batch_size or (len(batch) + 1) * lengths[row] > tokens
+            if batch and (new or not self._packs and lengths[row] != lengths[batch[0]]):
+                yield batch
+                batch = []
+            batch.append(row)
+        if batch:
+            yield batch
 
     @property
     def _is_plain_transformer(self) -> bool:
@@ -183,11 +203,6 @@ class DenseRecommender:
         from sentence_transformers.sentence_transformer.modules import Transformer
 
         return type(self._model[0]) is Transformer and self._model.default_prompt_name is None
-
-    def _batch(self, length: int) -> int:
-        if self._model.device.type != "cpu":
-            return self.batch_size
-        return min(self.batch_size, max(1, _TOKENS_PER_BATCH // length))
 
 
 def _load(model: str, device: str | None):
