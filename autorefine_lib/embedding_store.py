@@ -1,7 +1,10 @@
-"""Embeddings of many texts in one memory-mapped file, made in shards; after a kill the next call goes on."""
+"""Embeddings on disk: of a fixed list of texts in one memory-mapped file, made in shards, so that after a kill the next
+call goes on; and of texts that come one after the other, in an SQLite file that grows."""
 
 import json
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -84,3 +87,42 @@ def _recorded(partial: Path, record: Path, shape: tuple[int, int]) -> int:
         return content["rows"] if whole else 0
     except (OSError, ValueError, KeyError, TypeError):
         return 0
+
+
+def keep(path: Path, vectors: dict[str, np.ndarray]) -> None:
+    """Add texts and their float32 vectors to the SQLite file `path`, all or none of them; those it has stay.
+
+    Several processes may add at once. `path` must name the model, by a hash.
+
+    Raises:
+        InputError: the file cannot be written, or is none of ours.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with closing(sqlite3.connect(path, timeout=60)) as connection, connection:
+            connection.execute("CREATE TABLE IF NOT EXISTS vectors (text TEXT PRIMARY KEY, vector BLOB NOT NULL)")
+            rows = ((text, np.asarray(vector, np.float32).tobytes()) for text, vector in vectors.items())
+            connection.executemany("INSERT OR IGNORE INTO vectors VALUES (?, ?)", rows)
+    except (OSError, sqlite3.Error) as error:
+        raise InputError(f"cannot write the embeddings to {path}: {error}; free some space, or delete it") from error
+
+
+def kept(path: Path, dimension: int, most: int) -> dict[str, np.ndarray]:
+    """The `most` texts that `keep` added last, with their vectors of `dimension` numbers; none if there is no `path`.
+
+    Raises:
+        InputError: the file cannot be read, is none of ours, or its vectors are of another size.
+    """
+    if not path.exists():
+        return {}
+    try:
+        with closing(sqlite3.connect(path, timeout=60)) as connection:
+            rows = connection.execute(
+                "SELECT text, vector FROM vectors ORDER BY rowid DESC LIMIT ?", (most,)
+            ).fetchall()
+    except sqlite3.Error as error:
+        raise InputError(f"{path} holds no embeddings ({error}); delete it and go on") from error
+    vectors = {text: np.frombuffer(vector, np.float32) for text, vector in reversed(rows)}
+    if any(len(vector) != dimension for vector in vectors.values()):
+        raise InputError(f"{path} holds vectors of another size than {dimension}; delete it and go on")
+    return vectors

@@ -62,10 +62,14 @@ class Evaluator:
 def evaluator(
     run_dir: Path | str, model: str, attribute: str, k: int, split: str = "test", precision: str = "auto"
 ) -> Evaluator:
-    """The evaluator of a run: its data from notebook 01, `model` as recommender, embeddings cached in the run."""
+    """The evaluator of a run: its data from notebook 01, `model` as recommender, embeddings cached in the run.
+
+    The first call for a run embeds the ads of all splits, which every notebook compares its rewrites with.
+    """
     artefacts = Path(run_dir) / "artefacts"
     jobs, candidates = data_prep.read(artefacts / "data")
     recommender = DenseRecommender(model, cache_dir=artefacts / "embeddings", precision=precision).fit(candidates)
+    recommender.keep(list(jobs["text"]))
     return Evaluator(recommender, of_split(jobs, split), candidates, attribute, k)
 
 
@@ -167,6 +171,7 @@ def run(
     began = time.perf_counter()
     texts = rewrite(list(judge.jobs["text"]))
     seconds += time.perf_counter() - began
+    judge.recommender.keep(texts)  # Later notebooks rank for them again.
     groups, quality = judge.measure(texts)
     method = Method(name, seed, seconds, reward_calls, texts, groups, quality)
     save(run_dir, method)

@@ -35,8 +35,8 @@ class DenseRecommender:
     Args:
         model: "minilm" for the packaged all-MiniLM-L6-v2, "wordllama" for the packaged static embeddings (checksums
             verified), or any sentence-transformers model by folder or Hub name.
-        cache_dir: folder for the candidates' embeddings, keyed by their texts, the weights and the precision;
-            None keeps them in memory only.
+        cache_dir: folder for the candidates' embeddings, keyed by their texts, the weights and the precision, and for
+            those that `keep` is asked to keep; None keeps them in memory only.
         batch_size: most texts in one batch; long texts make smaller batches on a CPU.
         max_seq_length: tokens of a text that are read, the rest has no influence; None takes the model's own
             limit (256 for MiniLM, about 190 words).
@@ -71,8 +71,9 @@ class DenseRecommender:
         if max_seq_length is not None:
             self._model.max_seq_length = max_seq_length
         self._packs = self._is_plain_transformer and packed_attention.use(self._model[0].auto_model)
-        self._key = f"{_weights_sha256(self._model)} {self._model.max_seq_length}"
-        self._queries: dict[str, np.ndarray] = {}
+        self._key = f"{_weights_sha256(self._model)} {self._model.max_seq_length} {self._packs}"
+        self._kept = self.cache_dir and self.cache_dir / f"queries-{self._content_key([])}.sqlite"
+        self._queries = embedding_store.kept(self._kept, self.dimension, _REMEMBERED) if self._kept else {}
         self._candidates: np.ndarray | None = None
         self._index: Index | None = None
 
@@ -98,10 +99,13 @@ class DenseRecommender:
         self._candidates = embedding_store.build(path, texts, self.dimension, self._embed_unique)
         return self
 
-    def embed(self, texts: list[str]) -> np.ndarray:
-        """Unit vectors, float32 [texts, dimension]; each distinct text is embedded once and remembered."""
+    def embed(self, texts: list[str], progress: str | None = None) -> np.ndarray:
+        """Unit vectors, float32 [texts, dimension]; each distinct text is embedded once and remembered.
+
+        `progress` names the bar that is shown while texts are embedded; None shows none.
+        """
         new = [text for text in dict.fromkeys(texts) if text not in self._queries]
-        fresh = dict(zip(new, self._embed_unique(new), strict=True))
+        fresh = dict(zip(new, self._embed_unique(new, progress if new else None), strict=True))
         vectors = [fresh[text] if text in fresh else self._queries[text] for text in texts]
         self._queries |= fresh
         for text in list(self._queries)[: max(0, len(self._queries) - _REMEMBERED)]:
@@ -111,6 +115,16 @@ class DenseRecommender:
     def forget(self) -> None:
         """Drop the remembered query vectors, so that the next call embeds every text anew."""
         self._queries.clear()
+
+    def keep(self, texts: list[str]) -> None:
+        """Write these texts' vectors to the cache folder, for recommenders with the same weights that start later.
+
+        Raises:
+            InputError: the folder cannot be written.
+        """
+        vectors = self.embed(texts, "Embedding ads")
+        if self._kept:
+            embedding_store.keep(self._kept, dict(zip(texts, vectors, strict=True)))
 
     def rank(self, ads: list[str]) -> np.ndarray:
         """Cosine of every ad with every candidate, float32 [ads, candidates], in the order of the fitted candidates.

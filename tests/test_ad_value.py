@@ -22,9 +22,7 @@ from autorefine_lib.errors import InputError
 CANDIDATES = Dataset.from_dict(
     {"occupation": ["nurse"] * 6 + ["cook"] * 3, "gender": ["f", "m", "f", "m", "f", "m", "m", "m", "m"]}
 )
-JOBS = Dataset.from_dict(
-    {"job_id": ["n", "c"], "text": ["plain nurse", "plain cook"], "occupation": ["nurse", "cook"]}
-)
+JOBS = Dataset.from_dict({"job_id": ["n", "c"], "text": ["plain nurse", "plain cook"], "occupation": ["nurse", "cook"]})
 SCORES = {
     "plain nurse": [0.5, 0.9, 0.4, 0.8, 0.3, 0.7, 0.1, 0.1, 0.1],  # m m m f f f
     "fair nurse": [0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.1, 0.1, 0.1],  # f m f m f m

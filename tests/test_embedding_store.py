@@ -79,3 +79,27 @@ def test_wrong_vectors_texts_and_shards_are_refused(tmp_path):
     np.save(tmp_path / "c.npy", np.zeros((3, 8), np.float32))
     with pytest.raises(InputError, match="not float32 \\(50, 8\\); delete it"):
         embedding_store.build(tmp_path / "c.npy", TEXTS, 8, embed)
+
+
+def test_texts_are_kept_one_after_the_other(tmp_path):
+    path = tmp_path / "folder" / "queries.sqlite"
+    assert embedding_store.kept(path, 8, 10) == {}
+    embedding_store.keep(path, dict(zip(TEXTS[:3], embed(TEXTS[:3]), strict=True)))
+    embedding_store.keep(path, dict(zip(TEXTS[2:5], embed(TEXTS[2:5]) + 1, strict=True)))
+    read = embedding_store.kept(path, 8, 10)
+    assert list(read) == TEXTS[:5]
+    np.testing.assert_array_equal(read[TEXTS[2]], embed(TEXTS[2:3])[0])  # the first to come stays
+    np.testing.assert_array_equal(read[TEXTS[3]], embed(TEXTS[3:4])[0] + 1)
+    assert list(embedding_store.kept(path, 8, 2)) == TEXTS[3:5]
+
+
+def test_a_file_of_kept_texts_that_is_none_is_refused(tmp_path):
+    path = tmp_path / "queries.sqlite"
+    embedding_store.keep(path, {"text": np.zeros(4, np.float32)})
+    with pytest.raises(InputError, match="another size than 8; delete it"):
+        embedding_store.kept(path, 8, 10)
+    path.write_bytes(b"no database, but long enough to be looked at as one" * 20)
+    with pytest.raises(InputError, match="delete it"):
+        embedding_store.kept(path, 8, 10)
+    with pytest.raises(InputError, match="cannot write the embeddings"):
+        embedding_store.keep(path, {"text": np.zeros(8, np.float32)})

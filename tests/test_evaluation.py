@@ -45,8 +45,13 @@ def embed(texts: list[str]) -> np.ndarray:
 
 
 @pytest.fixture
-def judge() -> Evaluator:
-    return Evaluator(SimpleNamespace(rank=rank, embed=embed), JOBS, CANDIDATES, "gender", 2)
+def kept() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def judge(kept: list[str]) -> Evaluator:
+    return Evaluator(SimpleNamespace(rank=rank, embed=embed, keep=kept.extend), JOBS, CANDIDATES, "gender", 2)
 
 
 def test_measure_by_hand(judge: Evaluator):
@@ -65,7 +70,7 @@ def test_measure_by_hand(judge: Evaluator):
     assert cooks["selected"].to_dict() == {"f": 1, "m": 1} and cooks["available"].to_dict() == {"f": 1, "m": 2}
 
 
-def test_run_times_measures_and_saves(judge: Evaluator, tmp_path):
+def test_run_times_measures_and_saves(judge: Evaluator, kept: list[str], tmp_path):
     seen = []
 
     def rewrite(ads: list[str]) -> list[str]:
@@ -73,7 +78,7 @@ def test_run_times_measures_and_saves(judge: Evaluator, tmp_path):
         return ["A nurse.", "A cook, she leads."]
 
     made = evaluation.run(tmp_path, judge, "best of N", rewrite, seed=3, seconds=10.0, reward_calls=16)
-    assert seen == ["A nurse.", "A cook."]
+    assert seen == ["A nurse.", "A cook."] and kept == made.texts
     assert 10 <= made.seconds < 60 and made.reward_calls == 16 and made.seed == 3
     read = evaluation.load(tmp_path, "best of N", 3)
     assert (read.name, read.seed, read.seconds, read.reward_calls) == ("best of N", 3, made.seconds, 16)
@@ -113,6 +118,9 @@ def test_evaluator_reads_the_run(tmp_path, monkeypatch):
             self.fitted = len(candidates)
             return self
 
+        def keep(self, texts: list[str]) -> None:
+            self.kept = texts
+
     monkeypatch.setattr(evaluation, "DenseRecommender", Recommender)
     files = {"jobs_path": tmp_path / "jobs.csv", "candidates_path": tmp_path / "people.csv"}
     JOBS.to_pandas().to_csv(files["jobs_path"], index=False)
@@ -122,3 +130,4 @@ def test_evaluator_reads_the_run(tmp_path, monkeypatch):
     embeddings = tmp_path / "artefacts/embeddings"
     assert made == [{"model": "minilm", "cache_dir": embeddings, "precision": "float32"}]
     assert (judge.recommender.fitted, len(judge.jobs), judge.attribute, judge.k) == (7, 2, "gender", 2)
+    assert judge.recommender.kept == JOBS["text"]

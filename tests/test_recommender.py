@@ -68,6 +68,21 @@ def test_memory_of_queries_is_bounded(monkeypatch):
     np.testing.assert_array_equal(model.embed(BIOS), first)
 
 
+def test_kept_vectors_are_there_in_the_next_process(monkeypatch, tmp_path):
+    def fail(*_):
+        raise AssertionError("embedded again")
+
+    first = DenseRecommender(cache_dir=tmp_path)
+    first.keep(ADS)
+    first.embed(BIOS)
+    again = DenseRecommender(cache_dir=tmp_path)
+    assert list(again._queries) == ADS
+    np.testing.assert_array_equal(again.embed(ADS), first.embed(ADS))
+    # Other weights have a file of their own.
+    assert not DenseRecommender(cache_dir=tmp_path, max_seq_length=32)._queries
+    DenseRecommender().keep(ADS)  # without a folder in memory only
+
+
 def test_search_finds_the_best_of_rank(fitted):
     scores, rows = fitted.search(ADS, 2)
     ranked = fitted.rank(ADS)
