@@ -124,10 +124,12 @@ class Generator:
 
     def complete(self, sources: list[str], temperature: float = 0.0, seed: int = 0, progress: bool = True) -> list[str]:
         """The model's raw answers; `temperature` 0 takes the likeliest token, above 0 samples with `seed`."""
-        return generate(
+        # Ads share sentences, and the likeliest answer to equal ones is the same.
+        asked = list(dict.fromkeys(sources)) if temperature == 0 else sources
+        answers = generate(
             self.model,
             self.tokenizer,
-            [self.prompt(source) for source in sources],
+            [self.prompt(source) for source in asked],
             max_new_tokens=self.max_new_tokens,
             temperature=temperature,
             vocabulary=self.vocabulary,
@@ -136,6 +138,10 @@ class Generator:
             progress=progress,
             logits_processor=self.logits_processor,
         )
+        if temperature != 0:
+            return answers
+        likeliest = dict(zip(asked, answers, strict=True))
+        return [likeliest[source] for source in sources]
 
     def rewrite(self, ads: list[str], temperature: float = 0.0, seed: int = 0, progress: bool = True) -> list[Rewrite]:
         """Rewrite `ads` as they would be deployed."""

@@ -86,3 +86,16 @@ def test_a_word_naming_a_protected_attribute_never_reaches_an_ad(writer):
 def test_rewriting_is_repeatable(writer):
     first, second = (writer.rewrite([AD], temperature=1.0, seed=3)[0] for _ in range(2))
     assert first == second and torch.is_grad_enabled()
+
+
+def test_equal_sentences_are_asked_once_unless_sampled(writer, monkeypatch):
+    asked = []
+
+    def answer(model, tokenizer, prompts, **options):
+        asked.append(prompts)
+        return [f"{number} {prompt}" for number, prompt in enumerate(prompts)]
+
+    monkeypatch.setattr(generator, "generate", answer)
+    assert writer.complete(["b", "a", "b"]) == ["0 b", "1 a", "0 b"]
+    assert writer.complete(["b", "a", "b"], temperature=1.0) == ["0 b", "1 a", "2 b"]
+    assert asked == [["b", "a"], ["b", "a", "b"]]
