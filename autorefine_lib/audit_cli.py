@@ -33,7 +33,8 @@ def audit(
     recommender: Annotated[
         str,
         typer.Option(
-            "--recommender", "--model",
+            "--recommender",
+            "--model",
             help="Without --scores: minilm, wordllama, bm25, hybrid, rerank:MODEL, http://..., a folder or a Hub name.",
         ),
     ] = "minilm",

@@ -333,9 +333,7 @@ def impact_ratios(rows: pd.DataFrame, title: str, xlabel: str, line: float, synt
         if pd.notna(row.low):
             ax.plot([row.low, row.high], [y, y], color=color, lw=2.2, solid_capstyle="butt")
         hollow = row.group == row.reference
-        ax.plot(
-            row.impact_ratio, y, "D" if row.finding else "o", ms=7, color=color, mfc="white" if hollow else color
-        )
+        ax.plot(row.impact_ratio, y, "D" if row.finding else "o", ms=7, color=color, mfc="white" if hollow else color)
     for x, name, style in ((1.0, "parity", "-"), (line, f"{line:g}", "--")):
         ax.axvline(x, color=GREY, lw=1.2, ls=style, zorder=0.5)
         ax.annotate(name, (x, -0.75), color=GREY, ha="center", va="bottom", fontsize=10)

@@ -137,9 +137,7 @@ class Generator:
             logits_processor=self.logits_processor,
         )
 
-    def rewrite(
-        self, ads: list[str], temperature: float = 0.0, seed: int = 0, progress: bool = True
-    ) -> list[Rewrite]:
+    def rewrite(self, ads: list[str], temperature: float = 0.0, seed: int = 0, progress: bool = True) -> list[Rewrite]:
         """Rewrite `ads` as they would be deployed."""
         episodes = self.episodes([str(index) for index in range(len(ads))], ads)
         return self.assemble(ads, episodes, self.complete(episodes["source"], temperature, seed, progress))

@@ -19,7 +19,6 @@ def generator_of(kind: str, level: str = "sentence") -> Generator:
     return Generator(tiny_model(kind), tokenizer, level, max_new_tokens=8)
 
 
-
 @pytest.mark.parametrize("kind", ["t5", "bert2bert", "llama"])
 def test_alignment_moves_the_weights_and_lowers_the_loss(kind, tmp_path):
     generator = generator_of(kind)
