@@ -1,9 +1,10 @@
 """Audit a ranking: who is selected, group by group, with the arithmetic, its intervals, and what counts as a finding.
 
 The tables have the shape of the summary that New York City's rules for automated employment decision tools ask for (6
-RCNY § 5-301 and § 5-303): for every category its number, selection rate or scoring rate and impact ratio, by attribute
-and by intersection, with the unknown counted. The rules set no pass mark, ask for an independent auditor, and allow a
-category below 2 % of the data to be left out of the ratios if the reason is given.
+RCNY § 5-301(b), (c) and § 5-303): for every category its number, selection rate or scoring rate and impact ratio, by
+attribute and by intersection, with the unknown counted. The rules set no pass mark, ask for an independent auditor
+(§ 5-300), and allow the auditor to leave a category below 2 % of the data out of the ratios if the reason, its number
+and its rate are given (§ 5-301(d)).
 """
 
 from collections.abc import Sequence

@@ -81,8 +81,8 @@ def facts(audit: Audit, paths: dict[str, Path], stated: dict[str, str | None]) -
         "Distribution date": stated["distribution_date"] or "not stated",
         "Data": "\n".join([f"{audit.jobs:,} ads and {audit.candidates:,} candidates", *sources]),
         "Source and explanation": stated["data_source"]
-        or "not stated; of test data Local Law 144 also wants to know "
-        "why no historical data were used and how the test data were made",
+        or "not stated; of test data 6 RCNY § 5-302(b) also wants to know why no historical data were used and how the "
+        "test data were made",
         "Selection criterion": f"the {criteria.k} best-scored candidates of an ad; equal scores in the order of the "
         "candidates' file",
         "Reference": "; in the other attributes ".join(
