@@ -282,20 +282,6 @@ def coding_of_ads(counts: pd.DataFrame, title: str, synthetic: bool) -> Figure:
     return fig
 
 
-def histogram(values: pd.DataFrame, by: str, column: str, title: str, xlabel: str, synthetic: bool) -> Figure:
-    """Overlaid histograms of `column`, one outline a value of `by`, each scaled to the same area."""
-    # Imported here: it takes a second, and only histograms need it.
-    import seaborn as sns
-
-    fig, (ax,) = _canvas(title, 8.5, 4.2, synthetic)
-    groups = values[by].nunique()
-    sns.histplot(values, x=column, hue=by, element="step", fill=groups < 3, stat="density", common_norm=False,
-                 palette=PALETTE[:groups], ax=ax)  # fmt: skip
-    ax.set_xlabel(xlabel)
-    ax.set_ylabel("density")
-    return fig
-
-
 def shares(table: pd.DataFrame, title: str, xlabel: str, synthetic: bool) -> Figure:
     """Grouped bars of shares between 0 and 1: one group an index entry, one color a column, the value at each bar."""
     fig, (ax,) = _canvas(title, 8.5, 2.2 + 0.3 * table.size, synthetic)
