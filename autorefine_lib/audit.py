@@ -1,9 +1,10 @@
 """Audit a ranking: who is selected, group by group, with the arithmetic, its intervals, and what counts as a finding.
 
 The tables have the shape of the summary that New York City's rules for automated employment decision tools ask for (6
-RCNY § 5-301 and § 5-303): for every category its number, selection rate or scoring rate and impact ratio, by attribute
-and by intersection, with the unknown counted. The rules set no pass mark, ask for an independent auditor, and allow a
-category below 2 % of the data to be left out of the ratios if the reason is given.
+RCNY § 5-301(b), (c) and § 5-303): for every category its number, selection rate or scoring rate and impact ratio, by
+attribute and by intersection, with the unknown counted. The rules set no pass mark, ask for an independent auditor
+(§ 5-300), and allow the auditor to leave a category below 2 % of the data out of the ratios if the reason, its number
+and its rate are given (§ 5-301(d)).
 """
 
 from collections.abc import Sequence
@@ -109,7 +110,7 @@ def measure(
     criteria = criteria or Criteria()
     references = check(jobs, candidates, attributes, criteria)
     remarks, parts, quality = [], [], pd.DataFrame(columns=["metric", "value", "low", "high", "n"])
-    everyone, primary = (jobs, candidates), (scores, jobs)
+    primary = scores, jobs
     if "occupation" in jobs.column_names:
         kept, left_out = _with_pool(jobs, candidates, criteria.k)
         remarks += left_out
@@ -118,10 +119,7 @@ def measure(
         quality = _quality(*primary, candidates, criteria)
     else:
         remarks.append("No occupations in the files: nobody is known to be qualified, and all are measured together")
-    if "occupation" not in jobs.column_names or set(jobs.unique("occupation")) - set(candidates.unique("occupation")):
-        # Whoever ranks everybody needs no occupation, but `fairness` asks who is qualified.
-        everyone = [_without_occupation(table) for table in everyone]
-    parts.append(_pool("all", scores, *everyone, references, criteria))
+    parts.append(_pool("all", scores, jobs, candidates, references, criteria))
     parts[0][0]["p_holm"] = _p_values(parts[0][0], *primary, candidates, references, criteria)
     if len(jobs) == 1:
         remarks.append("One ad: there is no interval over ads; audit more ads together")
@@ -159,11 +157,6 @@ def check(
     }
 
 
-def _without_occupation(table: Dataset) -> Dataset:
-    others = [name for name in table.column_names if name != "occupation"]
-    return table.select_columns(others).add_column("occupation", [""] * len(table))
-
-
 def _with_pool(jobs: Dataset, candidates: Dataset, k: int) -> tuple[np.ndarray, list[str]]:
     """Rows of the ads with at least k candidates of their occupation, and a line on each occupation of the others."""
     sizes = pd.Series(candidates["occupation"][:]).value_counts()
@@ -184,26 +177,17 @@ def _with_pool(jobs: Dataset, candidates: Dataset, k: int) -> tuple[np.ndarray, 
 
 def _pool(pool: str, scores, jobs, candidates, references, criteria: Criteria) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The rows of one pool with intervals and notes, and its summary."""
-    tables, summaries, counts = [], [], []
-    for reference in dict.fromkeys(references.values()):
-        part = [name for name, wanted in references.items() if wanted == reference]
-        report = fairness.measure(
-            scores, jobs, candidates, part, criteria.k, pool, reference, min_share=criteria.min_share, min_count=1,
-            exclude_small=True,
-        )  # fmt: skip
-        tables.append(report.by_group)
-        summaries.append(report.summary)
-        counts.append(report.per_job)
-    table = pd.concat(tables, ignore_index=True).assign(pool=pool, low=np.nan, high=np.nan)
+    report = fairness.measure(
+        scores, jobs, candidates, list(references), criteria.k, pool, criteria.references,
+        min_share=criteria.min_share, min_count=1, exclude_small=True,
+    )  # fmt: skip
+    table = report.by_group.assign(pool=pool, low=np.nan, high=np.nan)
     table["share"] = table["candidates"] / len(candidates)
     rates = table.set_index(["attribute", "group"])["selection_rate"]
     table["reference_rate"] = rates.loc[list(zip(table["attribute"], table["reference"], strict=True))].to_numpy()
-    # One group has nobody to be compared with, and 1 would look like parity.
-    alone = table.groupby("attribute")["compared"].transform("sum") < 2
-    table.loc[alone, ["impact_ratio", "scoring_ratio", "exposure_ratio"]] = np.nan
     other = table["impact_ratio"].notna() & (table["group"] != table["reference"])
     if len(jobs) > 1 and other.any():
-        of_attribute = dict(list(pd.concat(counts).groupby("attribute")))
+        of_attribute = dict(list(report.per_job.groupby("attribute")))
         samples = [
             metrics.rate_counts(of_attribute[row.attribute], row.group, row.reference, pool)
             for row in table[other].itertuples()
@@ -212,13 +196,7 @@ def _pool(pool: str, scores, jobs, candidates, references, criteria: Criteria) -
         table.loc[other, ["low", "high"]] = [bootstrap.percentile(statistics)[1:] for statistics in resampled]
         none = other & (table["selected"] == 0)
         table.loc[none, "high"] = NONE_SELECTED / table["available"] / table["reference_rate"]
-    labels = [groups.AND.join([name] if isinstance(name, str) else name) for name in references]
-    order = {label: place for place, label in enumerate(labels)}
-    table, summary = (
-        frame.sort_values("attribute", key=lambda column: column.map(order), kind="stable", ignore_index=True)
-        for frame in (table, pd.concat(summaries, ignore_index=True))
-    )
-    return table, summary
+    return table, report.summary
 
 
 def _p_values(table: pd.DataFrame, scores, jobs, candidates, references, criteria: Criteria) -> np.ndarray:

@@ -4,7 +4,6 @@ Whatever comes from a user's files (group names, paths, ids) is escaped for the 
 """
 
 import base64
-import hashlib
 import html
 import re
 import warnings
@@ -73,7 +72,7 @@ def facts(audit: Audit, paths: dict[str, Path], stated: dict[str, str | None]) -
         stated: what only the user can know: tool, tool_version, distribution_date, data_source; None if not stated.
     """
     criteria = audit.criteria
-    sources = [f"{what}: {path.name}, SHA-256 {_sha256(path)}" for what, path in paths.items()]
+    sources = [f"{what}: {path.name}, SHA-256 {files.sha256(path)}" for what, path in paths.items()]
     unknown = audit.summary.drop_duplicates("attribute").set_index("attribute")["unknown"]
     return {
         "Tool": stated["tool"],
@@ -82,8 +81,8 @@ def facts(audit: Audit, paths: dict[str, Path], stated: dict[str, str | None]) -
         "Distribution date": stated["distribution_date"] or "not stated",
         "Data": "\n".join([f"{audit.jobs:,} ads and {audit.candidates:,} candidates", *sources]),
         "Source and explanation": stated["data_source"]
-        or "not stated; of test data Local Law 144 also wants to know "
-        "why no historical data were used and how the test data were made",
+        or "not stated; of test data 6 RCNY § 5-302(b) also wants to know why no historical data were used and how the "
+        "test data were made",
         "Selection criterion": f"the {criteria.k} best-scored candidates of an ad; equal scores in the order of the "
         "candidates' file",
         "Reference": "; in the other attributes ".join(
@@ -93,11 +92,6 @@ def facts(audit: Audit, paths: dict[str, Path], stated: dict[str, str | None]) -
         "Left out of the ratios": f"categories under {100 * criteria.min_share:g} % of the candidates, which are shown",
         "Measured with": f"autorefine {__version__}, commit {provenance.commit()}",
     }
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def as_dict(audit: Audit, facts: dict[str, str]) -> dict[str, Any]:

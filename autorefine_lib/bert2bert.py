@@ -7,7 +7,6 @@ the output projection is the word embedding itself. The embeddings stay frozen, 
 is 14 M numbers (28 MB in half precision) on top of the public checkpoint.
 """
 
-import hashlib
 from pathlib import Path
 
 import torch
@@ -22,8 +21,8 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from autorefine_lib import files
 from autorefine_lib.errors import InputError
-from autorefine_lib.files import write_atomic
 
 
 def from_bert(checkpoint: str | Path, seed: int = 0) -> tuple[EncoderDecoderModel, PreTrainedTokenizerBase]:
@@ -79,8 +78,8 @@ def save_trained(model: EncoderDecoderModel, path: Path, dtype: torch.dtype = to
         for name, parameter in model.named_parameters()  # a shared parameter is listed once
         if parameter.requires_grad
     }
-    write_atomic(path, lambda place: save_file(weights, place, metadata={"format": "pt"}))
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    files.write_atomic(path, lambda place: save_file(weights, place, metadata={"format": "pt"}))
+    return files.sha256(path)
 
 
 def load_trained(model: EncoderDecoderModel, path: Path, sha256: str | None = None) -> None:
@@ -91,8 +90,8 @@ def load_trained(model: EncoderDecoderModel, path: Path, sha256: str | None = No
     """
     if not path.is_file():
         raise InputError(f"no weights at {path}; train them with notebook 03 (aligned='train') or name another file")
-    if sha256 and (found := hashlib.sha256(path.read_bytes()).hexdigest()) != sha256:
-        raise InputError(f"{path} has SHA-256 {found[:12]}…, expected {sha256[:12]}…; fetch the file again")
+    if sha256:
+        files.check_sha256(path, sha256, "fetch the file again")
     weights = load_file(path)
     trainable = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
     if wrong := trainable.symmetric_difference(weights):

@@ -19,6 +19,11 @@ from autorefine_lib.protected import protected_words
 from autorefine_lib.recommender import DenseRecommender
 
 
+def evenly(total: int, most: int) -> np.ndarray:
+    """At most `most` of `total` rows, evenly spaced from the first to the last, int [rows]; all of them for 0."""
+    return np.linspace(0, total - 1, min(most or total, total)).round().astype(int)
+
+
 @dataclass
 class Evaluator:
     """The fixed yardstick of a run: test jobs, candidate pool, recommender, attribute and k."""
@@ -36,8 +41,7 @@ class Evaluator:
 
     def evenly(self, number: int) -> "Evaluator":
         """The same yardstick with at most `number` of its jobs, evenly spaced: files come sorted, by occupation say."""
-        rows = np.linspace(0, len(self.jobs) - 1, min(number, len(self.jobs))).round().astype(int)
-        return replace(self, jobs=self.jobs.select(rows))
+        return replace(self, jobs=self.jobs.select(evenly(len(self.jobs), number)))
 
     def measure(self, texts: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Rank for `texts`, one per job; returns the groups of `metrics.per_job` and the quality table.

@@ -7,10 +7,11 @@ that a rate weighs every application alike. With J the jobs, and sums over J:
 - impact_ratio = selection_rate / that of the reference: the most selected group, as in New York City's Local Law 144 of
   2021 (6 RCNY § 5-300), or a group named by the caller. `four_fifths` is the flag of the Uniform Guidelines on Employee
   Selection Procedures, 29 CFR 1607.4(D), worked out in whole numbers: True below 4/5. Local Law 144 sets no pass mark.
-- scoring_rate = members whose score lies above the median of the full sample / members in the pool. The full sample is
-  the job's whole pool, the unknown included: scores of different ads have no common scale, so the median is taken ad by
-  ad and the counts are summed after that. A score equal to the median is not above it.
-- scoring_ratio = scoring_rate / that of the highest scoring group (Local Law 144), or of the named one.
+- scoring_rate = members whose score lies above the median of the full sample / members in the pool (6 RCNY § 5-300,
+  § 5-301(c)). The full sample is the job's whole pool, the unknown included: scores of different ads have no common
+  scale, so the median is taken ad by ad and the counts are summed after that. A score equal to the median is not above
+  it.
+- scoring_ratio = scoring_rate / that of the highest scoring group (6 RCNY § 5-300), or of the named one.
 - true_positive_rate = selected qualified members / `qualified` members, those with the job's occupation. Their largest
   difference is the equal-opportunity difference (Hardt, Price and Srebro, 2016); among the pool "qualified" it is the
   demographic parity difference.
@@ -36,7 +37,7 @@ from autorefine_lib.group_counts import COUNTS, count
 from autorefine_lib.groups import UNKNOWN, Groups
 
 MIN_SHARE = 0.02
-"""Share of the candidates below which a group is small: such may be left out of the ratios (6 RCNY § 5-301)."""
+"""Share of the candidates below which a group is small: such may be left out of the ratios (6 RCNY § 5-301(d))."""
 MIN_COUNT = 30
 """Candidates below which a group is small: one more selected moves its rate by over three points."""
 RATES = ("selection_rate", "scoring_rate", "true_positive_rate", "exposure")
@@ -136,8 +137,8 @@ def measure(
         depth: ranks that exposure and NDKL look at; k if None. The size of the pool gives the measures of a whole
             ranking, at the price of sorting it.
         min_share, min_count: share and number of candidates below which a group is small.
-        exclude_small: leave small groups out of references, ratios, differences and the worst group, which Local Law
-            144 allows; they keep their rows, counts and rates.
+        exclude_small: leave small groups out of references, ratios, differences and the worst group, as 6 RCNY
+            § 5-301(d) allows for ratios; they keep their rows, counts and rates.
 
     Raises:
         InputError: no jobs, wrong scores, an unknown attribute, pool or reference, an attribute twice, k or depth not

@@ -1,5 +1,6 @@
-"""Files that are whole or not there: written beside their place, then moved into it."""
+"""Files that are whole or not there (written beside their place, then moved into it), and their checksums."""
 
+import hashlib
 import json
 import os
 import tempfile
@@ -8,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+
+from autorefine_lib.errors import InputError
 
 
 def write_atomic(path: Path, write: Callable[[Path], Any]) -> Path:
@@ -52,6 +55,18 @@ def without_nan(value: Any) -> Any:
 def write_csv(path: Path, table: pd.DataFrame) -> Path:
     """Write a table without its index atomically."""
     return write_atomic(path, lambda place: table.to_csv(place, index=False, lineterminator="\n"))
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, 64 hexadecimal digits."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_sha256(path: Path, expected: str, remedy: str) -> None:
+    """Raise InputError, which names both checksums and the `remedy`, unless the file has the expected SHA-256."""
+    if (found := sha256(path)) != expected:
+        raise InputError(f"{path} has SHA-256 {found}, not the expected {expected}; {remedy}")
 
 
 def run_folder(run_dir: str | Path) -> Path:

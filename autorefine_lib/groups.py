@@ -1,7 +1,8 @@
 """Who belongs to which group: one attribute of the candidates, or the intersection of several.
 
-Nobody is dropped: a candidate without a value is counted as "unknown" (6 RCNY § 5-301(d) wants their number shown), and
-an intersection lists every combination of its columns' groups, also those without a member.
+Nobody is dropped: a candidate without a value is counted as "unknown" (6 RCNY § 5-301(b) and (c) want their number
+shown, § 5-303 wants it published), and an intersection lists every combination of its columns' groups, also those
+without a member.
 """
 
 from collections.abc import Sequence

@@ -22,8 +22,6 @@ NUMBERS = ["value", "low", "high", "n", "seeds"]
 COSTS = ["reward_calls", "seconds"]
 PROVENANCE = ["command", "commit", "versions", "device"]
 COLUMNS = MEASURED + NUMBERS + COSTS + PROVENANCE
-# Equal in every run with the same seed, commit and machine; `seconds` is not.
-REPEATABLE = [column for column in COLUMNS if column != "seconds"]
 PAPER = "paper: "
 CAPTION = (
     "Values with 95 % intervals from a paired bootstrap over jobs; rows that start with 'paper:' are the paper's own."

@@ -22,7 +22,7 @@ from typing import Any
 
 from autorefine_lib import provenance
 from autorefine_lib.errors import InputError, disk_is_full
-from autorefine_lib.files import write_json, write_text
+from autorefine_lib.files import sha256, write_json, write_text
 
 NOTEBOOKS = provenance.ROOT / "notebooks"
 KERNEL = "autorefine"
@@ -153,7 +153,7 @@ def _content(value: Any) -> str | None:
     """Hash of the file that a parameter names; None where it names none."""
     if not isinstance(value, str) or not value or len(value) > 1000 or not Path(value).is_file():
         return None
-    return hashlib.sha256(Path(value).read_bytes()).hexdigest()
+    return sha256(Path(value))
 
 
 def fingerprint(step: Step, library: str, before: str) -> str:

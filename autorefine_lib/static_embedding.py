@@ -6,7 +6,6 @@ wordllama and are read from there as safetensors; the package itself is never im
 no text is too long.
 """
 
-import hashlib
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 import torch
 
 from autorefine_lib.errors import InputError
+from autorefine_lib.files import check_sha256
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -41,13 +41,8 @@ def model() -> "SentenceTransformer":
     # find_spec and not import: wordllama configures the root logger when it is imported.
     folder = Path(find_spec("wordllama").submodule_search_locations[0])
     weights = folder / "weights/l2_supercat_256.safetensors"
-    with weights.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != SHA256:
-        raise InputError(
-            f"{weights} has SHA-256 {found}, not the expected {SHA256}; reinstall it with "
-            "`pip install --force-reinstall --no-deps wordllama==0.4.0.post1`"
-        )
+    remedy = "reinstall it with `pip install --force-reinstall --no-deps wordllama==0.4.0.post1`"
+    check_sha256(weights, SHA256, remedy)
     tokenizer = Tokenizer.from_file(str(folder / "tokenizers/l2_supercat_tokenizer_config.json"))
     tokenizer.no_truncation()
     vectors = load_file(weights)["embedding.weight"].float()

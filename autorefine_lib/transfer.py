@@ -59,11 +59,6 @@ def _never_seen(made: pd.DataFrame, seen: Dataset, origin: str, attributes: list
     return candidates.select(new)
 
 
-def spread(total: int, most: int) -> np.ndarray:
-    """At most `most` of `total` rows, evenly spread; all of them for 0."""
-    return np.unique(np.linspace(0, total - 1, min(most or total, total)).astype(int))
-
-
 def of_some_ads(methods: dict[str, Sequence[Method]], rows: np.ndarray) -> dict[str, list[Method]]:
     """The methods as if they had rewritten those rows of their jobs only."""
 

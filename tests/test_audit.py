@@ -83,6 +83,10 @@ def test_a_named_reference_and_its_mistakes():
     result = audit.measure(scores, jobs("nurse", "nurse"), table, ["gender", "race"], criteria)
     assert row(result, "m")["impact_ratio"] == pytest.approx(1.5) and row(result, "m")["reference"] == "f"
     assert row(result, "a")["reference"] == "b", "race has no group f: its most selected one is the reference"
+    both = table.add_column("team", list("fbbfbb"))
+    ordered = Criteria(k=2, min_share=0, references=("b", "f"), intersect=False)
+    result = audit.measure(scores, jobs("nurse", "nurse"), both, ["gender", "team"], ordered).groups
+    assert result.groupby("attribute")["reference"].unique().map(list).to_dict() == {"gender": ["f"], "team": ["b"]}
     with pytest.raises(InputError, match="reference group 'women' is not one of f, m, a, b"):
         audit.measure(scores, jobs("nurse", "nurse"), table, ["gender", "race"], Criteria(k=2, references=("women",)))
 
@@ -129,6 +133,8 @@ def test_without_occupations_all_are_measured_together():
     ads = jobs("x", "y").remove_columns("occupation")
     result = audit.measure(np.random.default_rng(0).random((2, 4)), ads, table, ["gender"], ALL)
     assert set(result.groups["pool"]) == {"all"} and result.quality.empty and "nobody is known" in result.remarks[0]
+    summary = result.summary.iloc[0]
+    assert np.isnan(summary["equal_opportunity_difference"]) and "known to be qualified" in summary["note"]
 
 
 def test_one_ad_has_no_interval_and_is_tested_all_the_same():

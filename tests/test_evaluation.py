@@ -100,6 +100,15 @@ def test_saved_and_cleared_methods(judge: Evaluator, tmp_path):
     assert evaluation.saved(tmp_path) == {"aligned, no RL": [0]}
 
 
+def test_rows_evenly_spaced():
+    assert evaluation.evenly(9, 3).tolist() == [0, 4, 8] and evaluation.evenly(3, 0).tolist() == [0, 1, 2]
+    assert evaluation.evenly(2, 5).tolist() == [0, 1] and evaluation.evenly(5, 1).tolist() == [0]
+    assert evaluation.evenly(6, 3).tolist() == [0, 2, 5], "the nearest row to an even distance, the even one of two"
+    for total, most in ((56, 14), (420, 80), (11, 10)):
+        rows = evaluation.evenly(total, most)
+        assert len(set(rows)) == most and rows[0] == 0 and rows[-1] == total - 1
+
+
 def test_of_split():
     jobs = JOBS.to_pandas().assign(split=["train", "test"])
     assert evaluation.of_split(Dataset.from_pandas(jobs), "test")["job_id"] == ["c1"]

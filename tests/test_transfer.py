@@ -155,9 +155,7 @@ def test_agreement_by_hand():
         pair("up", "flat")
 
 
-def test_some_ads_evenly_spread():
-    assert transfer.spread(9, 3).tolist() == [0, 4, 8] and transfer.spread(3, 0).tolist() == [0, 1, 2]
-    assert transfer.spread(2, 5).tolist() == [0, 1] and transfer.spread(5, 1).tolist() == [0]
+def test_some_ads():
     saved = replace(METHODS["PPO"][0], groups=pd.DataFrame({"job_id": ["n1", "n1", "n2", "c1"], "selected": range(4)}))
     [part] = transfer.of_some_ads({"PPO": [saved]}, np.array([0, 2]))["PPO"]
     assert part.texts == ["nurse kind", "cook"] and part.quality["job_id"].tolist() == ["n1", "c1"]
