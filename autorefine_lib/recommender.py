@@ -158,7 +158,7 @@ class DenseRecommender:
         return digest.hexdigest()[:32]
 
     def _embed_unique(self, texts: list[str], progress: str | None = None) -> np.ndarray:
-        """Embed without the memory of queries, one batch after another of texts with equally many tokens."""
+        """Embed without the memory of queries, one batch after another."""
         distinct = list(dict.fromkeys(texts))
         vectors = np.empty((len(distinct), self.dimension), np.float32)
         with tqdm(total=len(distinct), desc=progress, unit="text", disable=progress is None) as bar:
@@ -189,7 +189,8 @@ class DenseRecommender:
                 hidden = [transformer(features)["token_embeddings"]]
             vectors = []
             for embeddings in hidden:
-                features = {"token_embeddings": embeddings, "attention_mask": torch.ones_like(embeddings[..., 0])}
+                every = torch.ones(embeddings.shape[:2], dtype=torch.long, device=embeddings.device)
+                features = {"token_embeddings": embeddings, "attention_mask": every}
                 for module in rest:
                     features = module(features)
                 vectors.append(features["sentence_embedding"])
