@@ -177,7 +177,8 @@ class PPOTrainer:
         own = self.processes.own(torch.arange(config.batch_size, device=device))
         uniforms = self.batches.uniforms(step, config.max_new_tokens).to(device)
         eos, pad = self.tokenizer.eos_token_id, self.tokenizer.pad_token_id
-        with sharding.together(self.actor), precision(self.model, config.bf16), uncompiled():
+        # Without gradients even in DDP's own part, which would else wait for a backward pass of the rollout.
+        with torch.no_grad(), sharding.together(self.actor), precision(self.model, config.bf16), uncompiled():
             samples = self.actor(
                 sample, prompts.rows(own), eos, pad, config.max_new_tokens, config.temperature, uniforms[own]
             )

@@ -18,7 +18,7 @@ from autorefine_lib.errors import InputError
 from autorefine_lib.processes import Processes
 
 HERE = Path(__file__).parent
-CONFIG = replace(SMALL, steps=3, save_every=3, report_to="")
+CONFIG = replace(SMALL, steps=3, save_every=3, report_to="", micro_batch_size=1)  # several a process
 COLUMNS = r"^(?!seconds|tokens_per)"
 TRAIN = """
 import os, sys
@@ -75,7 +75,7 @@ def test_two_processes_have_the_curve_of_one(tmp_path, kind, lora_rank, resumed)
     (tmp_path / "train.py").write_text(TRAIN)
     done = two_processes(tmp_path / "train.py", kind, str(lora_rank), str(two), str(sharded))
     assert done.returncode == 0, done.stderr[-3000:]
-    assert {f"{rank} of 2 has {part}" for rank in (0, 1) for part in (1.0, 0.5)} == set(done.stdout.splitlines())
+    assert {f"{rank} of 2 has {part}" for rank in (0, 1) for part in (1.0, 0.5)} <= set(done.stdout.splitlines())
     for folder in folders[1:]:
         assert_same([one, folder], "adapter_model" if lora_rank else "model")
     if resumed == "one":
