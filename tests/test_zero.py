@@ -21,8 +21,8 @@ from test_processes import CONFIG
 from test_ppo import ten_words, trainer
 kind, rank, *folders = sys.argv[1:]
 os.environ["ACCELERATE_USE_DEEPSPEED"] = "true"
-for stage, folder in enumerate(folders, 1):
-    os.environ["ACCELERATE_DEEPSPEED_ZERO_STAGE"] = str(stage)
+for stage, folder in zip("1212", folders, strict=True):
+    os.environ["ACCELERATE_DEEPSPEED_ZERO_STAGE"] = stage
     made = trainer(folder, kind, replace(CONFIG, lora_rank=int(rank), save_every=1), vocabulary=ten_words)
     kept = sum(part.numel() for group in made.optimizer.adam.param_groups for part in group["params"])
     share = kept / sum(p.numel() for group in made.optimizer.param_groups for p in group["params"])
@@ -60,12 +60,12 @@ def test_deepspeed_must_be_installed_where_it_is_wanted(tmp_path, monkeypatch):
         trainer(tmp_path, "llama", CONFIG)
 
 
-@pytest.mark.parametrize("kind, lora_rank, resumed", [("llama", 0, "one"), ("bert2bert", 4, "zero")])
-def test_two_processes_have_the_curve_of_one(tmp_path, kind, lora_rank, resumed):
-    """At both stages, going on from a checkpoint of one process, or one process from theirs."""
+@pytest.mark.parametrize("kind, lora_rank", [("llama", 0), ("bert2bert", 4)])
+def test_two_processes_have_the_curve_of_one(tmp_path, kind, lora_rank):
+    """At both stages, also going on from a checkpoint of one process, and one process from theirs."""
     pytest.importorskip("deepspeed")
-    one, first, second = folders = [tmp_path / name for name in ("one", "first", "second")]
-    config = replace(CONFIG, lora_rank=lora_rank, save_every=1)
+    one, *folders = [tmp_path / name for name in ("one", "stage1", "stage2", "resumed1", "resumed2")]
+    config, trained = replace(CONFIG, lora_rank=lora_rank, save_every=1), "adapter_model" if lora_rank else "model"
 
     def alone(folder):
         made = trainer(folder, kind, config, vocabulary=ten_words)
@@ -73,19 +73,19 @@ def test_two_processes_have_the_curve_of_one(tmp_path, kind, lora_rank, resumed)
         made.save_pretrained(folder / "policy")
 
     alone(one)
-    if resumed == "zero":
-        shutil.copytree(one / "checkpoint-2", second / "checkpoint-2")
+    for folder in folders[2:]:
+        shutil.copytree(one / "checkpoint-2", folder / "checkpoint-2")
     (tmp_path / "train.py").write_text(TRAIN)
-    done = two_processes(tmp_path / "train.py", kind, str(lora_rank), str(first), str(second))
+    done = two_processes(tmp_path / "train.py", kind, str(lora_rank), *map(str, folders))
     assert done.returncode == 0, done.stderr[-3000:]
     kept = {line for line in done.stdout.splitlines() if " keeps " in line}
     assert kept == {f"{rank} of 2 at stage {stage} keeps 0.50" for rank in (0, 1) for stage in (1, 2)}
-    for folder in folders[1:]:
-        assert_same([one, folder], "adapter_model" if lora_rank else "model")
-    if resumed == "one":
-        shutil.rmtree(second / "checkpoint-3")
-        alone(second)
-        assert_same([one, second], "model")
+    for folder in folders:
+        assert_same([one, folder], trained)
+    for folder in folders[:2]:
+        shutil.rmtree(folder / "checkpoint-3")
+        alone(folder)
+        assert_same([one, folder], trained)
 
 
 @pytest.fixture(scope="module")
