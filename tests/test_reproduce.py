@@ -159,8 +159,9 @@ def test_interrupt_keeps_the_state_and_prints_the_command(run: Run):
     write_notebook(run.notebooks, "02_second", sleep)
     words = ["reproduce", "--profile", "embedded", "--out", str(run.out), "--notebooks", str(run.notebooks)]
     process = subprocess.Popen(
-        [sys.executable, "-m", "autorefine_lib.cli", *words], stderr=subprocess.PIPE, text=True, env={**os.environ}
-    )
+        [sys.executable, "-m", "autorefine_lib.cli", *words], stderr=subprocess.PIPE, text=True, env={**os.environ},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
+    )  # fmt: skip
     deadline = time.monotonic() + 60
     while not (run.folder / "artefacts/begun").exists() and time.monotonic() < deadline:
         time.sleep(0.1)
