@@ -201,8 +201,8 @@ class DenseRecommender:
         tokens = _TOKENS_PER_BATCH if self._model.device.type == "cpu" else _TOKENS_PER_BATCH_ON_GPU
         batch: list[int] = []
         for row in sorted(range(len(lengths)), key=lengths.__getitem__):
-            new = len(batch) == self.batch_size or (len(batch) + 1) * lengths[row] > tokens
-            if batch and (new or not self._packs and lengths[row] != lengths[batch[0]]):
+            full = len(batch) == self.batch_size or (len(batch) + 1) * lengths[row] > tokens
+            if batch and (full or not self._packs and lengths[row] != lengths[batch[0]]):
                 yield batch
                 batch = []
             batch.append(row)
