@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from peft import LoraConfig, PeftModel, get_peft_model
 from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from autorefine_lib import onednn
 from autorefine_lib.actor import answer_only
 from autorefine_lib.errors import InputError
 
@@ -152,7 +152,7 @@ def restricted_head(model: PreTrainedModel, token_ids: Tensor | None, last: int)
     An output layer that is not a plain `nn.Linear` (one with LoRA) is evaluated in full and cut afterwards.
     """
     head = model.get_output_embeddings()
-    plain = type(head) is nn.Linear
+    plain = type(head) in (nn.Linear, onednn.Linear)
     # Gathered once, not once a decoding step; in training once a forward pass, for each has its own graph.
     gathered = {}
 
@@ -168,7 +168,7 @@ def restricted_head(model: PreTrainedModel, token_ids: Tensor | None, last: int)
     def forward(hidden: Tensor) -> Tensor:
         features.hidden = hidden[:, -last:]
         if plain:
-            return F.linear(features.hidden, cut(head.weight), cut(head.bias))
+            return onednn.linear(features.hidden, cut(head.weight), cut(head.bias))
         logits = type(head).forward(head, features.hidden)
         return logits if token_ids is None else logits[..., token_ids]
 

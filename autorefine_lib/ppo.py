@@ -21,7 +21,7 @@ from torch.nn.parallel import DistributedDataParallel as DDP
 from tqdm.auto import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from autorefine_lib import checkpoint, monitors, ppo_math, processes, sharding, zero
+from autorefine_lib import checkpoint, monitors, onednn, ppo_math, processes, sharding, zero
 from autorefine_lib.actor import Actor, checkpointed, compile_blocks, reference_actor, uncompiled
 from autorefine_lib.batches import Batches
 from autorefine_lib.errors import InputError
@@ -139,7 +139,8 @@ class PPOTrainer:
         try:
             with checkpoint.interrupts() as interrupted:
                 for step in bar:
-                    row = self._step(step)
+                    with onednn.linear_layers(self.actor, self.frozen):
+                        row = self._step(step)
                     self.log.add(row)
                     bar.set_postfix(reward=f"{row['reward/mean']:.3f}", kl=f"{row['kl/response']:.2f}")
                     if self.on_step is not None:

@@ -17,7 +17,7 @@ import torch
 from datasets import Dataset
 from tqdm.auto import tqdm
 
-from autorefine_lib import embedding_store, minilm, packed_attention, packed_weights, static_embedding
+from autorefine_lib import embedding_store, minilm, onednn, packed_attention, static_embedding
 from autorefine_lib.errors import InputError
 from autorefine_lib.vector_index import Index, has_bfloat16, open_index
 
@@ -72,7 +72,7 @@ class DenseRecommender:
             self._model.max_seq_length = max_seq_length
         self._packs = self._is_plain_transformer and packed_attention.use(self._model[0].auto_model)
         weights = _weights_sha256(self._model)
-        packed = self._is_plain_transformer and packed_weights.use(self._model)
+        packed = self._is_plain_transformer and onednn.pack(self._model)
         self._key = f"{weights} {self._model.max_seq_length} {self._packs} {packed}"
         self._kept = self.cache_dir and self.cache_dir / f"queries-{self._content_key([])}.sqlite"
         self._queries = embedding_store.kept(self._kept, self.dimension, _REMEMBERED) if self._kept else {}

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from datasets import Dataset
 
-from autorefine_lib import packed_weights
+from autorefine_lib import onednn
 from autorefine_lib.errors import InputError
 from autorefine_lib.metrics import check_scores, top_k
 from autorefine_lib.recommender import DenseRecommender
@@ -41,7 +41,7 @@ class RerankRecommender:
                 raise InputError(f"{name}={value} is not at least 1")
         self.depth, self.batch_size = depth, batch_size
         self._model = _load(cross_encoder, max_length, device)
-        packed_weights.use(self._model)
+        onednn.pack(self._model)
         self.first = first or DenseRecommender(device=device)
         self._texts: list[str] = []
 

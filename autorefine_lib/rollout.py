@@ -14,6 +14,7 @@ from tqdm.auto import tqdm
 from transformers import LogitsProcessorList, PreTrainedModel, PreTrainedTokenizerBase, StaticCache
 from transformers.modeling_outputs import BaseModelOutput
 
+from autorefine_lib import onednn
 from autorefine_lib.policy import Prompts, decoder_start, encode, position_ids, restrict, restricted_head
 
 
@@ -75,7 +76,8 @@ def sample(
     lengths = torch.full((batch,), max_new_tokens, device=device)
     finished = torch.zeros(batch, dtype=torch.bool, device=device)
     live = torch.arange(batch, device=device)  # rows of the batch that the cache still holds
-    with restricted_head(model, prompts.token_ids, last=1) as features, plain_attention(model):
+    head = restricted_head(model, prompts.token_ids, last=1)
+    with head as features, plain_attention(model), onednn.linear_layers(model):
         for t in range(max_new_tokens):
             if encoder_decoder:
                 output = model(
