@@ -21,7 +21,7 @@ from tqdm.auto import tqdm
 from transformers import PreTrainedModel, PrinterCallback, TrainerCallback
 from trl import GRPOConfig, RLOOConfig
 
-from autorefine_lib import trl_trainers
+from autorefine_lib import onednn, trl_trainers
 from autorefine_lib.ad_value import AdValues, RewardConfig
 from autorefine_lib.batches import Batches
 from autorefine_lib.errors import InputError
@@ -160,7 +160,8 @@ def _train(
             callbacks=[log],
         )
         trainer.remove_callback(PrinterCallback)
-        trainer.train()
+        with onednn.linear_layers(generator.model):
+            trainer.train()
     generator.model = trainer.model.eval()
     if isinstance(generator.model, PeftModel) and "ref" in generator.model.peft_config:
         generator.model.delete_adapter("ref")  # TRL's RLOO copies the adapter before the training, its GRPO does not
@@ -269,7 +270,7 @@ def reward_weighted(
         optimizer.zero_grad()
         loss = 0.0
         for part in torch.arange(batch_size).split(micro_batch_size):
-            with precision(generator.model, bf16):
+            with precision(generator.model, bf16), onednn.linear_layers(generator.model):
                 likelihood = _log_likelihood(generator, data.iloc[rows[part].tolist()])
             term = -(share[part].to(likelihood.device) * likelihood).sum()
             term.backward()
