@@ -10,21 +10,28 @@ other hardware, multiplies as PyTorch would.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+IS_THERE = (
+    torch.backends.cpu.get_cpu_capability().startswith("AVX")
+    and torch.backends.mkldnn.is_available()
+    and all(hasattr(torch.ops.mkldnn, name) for name in ("_reorder_linear_weight", "_linear_pointwise"))
+)
+"""Whether this CPU and this PyTorch have the kernels."""
+
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """`F.linear`, and its gradients, to rounding: [..., inputs] to [..., outputs].
 
-    By oneDNN in float32; under autocast and in other precisions PyTorch takes oneDNN itself where that is better.
+    By oneDNN in float32; under autocast and in other precisions PyTorch takes oneDNN itself where that is better, and
+    torch.compile, which cannot lower the gradients' products, takes MKL.
     """
     single = all(type(t) in (Tensor, nn.Parameter) and t.dtype == torch.float32 and t.is_cpu for t in (x, weight))
-    elsewhere = torch.is_autocast_enabled("cpu") or torch.compiler.is_compiling() or not _is_there()
+    elsewhere = torch.is_autocast_enabled("cpu") or torch.compiler.is_compiling() or not IS_THERE
     if not single or elsewhere or not x.numel():
         return F.linear(x, weight, bias)
     return _Product.apply(x, weight, bias) if torch.is_grad_enabled() else _product(x, weight, bias)
@@ -70,7 +77,7 @@ def pack(model: nn.Module) -> bool:
     places = [(parent, *named) for parent in model.modules() for named in parent.named_children()]
     linear = [(parent, name, layer) for parent, name, layer in places if type(layer) is nn.Linear]
     kinds = {(layer.weight.device.type, layer.weight.dtype) for *_, layer in linear}
-    if not linear or not kinds <= {("cpu", torch.float32), ("cpu", torch.bfloat16)} or not _is_there():
+    if not linear or not kinds <= {("cpu", torch.float32), ("cpu", torch.bfloat16)} or not IS_THERE:
         return False
     for parent, name, layer in linear:
         setattr(parent, name, PackedLinear(layer))
@@ -100,12 +107,3 @@ class _Product(torch.autograd.Function):
 
 def _product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
-
-
-@cache
-def _is_there() -> bool:
-    return (
-        torch.backends.cpu.get_cpu_capability().startswith("AVX")
-        and torch.backends.mkldnn.is_available()
-        and all(hasattr(torch.ops.mkldnn, name) for name in ("_reorder_linear_weight", "_linear_pointwise"))
-    )

@@ -61,7 +61,8 @@ def sample(
     encoder_decoder = model.config.is_encoder_decoder
     mask, allowed, encoded, cache = prompts.attention_mask, prompts.allowed, None, None
     if encoder_decoder:
-        encoded = model.get_encoder()(input_ids=prompts.input_ids, attention_mask=mask)[0]
+        with onednn.linear_layers(model):
+            encoded = model.get_encoder()(input_ids=prompts.input_ids, attention_mask=mask)[0]
         inputs = torch.full((batch, 1), decoder_start(model), device=device)
     else:
         inputs = prompts.input_ids

@@ -9,7 +9,7 @@ from torch import nn
 
 from autorefine_lib import onednn
 
-needs_onednn = pytest.mark.skipif(not onednn._is_there(), reason="this CPU or this PyTorch has no such kernels")
+needs_onednn = pytest.mark.skipif(not onednn.IS_THERE, reason="this CPU or this PyTorch has no such kernels")
 
 
 @pytest.fixture(autouse=True)
@@ -127,7 +127,7 @@ def test_what_cannot_be_packed_stays(model: nn.Sequential):
 
 
 def test_without_the_operators_pytorch_multiplies(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(onednn, "_is_there", lambda: False)
+    monkeypatch.setattr(onednn, "IS_THERE", False)
     monkeypatch.setattr(onednn, "_product", None)
     model = nn.Sequential(nn.Linear(4, 3))
     assert not onednn.pack(model) and type(model[0]) is nn.Linear
