@@ -12,6 +12,10 @@ from autorefine_lib import onednn
 needs_onednn = pytest.mark.skipif(not onednn.IS_THERE, reason="this CPU or this PyTorch has no such kernels")
 
 
+def test_the_pinned_pytorch_has_the_operators():
+    assert torch.backends.cpu.get_cpu_capability().startswith("AVX") == onednn.IS_THERE
+
+
 @pytest.fixture(autouse=True)
 def seed():
     torch.manual_seed(0)
