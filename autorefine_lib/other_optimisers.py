@@ -160,7 +160,7 @@ def _train(
             callbacks=[log],
         )
         trainer.remove_callback(PrinterCallback)
-        with onednn.linear_layers(generator.model):
+        with onednn.linear_layers(generator.model, trainer.ref_model):
             trainer.train()
     generator.model = trainer.model.eval()
     if isinstance(generator.model, PeftModel) and "ref" in generator.model.peft_config:
@@ -269,12 +269,13 @@ def reward_weighted(
         share = weights[rows] / weights[rows].sum()
         optimizer.zero_grad()
         loss = 0.0
-        for part in torch.arange(batch_size).split(micro_batch_size):
-            with precision(generator.model, bf16), onednn.linear_layers(generator.model):
-                likelihood = _log_likelihood(generator, data.iloc[rows[part].tolist()])
-            term = -(share[part].to(likelihood.device) * likelihood).sum()
-            term.backward()
-            loss += float(term.detach())
+        with onednn.linear_layers(generator.model):
+            for part in torch.arange(batch_size).split(micro_batch_size):
+                with precision(generator.model, bf16):
+                    likelihood = _log_likelihood(generator, data.iloc[rows[part].tolist()])
+                term = -(share[part].to(likelihood.device) * likelihood).sum()
+                term.backward()
+                loss += float(term.detach())
         norm = torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         log.append({

@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 import torch.nn.functional as F
+import torch.utils.checkpoint
 from torch import nn
 
 from autorefine_lib import onednn
@@ -93,16 +94,55 @@ def test_a_model_learns_the_same_within():
     assert losses[-1] < 0.9 * losses[0]
 
 
-@needs_onednn
+def test_saved_for_the_gradients_is_only_what_they_need():
+    x, weight = torch.randn(5, 3), torch.randn(2, 3)
+
+    def saved(*needed: str) -> list[torch.Size]:
+        inputs, kept = {"x": x, "weight": weight}, []
+        inputs = {name: t.clone().requires_grad_(name in needed) for name, t in inputs.items()}
+        with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t.shape), lambda t: t):
+            onednn.linear(**inputs)
+        return kept
+
+    assert saved("x") == [weight.shape] and saved("weight") == [x.shape]
+    assert saved("x", "weight") == [x.shape, weight.shape]
+
+
+def test_what_the_kernels_cannot_read_is_left_to_pytorch():
+    layer = nn.Linear(6, 4)
+    for x, bias in (
+        (torch.randn(6), layer.bias),
+        (torch.randn(5, 6), torch.randn(8)[::2]),
+        (torch.randn(5, 6), torch.randn(1).expand(4)),
+    ):
+        x = x.requires_grad_()
+        made = onednn.linear(x, layer.weight, bias)
+        torch.testing.assert_close(made, F.linear(x, layer.weight, bias))
+        torch.testing.assert_close(torch.autograd.grad(made.sum(), x)[0], layer.weight.sum(0).expand(x.shape))
+
+
+def test_activations_may_be_recomputed_within():
+    layer, x = nn.Sequential(nn.Linear(6, 6), nn.Tanh(), nn.Linear(6, 6)), torch.randn(3, 6, requires_grad=True)
+    expected = torch.autograd.grad(layer(x).sum(), x)[0]
+    with onednn.linear_layers(layer):
+        again = torch.utils.checkpoint.checkpoint(layer, x, use_reentrant=False)
+        torch.testing.assert_close(torch.autograd.grad(again.sum(), x)[0], expected)
+
+
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 2e-2)])
 @pytest.mark.parametrize("bias", [True, False])
 def test_a_packed_layer_equals_the_layer_it_was_made_from(dtype: torch.dtype, tolerance: float, bias: bool):
     layer = nn.Linear(24, 40, bias=bias).to(dtype)
-    packed = onednn.PackedLinear(layer)
+    model = nn.Sequential(layer)
+    if not onednn.pack(model):
+        pytest.skip("this CPU or this PyTorch packs no such weights")
+    packed = model[0]
     for shape in ((0, 24), (1, 24), (3, 5, 24), (300, 24)):
         x = torch.randn(shape, dtype=dtype)
         with torch.inference_mode():
             torch.testing.assert_close(packed(x), layer(x), rtol=tolerance, atol=tolerance)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert packed(x.bfloat16()).dtype == dtype
     before = packed(x)
     with torch.no_grad():
         layer.weight.add_(1)
