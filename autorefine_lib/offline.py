@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 from tqdm.auto import tqdm
 
+from autorefine_lib import onednn
 from autorefine_lib.ad_value import RewardConfig
 from autorefine_lib.batches import Batches
 from autorefine_lib.errors import InputError
@@ -81,7 +82,7 @@ def _collect(
         texts = columns["prompt"]
         model, tokenizer, longest = generator.model, generator.tokenizer, generator.max_new_tokens
         prompts = encode(tokenizer, model, texts, longest, generator.vocabulary, generator.add_special_tokens)
-        with precision(model, bf16):
+        with precision(model, bf16), onednn.linear_layers(model):
             samples = sample(
                 model, prompts, tokenizer.eos_token_id, tokenizer.pad_token_id, longest, temperature,
                 batches.uniforms(batch, longest).to(model.device),

@@ -79,13 +79,13 @@ def pack(model: nn.Module) -> bool:
 
     On two Zen 4 cores MiniLM embeds 1.2 times as many texts a second in bfloat16, 1.8 times as many in float32.
     """
+    if not IS_THERE:
+        return False
     places = [(parent, *named) for parent in model.modules() for named in parent.named_children()]
     places = [(parent, name, layer) for parent, name, layer in places if type(layer) is nn.Linear]
-    kinds = {(layer.weight.device.type, layer.weight.dtype) for *_, layer in places}
-    packed = {("cpu", torch.float32)}
-    if IS_THERE and torch.ops.mkldnn._is_mkldnn_bf16_supported():
-        packed.add(("cpu", torch.bfloat16))
-    if not IS_THERE or not places or not kinds <= packed:
+    precisions = [torch.float32] + [torch.bfloat16] * torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    possible = [layer.weight.is_cpu and layer.weight.dtype in precisions for *_, layer in places]
+    if not possible or not all(possible):
         return False
     for parent, name, layer in places:
         setattr(parent, name, PackedLinear(layer))

@@ -61,8 +61,7 @@ def sample(
     encoder_decoder = model.config.is_encoder_decoder
     mask, allowed, encoded, cache = prompts.attention_mask, prompts.allowed, None, None
     if encoder_decoder:
-        with onednn.linear_layers(model):
-            encoded = model.get_encoder()(input_ids=prompts.input_ids, attention_mask=mask)[0]
+        encoded = model.get_encoder()(input_ids=prompts.input_ids, attention_mask=mask)[0]
         inputs = torch.full((batch, 1), decoder_start(model), device=device)
     else:
         inputs = prompts.input_ids
@@ -77,8 +76,7 @@ def sample(
     lengths = torch.full((batch,), max_new_tokens, device=device)
     finished = torch.zeros(batch, dtype=torch.bool, device=device)
     live = torch.arange(batch, device=device)  # rows of the batch that the cache still holds
-    head = restricted_head(model, prompts.token_ids, last=1)
-    with head as features, plain_attention(model), onednn.linear_layers(model):
+    with restricted_head(model, prompts.token_ids, last=1) as features, plain_attention(model):
         for t in range(max_new_tokens):
             if encoder_decoder:
                 output = model(
@@ -216,7 +214,7 @@ def generate(
     for first in tqdm(range(0, len(order), batch_size), desc="generate", disable=not progress):
         rows = order[first : first + batch_size]
         encoded = encode(tokenizer, model, [prompts[i] for i in rows], max_new_tokens, vocabulary, add_special_tokens)
-        with precision(model, bf16):
+        with precision(model, bf16), onednn.linear_layers(model):
             samples = sample(
                 model, encoded, tokenizer.eos_token_id, tokenizer.pad_token_id, max_new_tokens, temperature,
                 uniforms[rows].to(model.device), logits_processor=logits_processor,
