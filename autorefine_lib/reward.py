@@ -1,9 +1,9 @@
 """The reward: what a rewrite changes in the value of its ad.
 
-A completion earns the value of the ad as deployed less the value of the same ad with this one text left as it was:
-a difference reward (Wolpert and Tumer, 2002, "Optimal payoff functions for members of collectives"). With many
-sentences rewritten at once it tells each sentence what it did itself, which the ad's total cannot; a text
-that stays as it is earns exactly 0.
+The sentences of an ad are rewritten one after the other, in reading order, and each earns what the ad's value gains as
+its own rewrite comes in: a marginal contribution (Shapley, 1953, "A value for n-person games", in the one order of the
+text). It tells each sentence what it did itself, which the ad's total cannot; an ad's earnings add up to what the
+whole ad gained, and a text that stays as it is earns exactly 0.
 """
 
 from collections import Counter
@@ -94,16 +94,16 @@ def score_episodes(
         InputError: an unknown job, or a position that is no sentence of its ad.
     """
     episodes = _episodes(values, finish, completions, job_id, position)
-    joint, without = _deployed_ads(values, episodes)
+    deployed, after, before = _deployed_ads(values, episodes)
     ids = episodes["job_id"].tolist()
     n, originals = len(ids), [values.original(job_id) for job_id in ids]
-    measures = values.measure(joint + without + originals, ids * 3)
-    after, before, at_first = (measures.rows(slice(part * n, (part + 1) * n)) for part in range(3))
-    changes = _parity_changes(values.config, episodes, after, before)
+    measures = values.measure(deployed + after + before + originals, ids * 4)
+    deployed, after, before, at_first = (measures.rows(slice(part * n, (part + 1) * n)) for part in range(4))
+    changes = _parity_changes(values.config, episodes, deployed, after, before)
     episodes["parity"] = np.nan_to_num(changes)
-    episodes["batch_parity"] = _batch_parity(values.config, episodes, after)
+    episodes["batch_parity"] = _batch_parity(values.config, episodes, deployed)
     episodes["batch_parity_original"] = _batch_parity(values.config, episodes, at_first)
-    for suffix, measured in (("", after), ("_original", at_first)):
+    for suffix, measured in (("", deployed), ("_original", at_first)):
         for name, rates in _batch_exposures(values, episodes, measured, suffix).items():
             episodes[name] = rates
     for name in LOSSES:
@@ -145,21 +145,25 @@ def _batch_exposures(
     return dict(zip(names, pooled.T, strict=True))
 
 
-def _parity_changes(config: RewardConfig, episodes: pd.DataFrame, after: Measures, before: Measures) -> np.ndarray:
+def _parity_changes(
+    config: RewardConfig, episodes: pd.DataFrame, deployed: Measures, after: Measures, before: Measures
+) -> np.ndarray:
     """What each completion changes in parity, float [episodes]; NaN where its own ad has none.
 
-    Pooled, the ads of one draw are one selection: the change is that of their common parity, times their number, so
-    that it has the size of a change to one ad.
+    Pooled, the ads of one draw are one selection: the change is that of their common parity, the other ads as deployed,
+    times their number, so that it has the size of a change to one ad.
     """
     own = parity_of_sums(after.exposure, after.members, config.over_groups)
     if not config.pooled:
         return own - parity_of_sums(before.exposure, before.members, config.over_groups)
     changes = np.full(len(episodes), np.nan)
     for rows, jobs in _draws(episodes):
-        exposure, members = after.exposure[jobs].sum(0), after.members[jobs].sum(0)
-        without = exposure - after.exposure[rows] + before.exposure[rows]
-        together = parity_of_sums(exposure, members, config.over_groups)
-        changes[rows] = len(jobs) * (together - parity_of_sums(without, members, config.over_groups))
+        members = deployed.members[jobs].sum(0)
+        others = deployed.exposure[jobs].sum(0) - deployed.exposure[rows]
+        with_it, without_it = (
+            parity_of_sums(others + part.exposure[rows], members, config.over_groups) for part in (after, before)
+        )
+        changes[rows] = len(jobs) * (with_it - without_it)
     return np.where(np.isnan(own), np.nan, changes)
 
 
@@ -191,21 +195,21 @@ def _source(ad: str, position: int, job_id: str) -> str:
     return pieces[position]
 
 
-def _deployed_ads(values: AdValues, episodes: pd.DataFrame) -> tuple[list[str], list[str]]:
-    """For every episode its ad with all rewrites of its draw, and the same ad without this one rewrite."""
-    drafts: dict[tuple[str, int], list[str]] = {}
+def _deployed_ads(values: AdValues, episodes: pd.DataFrame) -> tuple[list[str], list[str], list[str]]:
+    """For every episode its ad with all rewrites of its draw, with those up to this one, and with those before it."""
+    drafts: dict[tuple[str, int], tuple[list[str], list[str]]] = {}
     rows = list(episodes[["job_id", "position", "draw", "source", "text"]].itertuples(index=False))
     for row in rows:
         if row.position != WHOLE_AD:
-            pieces = drafts.setdefault((row.job_id, row.draw), sentences.split(values.original(row.job_id)))
-            pieces[row.position] = row.text
-    joint, without = [], []
+            old = sentences.split(values.original(row.job_id))
+            drafts.setdefault((row.job_id, row.draw), (old, list(old)))[1][row.position] = row.text
+    deployed, after, before = [], [], []
     for row in rows:
         if row.position == WHOLE_AD:
-            joint.append(row.text)
-            without.append(row.source)
-            continue
-        pieces = drafts[row.job_id, row.draw]
-        joint.append(sentences.join(pieces))
-        without.append(sentences.join([*pieces[: row.position], row.source, *pieces[row.position + 1 :]]))
-    return joint, without
+            ads = [row.text, row.text, row.source]
+        else:
+            old, new = drafts[row.job_id, row.draw]
+            ads = [sentences.join(new[:end] + old[end:]) for end in (len(new), row.position + 1, row.position)]
+        for texts, ad in zip((deployed, after, before), ads, strict=True):
+            texts.append(ad)
+    return deployed, after, before

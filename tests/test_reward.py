@@ -1,4 +1,4 @@
-"""The difference reward: assembled ads, draws, refusals and protected words, with a toy recommender."""
+"""Marginal contributions in reading order: assembled ads, draws, refusals, protected words; with a toy recommender."""
 
 import dataclasses
 
@@ -51,13 +51,24 @@ def test_whole_ad_earns_its_gain_in_value():
     assert rewards([rewrite], [-1])[0] > 0.01
 
 
-def test_sentences_of_one_ad_are_deployed_together():
+def test_sentences_of_one_ad_earn_what_they_add_in_reading_order():
     first, last = FIRST.replace("bold", "kind"), LAST.replace("bold", "kind")
-    both = AD.replace("bold", "kind")
-    assert rewards([first, last], [0, 4]) == [
-        pytest.approx(value(both) - value(AD.replace(FIRST, FIRST).replace(LAST, last))),
-        pytest.approx(value(both) - value(AD.replace(FIRST, first))),
+    both, half = AD.replace("bold", "kind"), AD.replace(FIRST, first)
+    expected = [pytest.approx(value(half) - value(AD)), pytest.approx(value(both) - value(half))]
+    assert rewards([first, last], [0, 4]) == expected
+    assert rewards([last, first], [4, 0]) == expected[::-1]  # whatever the order of the rows
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.integers(0, 3), min_size=3, max_size=3), st.booleans())
+def test_the_sentences_of_a_draw_share_out_the_gain_of_its_ad(kinds, pooled):
+    config = dataclasses.replace(CONFIG, w_meaning=0.0, pooled=pooled)
+    completions = [
+        f"{source}{' Kind' * kind}" for source, kind in zip((FIRST, "The pay is good.", LAST), kinds, strict=True)
     ]
+    reward = build_reward(rank, JOBS, CANDIDATES, "gender", 2, finish, config)
+    ours = reward([""] * 3, completions, job_id=["n"] * 3, position=[0, 2, 4])
+    assert sum(ours) == pytest.approx(reward([""], [" ".join(completions)], job_id=["n"], position=[-1])[0])
 
 
 def test_overshooting_costs_what_it_would_cost_the_ad():
@@ -151,7 +162,7 @@ def test_one_rank_call_a_step():
     reward = build_reward(counted, JOBS, CANDIDATES, "gender", 2, finish)
     completions = [FIRST.replace("bold", "kind"), LAST.replace("bold", "kind"), FIRST]
     reward([""] * 3, completions, job_id=["n"] * 3, position=[0, 4, 0])
-    assert calls == [4]  # the joint ad, two with one sentence less, the original
+    assert calls == [3]  # the original, the ad with its first sentence rewritten, and with both
 
 
 def test_no_change_needs_no_parity():
