@@ -10,6 +10,7 @@ the order of calls and whatever the caches hold.
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -180,23 +181,29 @@ class DenseRecommender:
             return
         limit = self._model.max_seq_length
         ids = self._model.tokenizer(texts, truncation=True, max_length=limit)["input_ids"] if texts else []
+        batches = list(self._rows([len(tokens) for tokens in ids]))
+        each = _side_by_side if self._model.device.type == "cpu" else map
+        yield from zip(batches, each(lambda rows: self._encode([ids[row] for row in rows]), batches), strict=True)
+
+    @torch.inference_mode()
+    def _encode(self, ids: list[list[int]]) -> torch.Tensor:
+        """Vectors [texts, dimension] of tokenised texts in the order of their length; of one length, if not packed."""
         transformer, *rest = self._model
-        for rows in self._rows([len(tokens) for tokens in ids]):
-            # Straight through the modules: `encode` would tokenize, sort and pad once more.
-            if self._packs:
-                hidden = packed_attention.encode(transformer.auto_model, [ids[row] for row in rows])
-            else:
-                tokens = torch.tensor([ids[row] for row in rows], device=self._model.device)
-                features = {"input_ids": tokens, "attention_mask": torch.ones_like(tokens)}
-                hidden = [transformer(features)["token_embeddings"]]
-            vectors = []
-            for embeddings in hidden:
-                every = torch.ones(embeddings.shape[:2], dtype=torch.long, device=embeddings.device)
-                features = {"token_embeddings": embeddings, "attention_mask": every}
-                for module in rest:
-                    features = module(features)
-                vectors.append(features["sentence_embedding"])
-            yield rows, torch.cat(vectors)
+        # Straight through the modules: `encode` would tokenize, sort and pad once more.
+        if self._packs:
+            hidden = packed_attention.encode(transformer.auto_model, ids)
+        else:
+            tokens = torch.tensor(ids, device=self._model.device)
+            features = {"input_ids": tokens, "attention_mask": torch.ones_like(tokens)}
+            hidden = [transformer(features)["token_embeddings"]]
+        vectors = []
+        for embeddings in hidden:
+            every = torch.ones(embeddings.shape[:2], dtype=torch.long, device=embeddings.device)
+            features = {"token_embeddings": embeddings, "attention_mask": every}
+            for module in rest:
+                features = module(features)
+            vectors.append(features["sentence_embedding"])
+        return torch.cat(vectors)
 
     def _rows(self, lengths: list[int]) -> Iterator[list[int]]:
         """Rows of texts with `lengths` tokens that go through the model together, the shortest first."""
@@ -220,6 +227,20 @@ class DenseRecommender:
         from sentence_transformers.sentence_transformer.modules import Transformer
 
         return type(self._model[0]) is Transformer and self._model.default_prompt_name is None
+
+
+def _side_by_side(function: Callable[[list[int]], torch.Tensor], batches: list[list[int]]) -> Iterator[torch.Tensor]:
+    """`map(function, batches)` on all of PyTorch's threads, each batch on one of them.
+
+    Layers as small as MiniLM's gain little from sharing each product out: two Zen 4 cores embed a tenth more texts a
+    second side by side. And a vector does not depend on the number of cores.
+    """
+    threads = torch.get_num_threads()
+    with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as workers:
+        try:
+            yield from workers.map(function, batches)
+        finally:
+            torch.set_num_threads(threads)  # what the workers set is the default of threads that start later
 
 
 def _load(model: str, device: str | None):
