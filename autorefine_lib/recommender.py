@@ -26,6 +26,7 @@ Rank = Callable[[list[str]], np.ndarray]
 """The ranking seam: ad texts in, scores [ads, candidates] out, higher is better."""
 
 _REMEMBERED = 50_000  # query vectors kept in memory: 75 MiB at 384 float32 numbers each
+_ROUNDING = 2  # raised when the same text gets other last bits, so that no cache folder mixes them
 _TOKENS_PER_BATCH = 1024  # activations of a larger batch fall out of the CPU caches: measured on two Zen 4 cores
 _TOKENS_PER_BATCH_ON_GPU = 16_384
 
@@ -74,7 +75,7 @@ class DenseRecommender:
         self._packs = self._is_plain_transformer and packed_attention.use(self._model[0].auto_model)
         weights = _weights_sha256(self._model)
         packed = self._is_plain_transformer and onednn.pack(self._model)
-        self._key = f"{weights} {self._model.max_seq_length} {self._packs} {packed}"
+        self._key = f"{weights} {self._model.max_seq_length} {self._packs} {packed} {_ROUNDING}"
         self._kept = self.cache_dir and self.cache_dir / f"queries-{self._content_key([])}.sqlite"
         self._queries = embedding_store.kept(self._kept, self.dimension, _REMEMBERED) if self._kept else {}
         self._candidates: np.ndarray | None = None

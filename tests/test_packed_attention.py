@@ -42,3 +42,12 @@ def test_other_kinds_keep_their_own_attention():
     model = DistilBertModel(DistilBertConfig(vocab_size=50, dim=16, n_heads=4, n_layers=1, hidden_dim=32))
     before = model.config._attn_implementation
     assert not packed_attention.use(model) and model.config._attn_implementation == before
+
+
+@pytest.mark.parametrize("largest", [3.0, 75.0, 200.0])
+def test_mix_is_softmax_at_any_size_of_scores(largest: float):
+    torch.manual_seed(0)
+    scores, values = torch.randn(4, 7, 7).clamp(-1, 1).mul(largest).bfloat16(), torch.randn(4, 7, 3).bfloat16()
+    scores[0, 0] = -largest  # a row that exp would carry to 0
+    expected = scores.float().softmax(-1) @ values.float()
+    torch.testing.assert_close(packed_attention._mix(scores, values).float(), expected, atol=0.02, rtol=0.02)

@@ -1,7 +1,10 @@
 """The recommender: the packaged MiniLM on a few hand-written texts."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
+import torch
 from datasets import Dataset
 
 from autorefine_lib import recommender
@@ -39,6 +42,33 @@ def test_vector_does_not_depend_on_company_order_or_memory(fitted):
         np.testing.assert_array_equal(fitted._embed_unique([text])[0], vector)
     np.testing.assert_array_equal(fitted.embed(ADS), together[:2])
     np.testing.assert_array_equal(fitted.embed(ADS), together[:2])
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_vector_does_not_depend_on_the_number_of_threads(monkeypatch, precision):
+    monkeypatch.setattr(recommender, "_TOKENS_PER_BATCH", 16)  # several batches
+    model, before = DenseRecommender(precision=precision), torch.get_num_threads()
+    try:
+        vectors = []
+        for threads in (1, 3):
+            torch.set_num_threads(threads)
+            vectors.append(model._embed_unique(BIOS + ADS))
+            with ThreadPoolExecutor(1) as later:
+                assert torch.get_num_threads() == later.submit(torch.get_num_threads).result() == threads
+    finally:
+        torch.set_num_threads(before)
+    np.testing.assert_array_equal(*vectors)
+
+
+def test_an_error_in_one_batch_is_the_callers(monkeypatch, fitted):
+    def fail(_):
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(fitted, "_encode", fail)
+    before = torch.get_num_threads()
+    with pytest.raises(RuntimeError, match="out of memory"):
+        fitted._embed_unique(ADS)
+    assert torch.get_num_threads() == before
 
 
 def test_bfloat16_stays_close_to_float32():
