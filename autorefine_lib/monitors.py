@@ -23,10 +23,10 @@ class MonitorConfig:
     """Thresholds. With the defaults a healthy run of the embedded profile raises no alarm."""
 
     window: int = 5
-    """Steps in the first window and in the recent one; nothing is said before there are two of them."""
+    """Steps in the first window and in the recent one; what compares the two says nothing before there are both."""
     quality_loss: float = 0.01
     """Rise of the MRR or the NDCG that one rewritten text loses; an ad has about three such texts."""
-    patience: int = 20
+    patience: int = 12
     """Steps after which parity (lowest over highest exposure of a group) must have moved."""
     parity_gain: float = 0.005
     """By how much the parity gained over the original ads must then exceed that of the first window; in the embedded
@@ -235,7 +235,8 @@ def exposures(rows: Rows, prefix: str) -> dict[str, float]:
 
 
 def _message(monitor: Callable, rows: Rows, config: MonitorConfig) -> str | None:
-    return monitor(rows, config) if len(rows) >= 2 * config.window else None
+    windows = 1 if monitor is kl else 2  # a KL is too high by itself, the others by comparison with the first window
+    return monitor(rows, config) if len(rows) >= windows * config.window else None
 
 
 def _means(rows: Rows, column: str, config: MonitorConfig) -> tuple[float, float]:

@@ -50,4 +50,7 @@ def test_mix_is_softmax_at_any_size_of_scores(largest: float):
     scores, values = torch.randn(4, 7, 7).clamp(-1, 1).mul(largest).bfloat16(), torch.randn(4, 7, 3).bfloat16()
     scores[0, 0] = -largest  # a row that exp would carry to 0
     expected = scores.float().softmax(-1) @ values.float()
-    torch.testing.assert_close(packed_attention._mix(scores, values).float(), expected, atol=0.02, rtol=0.02)
+    company = torch.cat([scores, torch.full((1, 7, 7), 99.0).bfloat16()]), torch.cat([values, values[:1]])
+    mixed = packed_attention._mix(scores.clone(), values)
+    torch.testing.assert_close(mixed.float(), expected, atol=0.02, rtol=0.02)
+    torch.testing.assert_close(packed_attention._mix(*company)[:-1], mixed, atol=0, rtol=0)
