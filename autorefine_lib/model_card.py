@@ -71,6 +71,13 @@ def write(folder: Path, generator: Generator, card: Card) -> Path:
     return write_text(Path(folder) / "README.md", "\n\n".join(body) + "\n")
 
 
+def put_results(folder: Path, rows: pd.DataFrame) -> Path:
+    """Put result rows, as `Card.results` holds them, into the card that `write` left in `folder`."""
+    card = Path(folder) / "README.md"
+    before, after = re.split(r"(?<=\n## Results\n\n).*?(?=\n\n## Limits\n)", card.read_text("utf-8"), flags=re.DOTALL)
+    return write_text(card, before + _results(rows) + after)
+
+
 def escape(value: object) -> str:
     """Text as one line of plain Markdown: nothing in it is a heading, a link, a table cell or HTML."""
     return re.sub(r"([\\`*_\[\]<>|#~&])", r"\\\1", " ".join(str(value).split()))
@@ -109,9 +116,12 @@ def _what(generator: Generator) -> str:
     text += " with a LoRA adapter" if isinstance(generator.model, PeftModel) else ""
     # Of a folder the name alone: where it lay is nobody's business.
     text += f", trained from {escape(Path(base).name if Path(base).exists() else base)}" if base else ""
+    changed = f"{trained:,} of its {total:,} weights"
+    if generator.logits_processor is not None:
+        changed = f"none of its {total:,} weights, but heads beside it that perturb its scores while it writes"
     task = "one sentence of a job ad" if generator.level == "sentence" else "a whole job ad"
     return (
-        f"{text}: {trained:,} of its {total:,} weights. It rewrites {task}, into at most {generator.max_new_tokens} "
+        f"{text}: {changed}. It rewrites {task}, into at most {generator.max_new_tokens} "
         "tokens, so that a ranking of candidates for the ad selects groups at more equal rates."
     )
 
@@ -131,7 +141,9 @@ def _use(generator: Generator) -> str:
     ways = ["`autorefine rewrite --policy FOLDER ad.txt` rewrites an ad and checks every sentence."]
     if isinstance(generator.model, PeftModel):
         ways.append(f"`peft.{name.replace('Auto', 'AutoPeft')}.from_pretrained(FOLDER)` loads the adapter on its base.")
-    if isinstance(generator.model, PeftModel) or generator.restrict_vocabulary:
+    if generator.logits_processor is not None:
+        ways.append("`autorefine_lib.pretrained.load(FOLDER)` loads the model with its perturbation.")
+    elif isinstance(generator.model, PeftModel) or generator.restrict_vocabulary:
         ways.append("`autorefine merge --policy FOLDER --out MERGED` makes a checkpoint of its own;")
         ways.append(f"`transformers.{name}.from_pretrained(MERGED)` loads that.")
     else:

@@ -1,9 +1,13 @@
 """The reward: what a rewrite changes in the value of its ad.
 
 The sentences of an ad are rewritten one after the other, in reading order, and each earns what the ad's value gains as
-its own rewrite comes in: a marginal contribution (Shapley, 1953, "A value for n-person games", in the one order of the
-text). It tells each sentence what it did itself, which the ad's total cannot; an ad's earnings add up to what the
-whole ad gained, and a text that stays as it is earns exactly 0.
+its own rewrite comes in. It tells each sentence what it did itself, which the ad's total cannot; an ad's earnings add
+up to what the whole ad gained, and a text that stays as it is earns exactly 0.
+
+Such a marginal contribution (Shapley, 1953, "A value for n-person games", averages it over all orders) does not count
+what a sentence does to the worth of those after it. A difference reward (Wolpert and Tumer, 2002, "Optimal payoff
+functions for members of collectives"), the whole ad less the ad without the one rewrite, does, and its gradient is that
+of the ad's value; but it ranks a quarter more texts, and on the synthetic ads PPO learned no better from it.
 """
 
 from collections import Counter

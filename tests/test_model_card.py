@@ -105,3 +105,21 @@ def test_it_is_replaced_as_a_whole(tmp_path):
     path = model_card.write(tmp_path, Generator(tiny_model("llama"), tiny_tokenizer()), CARD)
     assert path == tmp_path / "README.md" and "old" not in path.read_text().split("\n")
     assert [item.name for item in tmp_path.iterdir()] == ["README.md"]
+
+
+def test_results_come_into_a_card_later_and_again(tmp_path):
+    written(tmp_path, CARD)
+    before = (tmp_path / "README.md").read_text("utf-8")
+    for rows in (results().assign(value=0.5), results()):
+        model_card.put_results(tmp_path, rows)
+    later = (tmp_path / "README.md").read_text("utf-8")
+    written(tmp_path / "whole", Card(**(vars(CARD) | {"results": results()})))
+    assert later == (tmp_path / "whole/README.md").read_text("utf-8") != before
+
+
+def test_card_of_a_perturbed_model_names_no_way_that_loses_the_perturbation(tmp_path):
+    from transformers import LogitsProcessorList
+
+    _, text = written(tmp_path, CARD, logits_processor=LogitsProcessorList())
+    assert "none of its" in text and "heads beside it" in text
+    assert "autorefine_lib.pretrained.load(FOLDER)" in text and "transformers." not in text.partition("## Use")[2]
