@@ -53,7 +53,6 @@ DECODERS = {
     "granitemoe": GROUPED | dict(num_local_experts=4, num_experts_per_tok=2),
     "helium": WIDE,
     "llama": GROUPED,
-    "lfm2": GROUPED,
     "ministral": WIDE,
     "mistral": WIDE,
     "mixtral": EXPERTS | dict(num_local_experts=4),
@@ -79,6 +78,22 @@ DECODERS = {
     "xglm": dict(ffn_dim=32),
 }
 """Model types, and what their configurations call the sizes that are not in `SIZE`."""
+LINEAR = WIDE | dict(
+    layer_types=["linear_attention", "full_attention"], linear_num_key_heads=2, linear_num_value_heads=2,
+    linear_key_head_dim=8, linear_value_head_dim=8,
+)  # fmt: skip
+MAMBA = GROUPED | dict(mamba_n_heads=4, mamba_d_head=8, mamba_d_state=8)
+HYBRIDS = {
+    "bamba": MAMBA | dict(attn_layer_indices=[1]),
+    "falcon_h1": MAMBA | dict(mamba_d_ssm=32),
+    "granitemoehybrid": MAMBA | dict(layer_types=["mamba", "attention"]),
+    "jamba": GROUPED | dict(attn_layer_period=2, attn_layer_offset=1, mamba_d_state=4, mamba_dt_rank=4, num_experts=2),
+    "lfm2": GROUPED | dict(layer_types=["conv", "full_attention"]),
+    "olmo_hybrid": LINEAR,
+    "qwen3_5_text": LINEAR,
+    "qwen3_next": LINEAR | dict(num_experts=4, num_experts_per_tok=2, moe_intermediate_size=8),
+}
+"""Attention in some layers, a recurrent state in the others."""
 T5 = dict(d_model=16, d_kv=8, d_ff=32, num_layers=2, num_heads=2, decoder_start_token_id=0)
 BART = dict(
     d_model=16, encoder_layers=2, decoder_layers=2, encoder_attention_heads=2, decoder_attention_heads=2,
@@ -136,17 +151,21 @@ def test_sampling_and_scoring_agree_and_a_step_of_ppo_moves_the_weights(kind, tm
 
 
 @pytest.mark.parametrize(
-    ("kind", "words"),
+    ("kind", "settings", "words"),
     [
-        ("bloom", "BloomForCausalLM takes no position_ids.*encoder-decoder"),
-        ("mpt", "MptForCausalLM takes no position_ids"),
-        ("openai-gpt", "OpenAIGPTLMHeadModel takes no past_key_values.*choose a model with a cache"),
+        ("bloom", {}, "BloomForCausalLM takes no position_ids.*encoder-decoder"),
+        ("mpt", {}, "MptForCausalLM takes no position_ids"),
+        ("openai-gpt", {}, "OpenAIGPTLMHeadModel takes no past_key_values.*choose a model with a cache"),
+        *(
+            (kind, settings, "ForCausalLM has recurrent layers.*choose one without")
+            for kind, settings in HYBRIDS.items()
+        ),
     ],
 )
-def test_what_cannot_be_sampled_from_is_refused(kind, words, tmp_path):
+def test_what_cannot_be_sampled_from_is_refused(kind, settings, words, tmp_path):
     data, config = Dataset.from_dict({"prompt": PROMPTS}), PPOConfig(batch_size=4, max_new_tokens=4)
     with pytest.raises(InputError, match=words):
-        PPOTrainer(tiny(kind), tiny_tokenizer(), lambda completions: [], data, config, tmp_path)
+        PPOTrainer(tiny(kind, **settings), tiny_tokenizer(), lambda completions: [], data, config, tmp_path)
 
 
 @pytest.mark.parametrize(("model", "shortened"), [("llama", True), ("phi3", False), ("gpt2", False), ("ctrl", False)])
