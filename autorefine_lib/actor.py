@@ -1,5 +1,6 @@
 """The policy and its value head as one module, and what makes its passes cheaper in time or memory."""
 
+import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -10,8 +11,11 @@ import torch.nn.functional as F
 from peft import PeftModel
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
-from transformers import PreTrainedModel
+from transformers import DynamicCache, PreTrainedModel
+from transformers.cache_utils import LinearAttentionCacheLayerMixin
 from transformers.modeling_layers import GradientCheckpointingLayer
+
+from autorefine_lib.errors import InputError
 
 Result = TypeVar("Result")
 
@@ -38,6 +42,22 @@ def reference_actor(actor: nn.Module, frozen: Actor | None) -> Iterator[nn.Modul
             yield actor
 
 
+def check_decoder(model: nn.Module) -> None:
+    """InputError for a decoder-only model that `rollout.sample` and `policy.score` cannot run."""
+    plain = model.get_base_model() if isinstance(model, PeftModel) else model
+    name, taken = type(plain).__name__, inspect.signature(plain.forward).parameters
+    if "position_ids" not in taken:  # padding would shift the positions
+        raise InputError(
+            f"{name} takes no position_ids, which prompts padded on the left need; choose a model with learned or "
+            "rotary positions, or an encoder-decoder"
+        )
+    if "past_key_values" not in taken:
+        raise InputError(f"{name} takes no past_key_values, with which sampling goes on; choose a model with a cache")
+    # Their state would take in the padding on the left: `rollout.sample` gives a mask that is longer than the prompt.
+    if any(isinstance(layer, LinearAttentionCacheLayerMixin) for layer in DynamicCache(config=plain.config).layers):
+        raise InputError(f"{name} has recurrent layers, which padding on the left disturbs; choose one without them")
+
+
 def blocks(model: nn.Module) -> list[nn.Module]:
     """The repeated layers of a transformer, encoder's and decoder's alike."""
     return [module for module in model.modules() if isinstance(module, GradientCheckpointingLayer)]
@@ -50,9 +70,9 @@ def answer_only(model: nn.Module, last: int) -> Iterator[None]:
     Nobody reads what it gives out for the prompt; only the prompt's keys and values are needed. Those outputs are 0.
     For dense feed-forward layers in the layout of Llama; other blocks, compiled and checkpointed ones run in full.
     """
-    block = blocks(model)[-1]
-    dense = all(hasattr(block, name) for name in ("self_attn", "mlp")) and hasattr(block.mlp, "down_proj")
-    if not dense or "forward" in vars(block) or block._compiled_call_impl is not None:
+    block = next(reversed(blocks(model)), model)  # CTRL and others have no blocks of that class
+    layout = {"mlp.down_proj", "self_attn.q_proj", "self_attn.o_proj"} <= {name for name, _ in block.named_modules()}
+    if not layout or "forward" in vars(block) or block._compiled_call_impl is not None:
         yield
         return
     parts = [block.mlp, block.self_attn.q_proj, block.self_attn.o_proj]

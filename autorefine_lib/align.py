@@ -46,6 +46,7 @@ class AlignConfig:
 
 def align(generator: Generator, pairs: Dataset, config: AlignConfig, output_dir: Path) -> pd.DataFrame:
     """Train `generator.model` in place on `pairs` (columns source, target); returns step, loss and learning rate."""
+    generator.prepare_training()
     arguments = dict(
         output_dir=str(output_dir),
         num_train_epochs=config.epochs,

@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 
 import torch
+from peft import PeftModel
 from transformers import LogitsProcessorList, PreTrainedModel, PreTrainedTokenizerBase
 
 from autorefine_lib import lexicon, sentences
+from autorefine_lib.errors import InputError
 from autorefine_lib.faithfulness import violations
 from autorefine_lib.guards import GUARDS
 from autorefine_lib.rollout import generate
@@ -70,6 +72,24 @@ class Generator:
     def vocabulary(self) -> Callable[[list[str]], torch.Tensor] | None:
         """The function from prompts to allowed tokens, or None when every token is allowed."""
         return self.allowed_tokens if self.restrict_vocabulary else None
+
+    def prepare_training(self, lora_rank: int = 0) -> None:
+        """Called before `model` is trained, with LoRA adapters or, at rank 0, as it is: what is trained is in float32.
+
+        Raises:
+            InputError: adapters for the embedded generator, or weights of four bits without adapters.
+        """
+        if lora_rank and self.restrict_vocabulary:
+            raise InputError(
+                f"lora_rank={lora_rank} does not fit the embedded generator, whose encoder and decoder share their "
+                "weights; use lora_rank=0, or another generator"
+            )
+        if lora_rank or isinstance(self.model, PeftModel):
+            return  # the base stays as it was loaded, and PEFT keeps adapters in float32
+        if getattr(self.model, "is_quantized", False):
+            raise InputError("lora_rank=0 does not fit weights of four bits; set lora_rank, or load without four_bit")
+        # On a GPU checkpoints are loaded in bfloat16, which rounds small updates away.
+        self.model.float()
 
     def allowed_tokens(self, prompts: list[str]) -> torch.Tensor:
         """Boolean [prompts, vocabulary]: the prompt's own tokens, the ad words and the end of sequence."""

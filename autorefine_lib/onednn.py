@@ -99,7 +99,8 @@ class _Product(torch.autograd.Function):
     def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         of_x, of_weight, _ = ctx.needs_input_grad
         ctx.save_for_backward(x if of_weight else None, weight if of_x else None)
-        return _product(x, weight, bias)
+        # Not as the view it is, which autograd would not let LED change in place.
+        return torch.ops.aten._unsafe_view(_product(x, weight, bias), (*x.shape[:-1], weight.shape[0]))
 
     @staticmethod
     @once_differentiable

@@ -29,7 +29,7 @@ from autorefine_lib.evaluation import Evaluator
 from autorefine_lib.generator import Generator
 from autorefine_lib.policy import add_lora, encode, score
 from autorefine_lib.ppo_config import PPOConfig
-from autorefine_lib.ppo_finetuning import check_lora, episodes, ranking_reward
+from autorefine_lib.ppo_finetuning import episodes, ranking_reward
 from autorefine_lib.rollout import precision
 
 NAMES = ("reward-weighted", "RLOO", "GRPO")
@@ -116,7 +116,7 @@ def _train(
     ):
         if whole % part:
             raise InputError(f"{name}={part} does not divide {whole} (batch_size={batch_size}); change one of them")
-    check_lora(generator, lora_rank)
+    generator.prepare_training(lora_rank)
     generator.model = _with_lora(generator.model, lora_rank)  # before on_step looks at it
     texts = batch_size // generations
     rows = episodes(generator, judge.jobs, texts)
@@ -247,7 +247,7 @@ def reward_weighted(
     Raises:
         InputError: fewer rows than one batch, or LoRA for the embedded generator.
     """
-    check_lora(generator, lora_rank)
+    generator.prepare_training(lora_rank)
     if len(data) < batch_size:
         raise InputError(f"{len(data)} rewrites are fewer than batch_size={batch_size}; lower it or collect more")
     generator.model = _with_lora(generator.model, lora_rank)

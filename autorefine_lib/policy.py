@@ -6,7 +6,6 @@ only on the positions and token ids that are needed, and its input is handed to 
 """
 
 import copy
-import inspect
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from autorefine_lib import onednn
-from autorefine_lib.actor import answer_only
+from autorefine_lib.actor import answer_only, check_decoder
 from autorefine_lib.errors import InputError
 
 FORBIDDEN = -1e9
@@ -124,14 +123,10 @@ def check_prompts(
 ) -> None:
     """The InputError of the first prompt that `encode` would refuse, before it stops a run in the middle.
 
-    Also of a decoder-only model whose positions cannot be given, so that padding on the left would shift them.
+    Also of a decoder-only model that cannot be sampled from, or not with padding on the left.
     """
-    plain = model.get_base_model() if isinstance(model, PeftModel) else model
-    if not model.config.is_encoder_decoder and "position_ids" not in inspect.signature(plain.forward).parameters:
-        raise InputError(
-            f"{type(plain).__name__} takes no position_ids, which prompts padded on the left need; choose a model with "
-            "learned or rotary positions, or an encoder-decoder"
-        )
+    if not model.config.is_encoder_decoder:
+        check_decoder(model)
     for first in range(0, len(prompts), 1000):
         encode(tokenizer, model, prompts[first : first + 1000], max_new_tokens, None, add_special_tokens)
 

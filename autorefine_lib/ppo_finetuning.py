@@ -65,15 +65,6 @@ def ranking_reward(generator: Generator, judge: Evaluator, config: RewardConfig)
     )
 
 
-def check_lora(generator: Generator, lora_rank: int) -> None:
-    """InputError when the generator cannot take LoRA adapters."""
-    if lora_rank and generator.restrict_vocabulary:
-        raise InputError(
-            f"lora_rank={lora_rank} does not fit the embedded generator, whose encoder and decoder share their "
-            "weights; use lora_rank=0, or another generator"
-        )
-
-
 def finetune(
     generator: Generator,
     judge: Evaluator,
@@ -90,7 +81,7 @@ def finetune(
     Raises:
         InputError: LoRA for the embedded generator, or too few texts for a batch.
     """
-    check_lora(generator, config.lora_rank)
+    generator.prepare_training(config.lora_rank)
     trainer = PPOTrainer(
         generator.model,
         generator.tokenizer,

@@ -38,7 +38,8 @@ def load(
 
     `level` and `max_new_tokens` are as in `Generator`; a folder that `save` wrote brings its own, and rewrites with the
     perturbation that `ilql.save` put there. `four_bit` quantises the weights as QLoRA does (Dettmers et al. 2023: NF4,
-    the scales quantised again); they cannot be trained then, but adapters on them can (`PPOConfig.lora_rank`).
+    the scales quantised again); they cannot be trained then, but adapters on them can (`PPOConfig.lora_rank`). On a GPU
+    checkpoints are in bfloat16 until all their weights are trained (`Generator.prepare_training`).
 
     Raises:
         InputError: no such model, a hub that cannot be reached, or a checkpoint without safetensors; `four_bit` for the

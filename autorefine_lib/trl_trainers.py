@@ -50,6 +50,9 @@ class SharedPolicy:
         # TRL would load the reference anew from the Hub by the model's name.
         beta, config.beta = config.beta, 0.0
         super().__init__(model, reward, config, train_dataset, processing_class=tokenizer, **arguments)
+        # Of four-bit models TRL makes the adapters bfloat16, which rounds small updates away.
+        for parameter in filter(lambda weight: weight.requires_grad, model.parameters()):
+            parameter.data = parameter.data.float()
         # TRL has put a forward of its own on the model; a copy would still call the original through it.
         del (model.get_base_model() if isinstance(model, PeftModel) else model).forward
         self.beta = beta

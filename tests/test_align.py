@@ -32,6 +32,13 @@ def test_alignment_moves_the_weights_and_lowers_the_loss(kind, tmp_path):
     assert not generator.model.training
 
 
+def test_weights_loaded_in_bfloat16_are_trained_in_float32(tmp_path):
+    generator = generator_of("t5")
+    generator.model.bfloat16()
+    align.align(generator, PAIRS, align.AlignConfig(1, 4), tmp_path)
+    assert {parameter.dtype for parameter in generator.model.parameters()} == {torch.float32}
+
+
 def test_the_loss_is_over_the_allowed_tokens_only(tmp_path):
     generator = generator_of("bert2bert")
     collate = align._Collator(generator.tokenizer, 2, lambda prompts: torch.eye(32, dtype=torch.bool)[: len(prompts)])

@@ -100,6 +100,22 @@ def test_lora_trains_adapters_alone(name: str):
     assert any("lora_B" in name and p.abs().sum() > 0 for name, p in after.items())
 
 
+@pytest.mark.parametrize("lora_rank", [0, 2])
+@pytest.mark.parametrize("name", ["PPO", "reward-weighted", *METHODS])
+def test_what_is_trained_is_in_float32_though_loaded_in_bfloat16(name: str, lora_rank: int, tmp_path):
+    made = writer("llama")
+    made.model.bfloat16()
+    if name == "PPO":
+        config = PPOConfig(steps=1, batch_size=16, epochs=1, max_new_tokens=6, lora_rank=lora_rank)
+        ppo_finetuning.finetune(made, training_judge(), RewardConfig(), config, tmp_path)
+    elif name == "reward-weighted":
+        other_optimisers.reward_weighted(made, offline_data(made, 16), batch_size=16, lora_rank=lora_rank)
+    else:
+        METHODS[name](made, training_judge(), RewardConfig(), lora_rank=lora_rank, **SMALL)
+    kinds = {trained: {p.dtype for p in made.model.parameters() if p.requires_grad == trained} for trained in (0, 1)}
+    assert kinds == {0: {torch.bfloat16} if lora_rank else set(), 1: {torch.float32}}
+
+
 @pytest.mark.parametrize(
     ("changed", "message"),
     [

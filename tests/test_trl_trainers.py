@@ -4,6 +4,7 @@ import pytest
 import torch
 from datasets import Dataset
 from tiny_models import VOCAB, tiny_model, tiny_tokenizer
+from transformers import LlamaForCausalLM
 from trl import GRPOConfig, RLOOConfig
 
 from autorefine_lib.policy import add_lora, encode, score
@@ -36,6 +37,13 @@ def trainer(kind: str, cls: type = GRPO, lora: bool = False, **options) -> Share
         add_lora(model, 2, 8.0, "all-linear") if lora else model, tiny_tokenizer(),
         lambda completions, **_: [0.0] * len(completions), data, config, vocabulary=vocabulary,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("cls", [GRPO, RLOO])
+def test_adapters_on_four_bit_weights_stay_in_float32(cls: type, monkeypatch):
+    monkeypatch.setattr(LlamaForCausalLM, "is_loaded_in_4bit", True, raising=False)
+    made = trainer("llama", cls, lora=True)
+    assert {weight.dtype for weight in made.model.parameters() if weight.requires_grad} == {torch.float32}
 
 
 def rollout(made: SharedPolicy) -> tuple[torch.Tensor, torch.Tensor, int]:
