@@ -11,8 +11,7 @@ import torch.nn.functional as F
 from peft import PeftModel
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
-from transformers import DynamicCache, PreTrainedModel
-from transformers.cache_utils import LinearAttentionCacheLayerMixin
+from transformers import PreTrainedModel
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from autorefine_lib.errors import InputError
@@ -53,9 +52,6 @@ def check_decoder(model: nn.Module) -> None:
         )
     if "past_key_values" not in taken:
         raise InputError(f"{name} takes no past_key_values, with which sampling goes on; choose a model with a cache")
-    # Their state would take in the padding on the left: `rollout.sample` gives a mask that is longer than the prompt.
-    if any(isinstance(layer, LinearAttentionCacheLayerMixin) for layer in DynamicCache(config=plain.config).layers):
-        raise InputError(f"{name} has recurrent layers, which padding on the left disturbs; choose one without them")
 
 
 def blocks(model: nn.Module) -> list[nn.Module]:

@@ -15,6 +15,7 @@ from transformers import LogitsProcessorList, PreTrainedModel, PreTrainedTokeniz
 from transformers.modeling_outputs import BaseModelOutput
 
 from autorefine_lib import onednn
+from autorefine_lib.actor import check_decoder
 from autorefine_lib.policy import Prompts, decoder_start, encode, position_ids, restrict, restricted_head
 
 
@@ -87,8 +88,14 @@ def sample(
                     use_cache=True,
                 )
             else:
+                # Up to the token that is fed: recurrent layers take the last columns for those of their input.
+                written = mask[:, : prompts.input_ids.shape[1] + t]
                 output = model(
-                    input_ids=inputs, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True
+                    input_ids=inputs,
+                    attention_mask=written,
+                    position_ids=positions,
+                    past_key_values=cache,
+                    use_cache=True,
                 )
             cache = output.past_key_values
             logits = output.logits[:, -1]
@@ -206,7 +213,12 @@ def generate(
     The prompts are sorted by length, so that a batch holds little padding. For several samples of a prompt, repeat it:
     the random numbers are functions of `seed` and of the prompt's place in the list.
     `vocabulary` as in `policy.encode`, called once per batch; `logits_processor` as in `sample`.
+
+    Raises:
+        InputError: a decoder-only model without position_ids or without a cache.
     """
+    if not model.config.is_encoder_decoder:
+        check_decoder(model)
     model.eval()
     order = sorted(range(len(prompts)), key=lambda i: -len(prompts[i]))
     uniforms = torch.rand(len(prompts), max_new_tokens, generator=torch.Generator().manual_seed(seed))
