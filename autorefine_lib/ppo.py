@@ -124,7 +124,7 @@ class PPOTrainer:
 
         Raises:
             InputError: the checkpoint was written with another configuration, or a reward returned nonsense.
-            RuntimeError: a reward function raised. FloatingPointError: the loss or the gradient is not finite.
+            RuntimeError: a reward function raised. FloatingPointError: a loss, gradient or weight is not finite.
         """
         config = self.config
         if not resume and self.accelerator.is_main_process:
@@ -150,6 +150,11 @@ class PPOTrainer:
                         path = self._save(step + 1)
                     if stop:
                         raise KeyboardInterrupt(f"stopped after step {step + 1}; train() again goes on from {path}")
+        except FloatingPointError as error:
+            advice = "lower max_grad_norm, or learning_rate in another output_dir"
+            raise FloatingPointError(
+                f"step {step + 1}: {error}; {checkpoint.last_good(self.output_dir)}; {advice}"
+            ) from error
         finally:
             self.log.close()
         return pd.DataFrame(self.log.rows)
@@ -262,7 +267,10 @@ class PPOTrainer:
                 norm = zero.clip_gradients(self.optimizer, trained, config.max_grad_norm)
                 figure = sums | {"optim/grad_norm": float(sharding.whole(norm))}
                 if not all(math.isfinite(value) for value in figure.values()):
-                    raise FloatingPointError(self._report_not_finite(step, figure))
+                    if not figures:  # the weights are still those that the step began with
+                        self._keep(step)
+                    bad = [f"{name}={value}" for name, value in figure.items() if not math.isfinite(value)]
+                    raise FloatingPointError(", ".join(bad))
                 figures.append(figure)
                 stopped = config.target_kl is not None and figure["policy/kl"] > config.target_kl
                 if stopped:
@@ -342,9 +350,3 @@ class PPOTrainer:
             return []
         self.kl.coef = state["kl_coef"]
         return state["log"]
-
-    def _report_not_finite(self, step: int, figure: dict[str, float]) -> str:
-        """Save the weights before the failing gradient step and say so; an exact checkpoint of the step is kept."""
-        path = self._keep(step)
-        bad = ", ".join(f"{name}={value}" for name, value in figure.items() if not math.isfinite(value))
-        return f"step {step + 1}: {bad}; the last good state is in {path}. Lower learning_rate or max_grad_norm"
