@@ -36,6 +36,8 @@ def assert_good(folder, kept):
         # The first one of the third step: seen in the second.
         (1, 9, "step 3: policy/loss=nan.*checkpoint-2, .* with step 3", ["checkpoint-1", "checkpoint-2"]),
         (9, 9, "step 3: policy/loss=nan.*; nothing was saved before.* lower save_every", []),
+        # The last one of the third step, which is not saved: seen in sampling.
+        (2, 12, "step 4: a sampled token has log-probability nan.*checkpoint-2, .* with step 3", ["checkpoint-2"]),
     ],
 )
 def test_damaged_weights_are_not_saved(tmp_path, save_every, damaging, message, kept):
