@@ -4,6 +4,7 @@ A checkpoint is the folder `checkpoint-<step>`, written under another name and r
 never leaves half a one. It holds what training changes: frozen weights come from the model the caller passes.
 """
 
+import hashlib
 import json
 import os
 import random
@@ -94,6 +95,14 @@ def found(output_dir: Path) -> list[Path]:
         (int(m[1]), p) for p in output_dir.glob("checkpoint-*") if (m := re.fullmatch(r"checkpoint-(\d+)", p.name))
     ]
     return [path for _, path in sorted(matches)]
+
+
+def fingerprint(texts: list[str]) -> str:
+    """Their number and a hash of them, by which a run knows its data again."""
+    digest = hashlib.sha256()
+    for text in texts:
+        digest.update(json.dumps(text).encode())
+    return f"{len(texts)} texts, SHA-256 {digest.hexdigest()[:12]}"
 
 
 def last_good(output_dir: Path) -> str:

@@ -198,6 +198,12 @@ def test_resume_refuses_another_configuration_and_fresh_start_deletes(tmp_path):
     trainer(tmp_path).train()
     with pytest.raises(InputError, match="learning_rate=0.003, not 0.1"):
         trainer(tmp_path, config=replace(SMALL, learning_rate=0.1)).train()
+    with pytest.raises(InputError, match="reward_weights={.* 1.0}, not {'share_of_wished': 2.0}; change it back"):
+        trainer(tmp_path, reward_weights=[2.0]).train()
+    with pytest.raises(InputError, match="reward_weights={'share_of_wished': 1.0}, not {'constantly_zero': 1.0}"):
+        trainer(tmp_path, reward=constantly_zero).train()
+    with pytest.raises(InputError, match="prompts='20 texts, SHA-256 .*', not '20 texts, .*'; change it back, choose"):
+        trainer(tmp_path, data=DATA.select(range(19, -1, -1))).train()
     with pytest.raises(InputError, match="another model"):
         trainer(tmp_path, kind="bart").train()
     log = trainer(tmp_path, config=replace(SMALL, steps=1, learning_rate=0.1)).train(resume=False)
