@@ -4,6 +4,7 @@ A checkpoint is the folder `checkpoint-<step>`, written under another name and r
 never leaves half a one. It holds what training changes: frozen weights come from the model the caller passes.
 """
 
+import hashlib
 import json
 import os
 import random
@@ -45,9 +46,15 @@ def save(
     """Write `checkpoint-<step>`: weights, optimizer, random states and `state` (JSON); keep the newest two.
 
     Of several processes one does `write`; all must call, for sharded tensors are put together.
+
+    Raises:
+        FloatingPointError: a weight is not finite; nothing is written then.
     """
     final, partial = folder(output_dir, step), output_dir / f".partial-{step}"
     weights = {name: whole(parameter) for name, parameter in trainable(modules).items()}
+    for name, weight in weights.items():
+        if not weight.isfinite().all():
+            raise FloatingPointError(f"{name} is not finite")
     optimizer_state = optimizer.state_dict()
     tensors = {f"{i}.{k}": whole(v) for i, entry in optimizer_state["state"].items() for k, v in entry.items()}
     if not write:
@@ -90,6 +97,23 @@ def found(output_dir: Path) -> list[Path]:
     return [path for _, path in sorted(matches)]
 
 
+def fingerprint(texts: list[str]) -> str:
+    """Their number and a hash of them, by which a run knows its data again."""
+    digest = hashlib.sha256()
+    for text in texts:
+        digest.update(json.dumps(text).encode())
+    return f"{len(texts)} texts, SHA-256 {digest.hexdigest()[:12]}"
+
+
+def last_good(output_dir: Path) -> str:
+    """For the message of a run that failed: from where it can go on."""
+    paths = found(output_dir)
+    if not paths:
+        return "nothing was saved before, start again with a lower save_every"
+    step = int(paths[-1].name.removeprefix("checkpoint-"))
+    return f"the last good state is in {paths[-1]}, from which train() goes on with step {step + 1}"
+
+
 def load_newest(
     output_dir: Path, modules: dict[str, nn.Module], optimizer: torch.optim.Optimizer, config: dict[str, object]
 ) -> dict | None:
@@ -104,7 +128,7 @@ def load_newest(
     # The configuration is compared first: after it, a mismatch in shapes can only be another model.
     saved = json.loads((paths[-1] / "state.json").read_text())["config"]
     for name, value in config.items():
-        if name not in ("steps", "save_every", "report_to") and saved.get(name) != value:
+        if name not in ("steps", "save_every", "report_to", "max_grad_norm") and saved.get(name) != value:
             raise InputError(
                 f"{paths[-1]} was written with {name}={saved.get(name)!r}, not {value!r}; "
                 "change it back, choose another output_dir or train(resume=False)"

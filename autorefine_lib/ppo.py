@@ -81,10 +81,11 @@ class PPOTrainer:
             raise InputError(f"vocabulary is {vocabulary!r}, not a function; give vocabulary(prompts) -> bool tensor")
         self.rewards = reward_funcs if isinstance(reward_funcs, list) else [reward_funcs]
         self.weights = reward_weights or [1.0] * len(self.rewards)
-        check_weights(self.rewards, self.weights)
+        weights = check_weights(self.rewards, self.weights)
         prompts = list(train_dataset["prompt"])
         check_prompts(tokenizer, model, prompts, config.max_new_tokens, config.add_special_tokens)
         self.tokenizer, self.dataset, self.config = tokenizer, train_dataset, config
+        self.settings = asdict(config) | {"reward_weights": weights, "prompts": checkpoint.fingerprint(prompts)}
         self.output_dir, self.vocabulary, self.on_step = Path(output_dir), vocabulary, on_step
         self.accelerator = processes.accelerator(self.output_dir, trackers(config.report_to))
         self.processes = processes.Processes(self.accelerator)
@@ -123,19 +124,16 @@ class PPOTrainer:
         checkpoint and raises KeyboardInterrupt; a second one stops at once.
 
         Raises:
-            InputError: the checkpoint was written with another configuration, or a reward returned nonsense.
-            RuntimeError: a reward function raised. FloatingPointError: the loss or the gradient is not finite.
+            InputError: the checkpoint has another configuration, data or rewards, or a reward returned nonsense.
+            RuntimeError: a reward function raised. FloatingPointError: a loss, gradient or weight is not finite.
         """
         config = self.config
         if not resume and self.accelerator.is_main_process:
             checkpoint.delete(*checkpoint.found(self.output_dir))
         rows = self._resume() if resume else []
-        start = len(rows)
         self.log.start(rows, asdict(config))
-        bar = tqdm(
-            range(start, config.steps), initial=start, total=config.steps, desc="PPO",
-            disable=not self.accelerator.is_main_process,
-        )  # fmt: skip
+        hidden = not self.accelerator.is_main_process
+        bar = tqdm(range(len(rows), config.steps), initial=len(rows), total=config.steps, desc="PPO", disable=hidden)
         try:
             with checkpoint.interrupts() as interrupted:
                 for step in bar:
@@ -150,6 +148,11 @@ class PPOTrainer:
                         path = self._save(step + 1)
                     if stop:
                         raise KeyboardInterrupt(f"stopped after step {step + 1}; train() again goes on from {path}")
+        except FloatingPointError as error:
+            advice = "lower max_grad_norm, or learning_rate in another output_dir"
+            raise FloatingPointError(
+                f"step {step + 1}: {error}; {checkpoint.last_good(self.output_dir)}; {advice}"
+            ) from error
         finally:
             self.log.close()
         return pd.DataFrame(self.log.rows)
@@ -262,7 +265,10 @@ class PPOTrainer:
                 norm = zero.clip_gradients(self.optimizer, trained, config.max_grad_norm)
                 figure = sums | {"optim/grad_norm": float(sharding.whole(norm))}
                 if not all(math.isfinite(value) for value in figure.values()):
-                    raise FloatingPointError(self._report_not_finite(step, figure))
+                    if not figures:  # the weights are still those that the step began with
+                        self._keep(step)
+                    bad = [f"{name}={value}" for name, value in figure.items() if not math.isfinite(value)]
+                    raise FloatingPointError(", ".join(bad))
                 figures.append(figure)
                 stopped = config.target_kl is not None and figure["policy/kl"] > config.target_kl
                 if stopped:
@@ -324,7 +330,7 @@ class PPOTrainer:
         return self.processes.together(logprobs[own]) * samples.mask
 
     def _save(self, step: int) -> Path:
-        state = {"step": step, "kl_coef": self.kl.coef, "config": asdict(self.config), "log": self.log.rows}
+        state = {"step": step, "kl_coef": self.kl.coef, "config": self.settings, "log": self.log.rows}
         write = self.accelerator.is_main_process
         path = checkpoint.save(self.output_dir, step, self.modules, self.optimizer, state, write)
         self.accelerator.wait_for_everyone()
@@ -337,14 +343,8 @@ class PPOTrainer:
 
     def _resume(self) -> list[dict[str, float]]:
         """Load the newest checkpoint, if any; returns the log so far."""
-        state = checkpoint.load_newest(self.output_dir, self.modules, self.optimizer, asdict(self.config))
+        state = checkpoint.load_newest(self.output_dir, self.modules, self.optimizer, self.settings)
         if state is None:
             return []
         self.kl.coef = state["kl_coef"]
         return state["log"]
-
-    def _report_not_finite(self, step: int, figure: dict[str, float]) -> str:
-        """Save the weights before the failing gradient step and say so; an exact checkpoint of the step is kept."""
-        path = self._keep(step)
-        bad = ", ".join(f"{name}={value}" for name, value in figure.items() if not math.isfinite(value))
-        return f"step {step + 1}: {bad}; the last good state is in {path}. Lower learning_rate or max_grad_norm"

@@ -48,6 +48,8 @@ def measure(
 ) -> dict:
     """Run `work` and return its figures: medians over the steps after the first, peak memory of this process.
 
+    A step lasts from the end of the one before to its own, metrics and log included. Its phases add up to it, but for
+    `rest_s`, which is given where it is a hundredth of the step or more.
     `limit_seconds_per_step` is what the multiplications of a step would take at the speed of one large matrix product
     on this machine: no implementation of the same arithmetic in fp32 can be faster.
     """
@@ -67,13 +69,27 @@ def measure(
         compile=compile, bf16=bf16, lora_rank=lora_rank, report_to="", seed=work.seed,
     )  # fmt: skip
     rows: list[dict[str, float]] = []
+    ends: list[float] = []
+
+    def ended(row: dict[str, float]) -> None:
+        rows.append(row)
+        ends.append(time.perf_counter())
+
     with tempfile.TemporaryDirectory() as folder:
-        trainer = PPOTrainer(model, tokenizer, _no_reward, prompts, config, folder, on_step=rows.append)
+        trainer = PPOTrainer(model, tokenizer, _no_reward, prompts, config, folder, on_step=ended)
         limit = multiplications(model, work) / matmul_rate(device)
+        ends.append(time.perf_counter())
         trainer.train(resume=False)
-    counted = rows[1:] or rows
-    step = statistics.median_low(row["seconds/step"] for row in counted)
-    middle = next(row for row in counted if row["seconds/step"] == step)
+    taken = [(end - start, row) for start, end, row in zip(ends[:-1], ends[1:], rows, strict=True)]
+    counted = sorted(taken[1:] or taken, key=lambda pair: pair[0])
+    step = statistics.median(seconds for seconds, _ in counted)
+    # Of the step in the middle, or of both, so that they add up to it.
+    middle = [row for _, row in counted[(len(counted) - 1) // 2 : len(counted) // 2 + 1]]
+    phases = {
+        name: statistics.mean(row[f"seconds/{name}"] for row in middle)
+        for name in ("rollout", "reference", "reward", "update")
+    }
+    rest = step - sum(phases.values())
     return {
         "engine": "autorefine PPOTrainer",
         "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
@@ -83,8 +99,8 @@ def measure(
         "episodes_per_s": round(work.batch / step, 3),
         "response_tokens_per_s": round(work.batch * work.response / step, 1),
         "peak_rss_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
-        # Of the step in the middle, so that they add up to it.
-        **{f"{name}_s": round(middle[f"seconds/{name}"], 3) for name in ("rollout", "reference", "reward", "update")},
+        **{f"{name}_s": round(seconds, 3) for name, seconds in phases.items()},
+        **({"rest_s": round(rest, 3)} if rest >= 0.01 * step else {}),
         "limit_seconds_per_step": round(limit, 3),
         "micro_batch": micro_batch, "compile": compile, "bf16": bf16, "lora_rank": lora_rank,
         **({"peak_gpu_mib": torch.cuda.max_memory_allocated() >> 20} if device == "cuda" else {}),

@@ -53,12 +53,14 @@ def names(rewards: list[Reward]) -> list[str]:
     return found
 
 
-def check_weights(rewards: list[Reward], weights: list[float]) -> None:
-    """InputError unless there is a finite number for each function, and what `names` refuses."""
-    if len(weights) != len(names(rewards)):
+def check_weights(rewards: list[Reward], weights: list[float]) -> dict[str, float]:
+    """Weights by function name; InputError unless there is a finite number for each, and what `names` refuses."""
+    found = names(rewards)
+    if len(weights) != len(found):
         raise InputError(f"{len(weights)} reward_weights for {len(rewards)} reward functions; give one each")
     if not all(isinstance(weight, Real) and math.isfinite(weight) for weight in weights):
         raise InputError(f"reward_weights is {weights}; give finite numbers")
+    return dict(zip(found, map(float, weights), strict=True))
 
 
 def call_rewards(

@@ -57,6 +57,9 @@ def sample(
     The token of row i at place t is where the cumulated probabilities pass `uniforms[i, t]` (`[batch, max_new_tokens]`,
     in [0, 1), not needed at temperature 0): one random number a token instead of one for every word, and the same
     response whichever rows share the batch.
+
+    Raises:
+        FloatingPointError: the model's scores are not finite; found at the end, for a look at each token costs time.
     """
     device, batch = prompts.input_ids.device, len(prompts.input_ids)
     encoder_decoder = model.config.is_encoder_decoder
@@ -131,6 +134,9 @@ def sample(
                 positions = None if encoder_decoder else positions[kept]
                 allowed = None if allowed is None else allowed[kept]
                 encoded = None if encoded is None else encoded[kept]
+    if not logprobs.isfinite().all():
+        bad = float(logprobs[~logprobs.isfinite()][0])
+        raise FloatingPointError(f"a sampled token has log-probability {bad}, not a finite one; check the weights")
     used = int(lengths.max())
     return Samples(
         tokens[:, :used],
@@ -165,7 +171,8 @@ def draw(probabilities: Tensor, uniforms: Tensor) -> Tensor:
     """Tokens `[rows, 1]` by inversion: the first whose cumulated probability exceeds the row's number in [0, 1)."""
     cumulated = probabilities.double().cumsum(-1)
     # Rounding leaves the sum a little off 1; scaled by it, no number falls behind the last token that can occur.
-    return torch.searchsorted(cumulated, (uniforms * cumulated[:, -1])[:, None], right=True)
+    places = torch.searchsorted(cumulated, (uniforms * cumulated[:, -1])[:, None], right=True)
+    return places.clamp_(max=probabilities.shape[1] - 1)  # NaN falls behind all; `sample` finds it at the end
 
 
 def process(

@@ -39,6 +39,10 @@ def share_of_wished(prompts, completions, wished, **columns):
     return [c.split().count(w) / max(1, len(c.split())) for c, w in zip(completions, wished, strict=True)]
 
 
+def constantly_zero(completions):
+    return [0.0] * len(completions)
+
+
 def ten_words(prompts):
     allowed = torch.zeros(len(prompts), VOCAB, dtype=torch.bool)
     allowed[:, 3:13] = True
@@ -194,6 +198,12 @@ def test_resume_refuses_another_configuration_and_fresh_start_deletes(tmp_path):
     trainer(tmp_path).train()
     with pytest.raises(InputError, match="learning_rate=0.003, not 0.1"):
         trainer(tmp_path, config=replace(SMALL, learning_rate=0.1)).train()
+    with pytest.raises(InputError, match="reward_weights={.* 1.0}, not {'share_of_wished': 2.0}; change it back"):
+        trainer(tmp_path, reward_weights=[2.0]).train()
+    with pytest.raises(InputError, match="reward_weights={'share_of_wished': 1.0}, not {'constantly_zero': 1.0}"):
+        trainer(tmp_path, reward=constantly_zero).train()
+    with pytest.raises(InputError, match="prompts='20 texts, SHA-256 .*', not '20 texts, .*'; change it back, choose"):
+        trainer(tmp_path, data=DATA.select(range(19, -1, -1))).train()
     with pytest.raises(InputError, match="another model"):
         trainer(tmp_path, kind="bart").train()
     log = trainer(tmp_path, config=replace(SMALL, steps=1, learning_rate=0.1)).train(resume=False)
@@ -295,3 +305,18 @@ def test_learning_rate_factor():
     config = PPOConfig(steps=10, warmup_steps=2)
     assert [learning_rate_factor(step, config) for step in (0, 1, 5)] == [0.5, 0.9, 0.5]
     assert learning_rate_factor(9, replace(config, linear_decay=False)) == 1
+
+
+def test_the_kl_coefficient_follows_the_kl(tmp_path):
+    config = replace(SMALL, kl_target=0.2, kl_horizon=40, learning_rate=0.03)
+    log = trainer(tmp_path, config=config, vocabulary=ten_words).train()
+    factors = 1 + (log["kl/response"] / 0.2 - 1).clip(-0.2, 0.2) * 8 / 40
+    assert factors.iloc[0] == 0.96 and factors.iloc[2] == 1.04  # it begins at the reference and goes away from it
+    np.testing.assert_allclose(log["kl/coef"], 0.05 * np.cumprod([1, *factors[:-1]]))
+
+
+@pytest.mark.parametrize("entropy_coef, least, most", [(1.0, 0.08, 1.0), (0.0, -0.04, 0.04)])
+def test_an_entropy_bonus_raises_the_entropy(tmp_path, entropy_coef, least, most):
+    config = replace(SMALL, steps=8, entropy_coef=entropy_coef, kl_coef=0.0, value_coef=0.0, whiten_advantages=False)
+    log = trainer(tmp_path, "llama", config, vocabulary=ten_words, reward=constantly_zero).train()
+    assert least < log["policy/entropy"][6:].mean() - log["policy/entropy"][:2].mean() < most

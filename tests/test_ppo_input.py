@@ -294,14 +294,15 @@ def test_a_reward_that_fails_late_loses_no_step(tmp_path, error, words):
             raise KeyError("no such job")
         return [float("nan") if prompts[0] == "w4 w5" else 1.0] * len(prompts)
 
-    def late_mended(prompts, completions):
+    def mended(prompts, completions):
         return [1.0] * len(prompts)
 
+    mended.__name__ = "late"
     config = replace(CONFIG, steps=2)
     refused(trainer(tmp_path, late, config=config).train, *words, "checkpoint-1", error=error)
     assert [path.name for path in checkpoint.found(tmp_path)] == ["checkpoint-1"]
-    log = trainer(tmp_path, late_mended, config=config).train()
-    whole = trainer(tmp_path / "whole", late_mended, config=config).train()
+    log = trainer(tmp_path, mended, config=config).train()
+    whole = trainer(tmp_path / "whole", mended, config=config).train()
     assert log["optim/grad_norm"].tolist() == whole["optim/grad_norm"].tolist()
 
 

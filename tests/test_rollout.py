@@ -175,6 +175,17 @@ def test_a_logits_processor_sees_forbidden_tokens_at_minus_infinity():
     assert (tokens == forced).any()
 
 
+@pytest.mark.parametrize("restriction", [None, vocabulary])
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_scores_that_are_not_finite_are_one_clear_error(restriction, temperature):
+    model = tiny_model("llama")
+    torch.nn.init.constant_(model.model.norm.weight, float("nan"))
+    with pytest.raises(FloatingPointError, match="a sampled token has log-probability nan, .*; check the weights"):
+        drawn(model, restriction, temperature)
+    with pytest.raises(FloatingPointError, match="log-probability nan"):
+        generate(model, tiny_tokenizer(), PROMPTS, 8, temperature, restriction)
+
+
 def test_encode_errors():
     model, tokenizer = tiny_model("llama"), tiny_tokenizer()
     with pytest.raises(InputError, match="70 tokens.*64"):
