@@ -53,7 +53,8 @@ class LearningCurve:
     def add(self, method: str, seed: int, reward_calls: int, rewrite: Rewrite) -> float:
         """Measure what `rewrite` makes of the ads now; replaces an earlier point of the same three names.
 
-        Returns the point's `reward`.
+        Returns the parity of the selection rates (`ad_value.parity`), at most 1: what is reported, and so what early
+        stopping goes by. The reward's soft parity is smoother, but still rises when the impact ratio has passed 1.
         """
         originals = list(self.judge.jobs["text"])
         texts = rewrite(originals)
@@ -66,14 +67,14 @@ class LearningCurve:
         known = self._table()
         same = (known[KEY] == pd.Series(point)[KEY]).all(axis=1)
         write_csv(self.path, pd.concat([known[~same], rows[COLUMNS]], ignore_index=True))
-        return point["reward"]
+        return float(parity_of_sums(*sums.to_numpy(float).T, self.reward_config.over_groups))
 
     def follow(
         self, method: str, seed: int, batch_size: int, rewrite: Rewrite, keep: Callable[[float, int], object]
     ) -> Callable[[dict[str, float]], None]:
         """The `on_step` of a trainer that calls the reward `batch_size` times a step: a point after every `every`.
 
-        `keep(reward, step)` is called with each point, as for early stopping. What the points cost adds up in
+        `keep(parity, step)` is called with each point, as for early stopping. What the points cost adds up in
         `seconds`.
         """
 

@@ -51,8 +51,8 @@ def test_ads_are_taken_evenly(curve: LearningCurve):
 
 
 def test_points_by_hand(curve: LearningCurve):
-    curve.add("aligned, no RL", 0, 0, same)
-    curve.add("PPO", 0, 100, fair)
+    assert curve.add("aligned, no RL", 0, 0, same) == pytest.approx(1 / 3)
+    assert curve.add("PPO", 0, 100, fair) == pytest.approx(1.0)
     table = learning_curves.read(curve.path, "female", "male")
     assert table.columns.tolist() == ["method", "seed", "reward_calls", "reward", "impact_ratio"]
     assert table["method"].tolist() == ["PPO", "aligned, no RL"] and table["reward_calls"].tolist() == [100, 0]
@@ -71,12 +71,12 @@ def test_a_repeated_point_is_replaced(curve: LearningCurve):
 
 def test_follow_adds_a_point_after_every_hundred_calls(curve: LearningCurve):
     kept = []
-    on_step = curve.follow("PPO", 2, 40, fair, lambda reward, step: kept.append((reward, step)))
+    on_step = curve.follow("PPO", 2, 40, fair, lambda parity, step: kept.append((parity, step)))
     for step in range(1, 8):
         on_step({"step": step})
     table = learning_curves.read(curve.path, "female", "male")
     assert table["reward_calls"].tolist() == [120, 200] and set(table["seed"]) == {2}
-    assert kept == [(pytest.approx(table["reward"].iloc[0]), 3), (pytest.approx(table["reward"].iloc[1]), 5)]
+    assert kept == [(pytest.approx(1.0), 3), (pytest.approx(1.0), 5)]
     assert curve.seconds > 0
 
 
