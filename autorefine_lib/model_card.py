@@ -118,7 +118,7 @@ def _what(generator: Generator) -> str:
     text += f", trained from {escape(Path(base).name if Path(base).exists() else base)}" if base else ""
     changed = f"{trained:,} of its {total:,} weights"
     if generator.logits_processor is not None:
-        changed = f"none of its {total:,} weights, but heads beside it that perturb its scores while it writes"
+        changed = f"none of its {total:,} weights was changed, heads beside it perturb its scores while it writes"
     task = "one sentence of a job ad" if generator.level == "sentence" else "a whole job ad"
     return (
         f"{text}: {changed}. It rewrites {task}, into at most {generator.max_new_tokens} "
