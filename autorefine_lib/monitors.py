@@ -23,7 +23,7 @@ class MonitorConfig:
     """Thresholds. With the defaults a healthy run of the embedded profile raises no alarm."""
 
     window: int = 5
-    """Steps in the first window and in the recent one; what compares the two says nothing before there are both."""
+    """Steps in the first window and in the recent one; before there are both, nothing is told but a KL too high."""
     quality_loss: float = 0.01
     """Rise of the MRR or the NDCG that one rewritten text loses; an ad has about three such texts."""
     patience: int = 12

@@ -204,9 +204,12 @@ def _deployed_ads(values: AdValues, episodes: pd.DataFrame) -> tuple[list[str], 
     drafts: dict[tuple[str, int], tuple[list[str], list[str]]] = {}
     rows = list(episodes[["job_id", "position", "draw", "source", "text"]].itertuples(index=False))
     for row in rows:
-        if row.position != WHOLE_AD:
+        if row.position == WHOLE_AD:
+            continue
+        if (row.job_id, row.draw) not in drafts:
             old = sentences.split(values.original(row.job_id))
-            drafts.setdefault((row.job_id, row.draw), (old, list(old)))[1][row.position] = row.text
+            drafts[row.job_id, row.draw] = old, list(old)
+        drafts[row.job_id, row.draw][1][row.position] = row.text
     deployed, after, before = [], [], []
     for row in rows:
         if row.position == WHOLE_AD:

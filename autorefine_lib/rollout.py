@@ -91,11 +91,10 @@ def sample(
                     use_cache=True,
                 )
             else:
-                # Up to the token that is fed: recurrent layers take the last columns for those of their input.
-                written = mask[:, : prompts.input_ids.shape[1] + t]
                 output = model(
                     input_ids=inputs,
-                    attention_mask=written,
+                    # Up to the token that is fed: recurrent layers take the last columns for those of their input.
+                    attention_mask=mask[:, : before.shape[1] + t],
                     position_ids=positions,
                     past_key_values=cache,
                     use_cache=True,
