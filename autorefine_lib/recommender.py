@@ -172,7 +172,6 @@ class DenseRecommender:
         place = {text: row for row, text in enumerate(distinct)}
         return vectors[[place[text] for text in texts]]
 
-    @torch.inference_mode()
     def _batches(self, texts: list[str]) -> Iterator[tuple[list[int], torch.Tensor]]:
         """Rows of `texts` and their vectors, batch by batch, until each row has come once."""
         if not self._is_plain_transformer:
