@@ -1,11 +1,10 @@
-"""Speed on this machine after one untimed round: ranking, embedding, rewriting synthetic ads, searching, PPO steps."""
+"""Speed on this machine after one untimed round: ranking, embedding, rewriting synthetic ads, PPO steps."""
 
 import random
 import statistics
 import time
 from collections.abc import Callable
 from dataclasses import fields
-from pathlib import Path
 from typing import Any
 
 from autorefine_lib import corpus, provenance
@@ -13,16 +12,15 @@ from autorefine_lib.errors import InputError
 from autorefine_lib.recommender import DenseRecommender
 from autorefine_lib.schema import check_candidates, check_jobs
 
-WHAT = ("rank", "embed", "index", "rewrite", "ppo")
+WHAT = ("rank", "embed", "rewrite", "ppo")
 ADS, CANDIDATES = 64, 500
 EMBEDDED_ADS, EMBEDDED_BIOS = 64, 448
 
 
-def measure(what: str, largest: int = 1_000_000, out: Path | None = None, **ppo: Any) -> dict[str, Any]:
+def measure(what: str, **ppo: Any) -> dict[str, Any]:
     """Measure one of WHAT; returns the figures with machine, commit and versions.
 
-    `largest` and `out` are those of `index_bench.measure`; `ppo` are the fields of `ppo_bench.Workload` and the options
-    of `ppo_bench.measure`.
+    `ppo` are the fields of `ppo_bench.Workload` and the options of `ppo_bench.measure`.
 
     Raises:
         InputError: `what` is none of WHAT.
@@ -32,7 +30,6 @@ def measure(what: str, largest: int = 1_000_000, out: Path | None = None, **ppo:
     figures = {
         "rank": _rank,
         "embed": _embed,
-        "index": lambda: _index(largest, out),
         "rewrite": _rewrite,
         "ppo": lambda: _ppo(**ppo),
     }[what]()
@@ -91,12 +88,6 @@ def _embed(rounds: int = 5) -> dict[str, float]:
         "times_as_fast": round(statistics.median(times), 2),
         "largest_cosine_distance": float(1 - (vectors["plain"] * vectors["ours"]).sum(1).min()),
     }
-
-
-def _index(largest: int, out: Path | None) -> dict[str, Any]:
-    from autorefine_lib import index_bench
-
-    return index_bench.measure(largest, out=out)
 
 
 def _rewrite() -> dict[str, float]:

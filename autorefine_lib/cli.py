@@ -162,10 +162,8 @@ def merge(
 @app.command()
 @one_line_errors
 def bench(
-    what: Annotated[str, typer.Argument(help="rank, embed, index, rewrite or ppo.")] = "rank",
+    what: Annotated[str, typer.Argument(help="rank, embed, rewrite or ppo.")] = "rank",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for a machine.")] = False,
-    largest: Annotated[int, typer.Option(help="index: vectors in the largest pool.")] = 1_000_000,
-    out: Annotated[Path | None, typer.Option(help="index: folder for the table and the figure.")] = None,
     hidden: Annotated[int, typer.Option(help="ppo: width of the random Llama.")] = 256,
     layers: Annotated[int, typer.Option(help="ppo: its layers.")] = 4,
     heads: Annotated[int, typer.Option(help="ppo: its attention heads.")] = 4,
@@ -185,13 +183,11 @@ def bench(
     """Measure speed on this machine.
 
     rank and rewrite: the embedded synthetic ads. embed: texts a second beside a plain call of sentence-transformers.
-    index: the best 20 of pools up to a million random vectors. ppo: steps of a random model of any size.
+    ppo: steps of a random model of any size.
 
     Examples:
 
     - `autorefine bench rank`
-
-    - `autorefine bench index --largest 100000 --json`
 
     - `autorefine bench ppo --json`
 
@@ -204,7 +200,7 @@ def bench(
         minibatches=minibatches, epochs=epochs, steps=steps, seed=seed, micro_batch=micro_batch,
         compile=compile_blocks, bf16=bf16, lora_rank=lora_rank,
     )  # fmt: skip
-    result = benching.measure(what, largest=largest, out=out, **ppo)
+    result = benching.measure(what, **ppo)
     if as_json:
         _print_json(result)
         return

@@ -19,8 +19,8 @@ from datasets import Dataset
 from tqdm.auto import tqdm
 
 from autorefine_lib import embedding_store, minilm, onednn, packed_attention, static_embedding
+from autorefine_lib.device import has_bfloat16
 from autorefine_lib.errors import InputError
-from autorefine_lib.vector_index import Index, has_bfloat16, open_index
 
 Rank = Callable[[list[str]], np.ndarray]
 """The ranking seam: ad texts in, scores [ads, candidates] out, higher is better."""
@@ -79,7 +79,6 @@ class DenseRecommender:
         self._kept = self.cache_dir and self.cache_dir / f"queries-{self._content_key([])}.sqlite"
         self._queries = embedding_store.kept(self._kept, self.dimension, _REMEMBERED) if self._kept else {}
         self._candidates: np.ndarray | None = None
-        self._index: Index | None = None
 
     @property
     def dimension(self) -> int:
@@ -94,7 +93,6 @@ class DenseRecommender:
         texts = list(candidates["text"])
         if not texts:
             raise InputError("no candidates to rank: the candidate table has 0 rows; give at least one")
-        self._index = None
         path = self.cache_dir / f"candidates-{self._content_key(texts)}.npy" if self.cache_dir else None
         if path is None:
             self._candidates = self._embed_unique(texts, "Embedding candidates")
@@ -139,20 +137,6 @@ class DenseRecommender:
         if self._candidates is None:
             raise InputError("the recommender has no candidates yet; call fit(candidates) before rank(ads)")
         return self.embed(ads) @ self._candidates.T
-
-    def search(self, ads: list[str], k: int) -> tuple[np.ndarray, np.ndarray]:
-        """The k best candidates of each ad without the scores of all the others, for pools of a million.
-
-        Returns:
-            Cosines, float32 [ads, k], best first, and row numbers of the fitted candidates, int64 [ads, k].
-
-        Raises:
-            InputError: called before `fit`, or k is not between 1 and the number of candidates.
-        """
-        if self._candidates is None:
-            raise InputError("the recommender has no candidates yet; call fit(candidates) before search(ads, k)")
-        self._index = self._index or open_index(self._candidates)
-        return self._index.search(self.embed(ads), k)
 
     def _content_key(self, texts: Iterable[str]) -> str:
         digest = hashlib.sha256(self._key.encode())

@@ -16,5 +16,5 @@ def test_embed_compares_with_plain_encode(monkeypatch):
 
 
 def test_something_else_is_refused():
-    with pytest.raises(InputError, match="one of rank, embed, index, rewrite, ppo"):
+    with pytest.raises(InputError, match="one of rank, embed, rewrite, ppo"):
         bench.measure("speed")

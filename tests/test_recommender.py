@@ -113,15 +113,6 @@ def test_kept_vectors_are_there_in_the_next_process(monkeypatch, tmp_path):
     DenseRecommender().keep(ADS)  # without a folder in memory only
 
 
-def test_search_finds_the_best_of_rank(fitted):
-    scores, rows = fitted.search(ADS, 2)
-    ranked = fitted.rank(ADS)
-    np.testing.assert_array_equal(rows, np.argsort(-ranked, axis=1, kind="stable")[:, :2])
-    np.testing.assert_allclose(scores, np.take_along_axis(ranked, rows, 1), atol=1e-6)
-    with pytest.raises(InputError, match="k=5 is not between 1 and 4"):
-        fitted.search(ADS, 5)
-
-
 def test_no_ads_give_no_rows(fitted):
     assert fitted.rank([]).shape == (0, 4)
 
