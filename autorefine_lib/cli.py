@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from autorefine_lib.audit_cli import audit
+from autorefine_lib.audit.command import audit
 from autorefine_lib.errors import InputError, disk_is_full
 
 DEFAULT_POLICY = "reports/embedded/artefacts/models/ppo-0"
@@ -92,13 +92,13 @@ def reproduce(
 
     - `autorefine reproduce --profile local --set jobs_file=ads.csv --set candidates_file=people.csv`
     """
-    from autorefine_lib import report
+    from autorefine_lib.report import pages
     from autorefine_lib.reproduce import NOTEBOOKS, Run
     from autorefine_lib.reproduce import reproduce as run_notebooks
 
     run = Run(profile, overrides or (), out, notebooks or NOTEBOOKS)
     folder = run_notebooks(run, force=force, start=start)
-    page = report.write_index(folder)
+    page = pages.write_index(folder)
     typer.echo(f"report: {page}", err=True)
 
 
@@ -124,7 +124,7 @@ def rewrite(
 
     - `autorefine rewrite --policy reports/local/artefacts/models/ppo-0 --diff ad1.txt ad2.txt`
     """
-    from autorefine_lib import pretrained
+    from autorefine_lib.ilql import ilql
     from autorefine_lib.provenance import ROOT
 
     ads = [_read_ad(name) for name in files]
@@ -133,7 +133,7 @@ def rewrite(
         raise InputError(
             f"no trained generator in {folder}: run `autorefine reproduce` first, or give one with --policy"
         )
-    for number, rewritten in enumerate(pretrained.load(str(folder)).rewrite(ads)):
+    for number, rewritten in enumerate(ilql.load_policy(folder).rewrite(ads)):
         if number:
             typer.echo("---")
         if not diff:
@@ -154,7 +154,7 @@ def merge(
 
     - `autorefine merge --policy reports/paper/artefacts/models/ppo-0 --out merged`
     """
-    from autorefine_lib import pretrained
+    from autorefine_lib.generator import pretrained
 
     typer.echo(f"merged: {pretrained.merge(policy, out)}", err=True)
 
@@ -193,7 +193,7 @@ def bench(
 
     - `autorefine bench ppo --hidden 512 --layers 8 --batch 16 --bf16`
     """
-    from autorefine_lib import bench as benching
+    from autorefine_lib.bench import speed as benching
 
     ppo = dict(
         hidden=hidden, layers=layers, heads=heads, vocab=vocab, prompt=prompt, response=response, batch=batch,
@@ -209,7 +209,7 @@ def bench(
 
 
 def _read_ad(name: str) -> str:
-    from autorefine_lib.schema import LONGEST_TEXT
+    from autorefine_lib.data.schema import LONGEST_TEXT
 
     try:
         data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()

@@ -72,3 +72,8 @@ def check_sha256(path: Path, expected: str, remedy: str) -> None:
 def run_folder(run_dir: str | Path) -> Path:
     """The folder of a run: a relative path counts from the repository's root, wherever the notebook was started."""
     return Path(__file__).resolve().parents[1] / run_dir
+
+
+def clock(seconds: float) -> str:
+    """Seconds as `m:ss`."""
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"

@@ -6,10 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-
-def clock(seconds: float) -> str:
-    """Seconds as `m:ss`."""
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+from autorefine_lib.files import clock
 
 
 class Lines:

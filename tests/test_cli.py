@@ -151,7 +151,7 @@ def test_errors_of_a_user_never_show_a_traceback(monkeypatch, error: BaseExcepti
     def fail(what: str, **sizes: object) -> None:
         raise error
 
-    monkeypatch.setattr("autorefine_lib.bench.measure", fail)
+    monkeypatch.setattr("autorefine_lib.bench.speed.measure", fail)
     found, _, printed = run("bench", "rank")
     assert found == code and printed.startswith(message) and len(printed.strip().splitlines()) == 1
 
@@ -160,16 +160,16 @@ def test_other_errors_are_not_hidden(monkeypatch):
     def fail(what: str, **sizes: object) -> None:
         raise ZeroDivisionError("a mistake of ours")
 
-    monkeypatch.setattr("autorefine_lib.bench.measure", fail)
+    monkeypatch.setattr("autorefine_lib.bench.speed.measure", fail)
     assert isinstance(runner.invoke(cli.app, ["bench", "rank"]).exception, ZeroDivisionError)
 
 
 def test_merge_writes_a_checkpoint_or_one_line(tmp_path: Path):
     from tiny_models import tiny_model, tiny_tokenizer
 
-    from autorefine_lib import pretrained
-    from autorefine_lib.generator import Generator
-    from autorefine_lib.policy import add_lora
+    from autorefine_lib.generator import pretrained
+    from autorefine_lib.generator.generator import Generator
+    from autorefine_lib.generator.scoring import add_lora
 
     pretrained.save(Generator(tiny_model("llama"), tiny_tokenizer(), "ad"), tmp_path / "base")
     policy = pretrained.load(str(tmp_path / "base"))

@@ -4,8 +4,9 @@ import hashlib
 
 import pytest
 
-from autorefine_lib import files, minilm
+from autorefine_lib import files
 from autorefine_lib.errors import InputError
+from autorefine_lib.models import minilm
 
 
 def test_a_file_with_another_checksum_is_refused(tmp_path):

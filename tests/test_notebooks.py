@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from smoke_notebooks import checked
 
-from autorefine_lib import report
+from autorefine_lib.report import pages
 from autorefine_lib.reproduce import KERNEL, NOTEBOOKS, RUNNER_PARAMETERS
 
 PATHS = sorted(NOTEBOOKS.glob("*.ipynb"))
@@ -86,9 +86,9 @@ def test_smoke_profile_end_to_end(tmp_path: Path):
     assert run.returncode == 0, run.stderr
     assert digest() == before, "a run never writes notebooks/"
 
-    rows = report.read_results(out)
-    assert list(rows.columns) == report.COLUMNS
-    ours = rows[~report.is_paper(rows)]
+    rows = pages.read_results(out)
+    assert list(rows.columns) == pages.COLUMNS
+    ours = rows[~pages.is_paper(rows)]
     assert {"impact_ratio", "mrr", "ndcg"} <= set(ours["metric"])
     assert len(set(ours["method"])) >= 5 and ours["data"].str.contains("synthetic").all()
     ratio = ours[ours["metric"] == "impact_ratio"]
@@ -97,7 +97,7 @@ def test_smoke_profile_end_to_end(tmp_path: Path):
     assert quality["value"].between(0.2, 1).all(), "far above a random ranking"
     inside = ours.dropna(subset=["low"])
     assert len(inside) and ((inside["low"] <= inside["value"]) & (inside["value"] <= inside["high"])).all()
-    assert set(np.round(rows.loc[report.is_paper(rows), "value"].dropna(), 3)) >= {0.618, 0.668}
+    assert set(np.round(rows.loc[pages.is_paper(rows), "value"].dropna(), 3)) >= {0.618, 0.668}
     names = {str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()}
     assert {"index.html", "run.json", "tables/results.md", "tables/results.tex"} <= names
     assert {f"notebooks/{stem}.ipynb" for stem in STEMS} <= names

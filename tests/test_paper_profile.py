@@ -15,7 +15,9 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM, T5Config, T5ForConditionalGeneration
 
-from autorefine_lib import corpus, report, result_tables
+from autorefine_lib.data import corpus
+from autorefine_lib.evaluation.method import PLACEBOS
+from autorefine_lib.report import pages
 
 CHAT = (
     "{% for m in messages %}<user>{{ m['content'] }}<end>{% endfor %}"
@@ -84,9 +86,9 @@ def test_paper_profile_end_to_end(kind, changes, hub, tmp_path, monkeypatch):
         words += ["--set", f"{name}={value if isinstance(value, str) else json.dumps(value)}"]
     run = subprocess.run(words, capture_output=True, text=True, timeout=600)
     assert run.returncode == 0, run.stderr
-    rows = report.read_results(tmp_path / "run")
-    ours = rows[~report.is_paper(rows)]
-    untrained = {"original ads", *result_tables.PLACEBOS, "aligned, no RL", "best of 2"}
+    rows = pages.read_results(tmp_path / "run")
+    ours = rows[~pages.is_paper(rows)]
+    untrained = {"original ads", *PLACEBOS, "aligned, no RL", "best of 2"}
     assert set(ours["method"]) == untrained | {"reward-weighted", "ILQL", "RLOO", "GRPO", "PPO"}
     assert not ours["data"].str.contains("synthetic").any(), "the label says where the data came from"
     for name in ("ppo-0", "grpo-0", "reward-weighted-0"):

@@ -93,8 +93,8 @@ def hits(response: torch.Tensor) -> torch.Tensor:
 
 
 def train_autorefine(seed: int, settings: dict, value: str) -> pd.DataFrame:
-    from autorefine_lib.ppo import PPOTrainer
-    from autorefine_lib.ppo_config import PPOConfig
+    from autorefine_lib.ppo.config import PPOConfig
+    from autorefine_lib.ppo.trainer import PPOTrainer
 
     words = tokenizer()
 
@@ -229,7 +229,7 @@ def draw(log: pd.DataFrame) -> None:
     """Figure of the mean and the range over the seeds of each engine; prints the page's table."""
     import matplotlib.pyplot as plt
 
-    from autorefine_lib import figures
+    from autorefine_lib.report import figures
 
     print("\n".join(f"| {' | '.join(row)} |" for row in table(log)))
     shares = shares_within(log)["mean ± 2 sd"]

@@ -1,0 +1,302 @@
+"""The embedded corpus: synthetic job ads and biographies with gender-coded wording. All of it is synthetic.
+
+Facts, sentence templates and phrase sets lie in ``resources/``; every number of the generation is a field of
+`CorpusConfig`. The parameters were set beforehand from the literature and were not tuned to a result.
+"""
+
+import random
+import re
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from itertools import count
+from json import loads
+
+import pandas as pd
+
+from autorefine_lib.text import wording
+
+AGE_BANDS = ("20-34", "35-49", "50-69")
+
+
+@dataclass(frozen=True)
+class CorpusConfig:
+    """Every parameter of the synthetic corpus, a sentence and a source under each."""
+
+    seed: int = 0
+    # Seed of all draws; the same configuration gives the same corpus on every machine.
+
+    companies_per_occupation: tuple[int, int, int] = (12, 3, 5)
+    # Companies in train, validation and test; a company belongs to one split, so no employer is seen twice. Ours.
+
+    ads_per_company: int = 3
+    # Ads of a company; with 28 occupations and 20 companies each this makes 1,680 ads. Ours.
+
+    candidates_per_occupation: int = 190
+    # Equal numbers, so that small occupations can be measured too; 5,320 biographies in all. Ours.
+
+    masculine_rate: float = 0.45
+    # Mean share of masculine-coded phrases in an ad of a gender-balanced occupation. Gaucher, Friesen and Kay (2011)
+    # find more masculine than feminine words in most fields; the figure is a round choice of ours.
+
+    feminine_rate: float = 0.20
+    # Mean share of feminine-coded phrases, the same in all occupations: Gaucher et al. (2011, studies 1 and 2) find no
+    # difference in feminine wording between male- and female-dominated fields. Round choice of ours.
+
+    masculine_slope: float = 0.30
+    # Rise of the masculine share from an all-female to an all-male occupation. Direction: Gaucher et al. (2011),
+    # studies 1 and 2; the size is a round choice of ours.
+
+    coding_concentration: float = 4.0
+    # Concentration of the Dirichlet draw of an ad's shares: low enough for ads from strongly masculine to strongly
+    # feminine wording, as published ads show (Gaucher et al., 2011). Ours.
+
+    trait_rate: float = 0.8
+    # Chance that a biography holds a sentence about the person's manner. Ours.
+
+    communal_rate: tuple[float, float] = (0.40, 0.25)
+    # Chance (women, men) that this sentence is communal: women are described as more communal (Madera, Hebl and
+    # Martin, 2009, J. Appl. Psychol. 94(6), 1591-1599). Direction theirs, round figures ours.
+
+    agentic_rate: tuple[float, float] = (0.25, 0.40)
+    # Chance (women, men) that it is agentic or a standout adjective: Madera et al. (2009); Schmader, Whitehead and
+    # Wysocki (2007, Sex Roles 57, 509-514). The rest is plain. Direction theirs, round figures ours.
+
+    family_rate: tuple[float, float] = (0.20, 0.12)
+    # Chance (women, men) of a sentence on family: such words mark women's biographies (De-Arteaga et al., 2019,
+    # section 5). Direction theirs, round figures ours.
+
+    pastime_rate: tuple[float, float] = (0.08, 0.14)
+    # Chance (women, men) of a sentence on sport or another pastime. Direction: Bolukbasi et al. (2016), where such
+    # activities lie on the male side of the gender axis; round figures ours.
+
+    typed_spouse_rate: float = 0.85
+    # Chance that the spouse is named "husband" or "wife" after the majority pattern and not "partner". Ours.
+
+    race_shares: tuple[tuple[str, float], ...] = (("White", 0.60), ("Hispanic", 0.19), ("Black", 0.13), ("Asian", 0.08))
+    # Round approximation of the employed in the United States (Bureau of Labor Statistics, Current Population Survey,
+    # table 5 and 18, 2023); drawn independently of occupation and gender, which reality is not.
+
+    affiliation_rate: float = 0.10
+    # Chance that a Black, Hispanic or Asian person's biography names a matching association: most applicants leave
+    # such cues out or "whiten" them (Kang, DeCelles, Tilcsik and Jun, 2016, Adm. Sci. Q. 61(3), 469-502). Round figure.
+
+    age_shares: tuple[float, float, float] = (0.34, 0.34, 0.32)
+    # Shares of the bands 20-34, 35-49 and 50-69 among the employed, rounded from the Current Population Survey 2023.
+
+    years_by_age: tuple[tuple[int, int], ...] = ((2, 9), (8, 22), (18, 38))
+    # Years of work that a biography of each age band may state; the only sign of age in it. Ours.
+
+
+@cache
+def _resource(name: str) -> dict:
+    return loads(files("autorefine_lib").joinpath(f"resources/{name}.json").read_text(encoding="utf-8"))
+
+
+def occupations() -> dict[str, dict]:
+    """The 28 occupations of Bias in Bios: published share of women, and what the synthetic texts say of them."""
+    return _resource("corpus")["occupations"]
+
+
+def families(split: str | None = None) -> dict[str, dict]:
+    """The template families of the ads, of one split or of all."""
+    found = _resource("ad_templates")["families"]
+    return {name: family for name, family in found.items() if split in (None, family["split"])}
+
+
+def third_person(verb_phrase: str) -> str:
+    """ "teach yoga" -> "teaches yoga": the third person singular of a phrase that begins with a regular verb."""
+    verb, _, rest = verb_phrase.partition(" ")
+    if re.search(r"(?:s|x|z|ch|sh|o)$", verb):
+        verb += "es"
+    elif re.search(r"[^aeiou]y$", verb):
+        verb = verb[:-1] + "ies"
+    else:
+        verb += "s"
+    return f"{verb} {rest}"
+
+
+def _finish(sentence: str) -> str:
+    """Put in "a" or "an" for the mark a~, and a capital at the start."""
+    sentence = re.sub(r"\b([Aa])~ (?=(\w+))", lambda m: m[1] + wording.article_for(m[2])[1:] + " ", sentence)
+    return sentence[0].upper() + sentence[1:]
+
+
+def coding_shares(config: CorpusConfig, share_women: float, rng: random.Random) -> dict[str, float]:
+    """An ad's own shares of masculine, neutral and feminine phrases: one Dirichlet draw around the configured means."""
+    masculine = config.masculine_rate + config.masculine_slope * (0.5 - share_women)
+    means = {
+        "masculine": masculine,
+        "neutral": 1.0 - masculine - config.feminine_rate,
+        "feminine": config.feminine_rate,
+    }
+    drawn = {coding: rng.gammavariate(config.coding_concentration * mean, 1.0) for coding, mean in means.items()}
+    total = sum(drawn.values())
+    return {coding: value / total for coding, value in drawn.items()}
+
+
+def _phrase(name: str, shares: dict[str, float], rng: random.Random) -> str:
+    phrase_set = wording.phrase_sets()[name]
+    coding = rng.choices(list(shares), weights=list(shares.values()))[0]
+    phrases = phrase_set.phrases(coding) or phrase_set.neutral
+    return rng.choice([p for p in phrases if p not in phrase_set.into_only] or list(phrases))
+
+
+def fill(template: str, facts: dict[str, str], shares: dict[str, float], rng: random.Random) -> str:
+    """Fill a template: {fact} from `facts`, <phrase set> by a phrase drawn by `shares`, a~ by the right article."""
+    with_phrases = re.sub(r"<(\w+)>", lambda m: _phrase(m[1], shares, rng), template)
+    return _finish(with_phrases.format_map(facts))
+
+
+def _work_facts(content: dict, rng: random.Random) -> dict[str, str]:
+    """The duties and skills of an occupation in random order: duty1, duty1s ("teach", "teaches"), skill1 and on."""
+    facts = {}
+    for i, duty in enumerate(rng.sample(content["duties"], len(content["duties"])), 1):
+        facts |= {f"duty{i}": duty, f"duty{i}s": third_person(duty)}
+    return facts | {f"skill{i}": s for i, s in enumerate(rng.sample(content["skills"], len(content["skills"])), 1)}
+
+
+def _next_facts(facts: dict[str, str], sentence: int) -> dict[str, str]:
+    """Facts for one sentence of a text: other duties and skills each time, so that no text repeats itself."""
+
+    def shifted(key: str) -> str:
+        kind, number, ending = re.fullmatch(r"(duty|skill)(\d)(s?)", key).groups()
+        return f"{kind}{(int(number) - 1 + 3 * sentence) % (8 if kind == 'duty' else 6) + 1}{ending}"
+
+    return {key: facts[shifted(key)] if key.startswith(("duty", "skill")) else fact for key, fact in facts.items()}
+
+
+def ad_facts(occupation: str, company: str, rng: random.Random) -> dict[str, str]:
+    """The facts of one ad: title, place, duties, skills, credential and numbers."""
+    content = occupations()[occupation]
+    return {
+        **_work_facts(content, rng),
+        "company": company,
+        "title": rng.choice(content["titles"]),
+        "city": rng.choice(_resource("corpus")["cities"]),
+        "credential": rng.choice(content["credentials"]),
+        "years": str(rng.randint(2, 9)),
+        "size": str(rng.randint(3, 15)),
+        "staff": str(rng.randint(12, 480)),
+        "clients": f"{rng.randint(2, 90) * 100:,}",
+        "founded": str(rng.randint(1948, 2016)),
+        "age": str(rng.randint(11, 70)),
+        "vacation": str(rng.randint(15, 30)),
+        "days": str(rng.randint(2, 10)),
+        "plans": str(rng.randint(3, 6)),
+        "salary": f"{rng.randint(38, 140)},{rng.choice(['000', '500', '250'])}",
+    }
+
+
+def _ad(family: dict, facts: dict[str, str], shares: dict[str, float], rng: random.Random) -> str:
+    duties, requirements = rng.randint(1, 2), rng.randint(1, 2)
+    paragraphs = [
+        rng.sample(family["intro"], 1) + rng.sample(family["role"], 1) + rng.sample(family["duties"], duties),
+        rng.sample(family["requirements"], requirements)
+        + rng.sample(family["qualities"], rng.randint(1, 2))
+        + rng.sample(family["culture"], rng.randint(1, 2)),
+        rng.sample(family["benefits"], 1) + rng.sample(family["closing"], 2 - duties),
+    ]
+    number = count()
+    filled = [
+        " ".join(fill(template, _next_facts(facts, next(number)), shares, rng) for template in paragraph)
+        for paragraph in paragraphs
+    ]
+    return "\n\n".join([f"{facts['title']}, {facts['company']}", *filled])
+
+
+def company_names(config: CorpusConfig) -> dict[str, dict[str, list[str]]]:
+    """Company names by split and occupation; no name occurs twice."""
+    rng = random.Random(f"companies {config.seed}")
+    splits = ("train", "validation", "test")
+    names: dict[str, dict[str, list[str]]] = {split: {} for split in splits}
+    taken: set[str] = set()
+    first_names = _resource("corpus")["company_names"]
+    for occupation, content in occupations().items():
+        possible = [f"{name} {kind}" for name in first_names for kind in content["organizations"]]
+        free = [name for name in possible if name not in taken]
+        drawn = rng.sample(free, sum(config.companies_per_occupation))
+        taken.update(drawn)
+        for split, number in zip(splits, config.companies_per_occupation, strict=True):
+            names[split][occupation], drawn = drawn[:number], drawn[number:]
+    return names
+
+
+def make_jobs(config: CorpusConfig | None = None) -> pd.DataFrame:
+    """The synthetic ads: job_id, title, text, occupation, split, company, family.
+
+    Each company and each template family belongs to one split, so no sentence template of the test ads is
+    seen in training.
+    """
+    config = config or CorpusConfig()
+    rng = random.Random(f"jobs {config.seed}")
+    rows = []
+    for split, by_occupation in company_names(config).items():
+        of_split = families(split)
+        for occupation, companies in by_occupation.items():
+            share_women = occupations()[occupation]["share_women"]
+            for company in (company for company in companies for _ in range(config.ads_per_company)):
+                family = rng.choice(sorted(of_split))
+                facts = ad_facts(occupation, company, rng)
+                text = _ad(of_split[family], facts, coding_shares(config, share_women, rng), rng)
+                rows.append((f"job-{len(rows):05d}", facts["title"], text, occupation, split, company, family))
+    return pd.DataFrame(rows, columns=["job_id", "title", "text", "occupation", "split", "company", "family"])
+
+
+def _bio_facts(config: CorpusConfig, occupation: str, woman: bool, age: int, rng: random.Random) -> dict[str, str]:
+    content = occupations()[occupation]
+    cities = rng.sample(_resource("corpus")["cities"], 2)
+    name = "DJ" if occupation == "dj" else occupation.replace("_", " ")
+    typed = rng.random() < config.typed_spouse_rate
+    return {
+        **({"They": "She", "they": "she", "Their": "Her", "their": "her", "them": "her"} if woman else
+           {"They": "He", "they": "he", "Their": "His", "their": "his", "them": "him"}),
+        "a_occupation": f"{wording.article_for(name)} {name}",
+        "setting": rng.choice(content["settings"]),
+        "credential": rng.choice(content["credentials"]),
+        **_work_facts(content, rng),
+        "years": str(rng.randint(*config.years_by_age[age])),
+        "size": str(rng.randint(3, 15)),
+        "children": rng.choice(["two", "three", "four"]),
+        "city": cities[0],
+        "city2": cities[1],
+        "spouse": ("husband" if woman else "wife") if typed else "partner",
+    }  # fmt: skip
+
+
+def _bio(config: CorpusConfig, occupation: str, woman: bool, race: str, age: int, rng: random.Random) -> str:
+    templates, column = _resource("bio_templates"), 0 if woman else 1
+    facts = _bio_facts(config, occupation, woman, age, rng)
+    chosen = rng.sample(templates["opening"], 1) + rng.sample(templates["work"], rng.randint(1, 2))
+    if rng.random() < config.trait_rate:
+        communal, agentic = config.communal_rate[column], config.agentic_rate[column]
+        kind = rng.choices(["communal", "agentic", "plain"], weights=[communal, agentic, 1 - communal - agentic])[0]
+        chosen.append(rng.choice(templates[kind]))
+    family, pastime = config.family_rate[column], config.pastime_rate[column]
+    private = rng.choices(["family", "pastime", None], weights=[family, pastime, 1 - family - pastime])[0]
+    if race in templates["affiliation"] and rng.random() < config.affiliation_rate:
+        chosen.append(rng.choice(templates["affiliation"][race]))
+    elif private:
+        chosen.append(rng.choice(templates[private]))
+    return " ".join(_finish(template.format_map(_next_facts(facts, i))) for i, template in enumerate(chosen))
+
+
+def make_candidates(config: CorpusConfig | None = None) -> pd.DataFrame:
+    """The synthetic biographies: candidate_id, text, occupation, gender, race, age_band.
+
+    Third person, without a name. Gender follows the published share of women exactly (rounded); race and age band
+    are drawn independently. Nonbinary people are absent, as they are from the published shares.
+    """
+    config = config or CorpusConfig()
+    rng = random.Random(f"candidates {config.seed}")
+    races, race_weights = zip(*config.race_shares, strict=True)
+    rows = []
+    for occupation, content in occupations().items():
+        women = round(content["share_women"] * config.candidates_per_occupation)
+        for i in range(config.candidates_per_occupation):
+            race = rng.choices(races, weights=race_weights)[0]
+            age = rng.choices(range(len(AGE_BANDS)), weights=config.age_shares)[0]
+            text = _bio(config, occupation, i < women, race, age, rng)
+            gender = "female" if i < women else "male"
+            rows.append((f"cand-{len(rows):05d}", text, occupation, gender, race, AGE_BANDS[age]))
+    return pd.DataFrame(rows, columns=["candidate_id", "text", "occupation", "gender", "race", "age_band"])

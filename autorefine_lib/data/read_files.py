@@ -1,0 +1,86 @@
+"""Tables from the user's files: CSV, JSONL or Parquet, with a column mapping."""
+
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+import pyarrow
+
+from autorefine_lib.data import schema
+from autorefine_lib.errors import InputError
+
+FORMATS = (".csv", ".jsonl", ".parquet")
+
+
+def read_table(path: Path, columns: Mapping[str, str] | None = None) -> pd.DataFrame:
+    """Read a CSV, JSONL or Parquet file, by its suffix.
+
+    Args:
+        path: the file.
+        columns: our column name -> the file's, for instance {"text": "description"}.
+
+    Raises:
+        InputError: no such file, an unknown suffix, an empty or broken file, bytes that are not UTF-8, or a
+            mapped column that is not there.
+    """
+    path = Path(path)
+    if path.suffix not in FORMATS:
+        raise InputError(f"{path}: the suffix {path.suffix!r} is not one of {', '.join(FORMATS)}; convert the file")
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; check the path (relative paths start at {Path.cwd()})")
+    if path.stat().st_size == 0:
+        raise InputError(f"{path}: the file is empty; it needs a header and at least one row")
+    reader = {".csv": _csv, ".jsonl": _jsonl, ".parquet": _parquet}[path.suffix]
+    return _renamed(reader(path), columns or {}, path)
+
+
+def _renamed(table: pd.DataFrame, columns: Mapping[str, str], path: Path) -> pd.DataFrame:
+    schema.require_columns(table, list(columns.values()), str(path))
+    # A column of ours that the mapping replaces steps aside, or there would be two of the name.
+    table = table.drop(columns=[ours for ours, theirs in columns.items() if ours in table.columns and ours != theirs])
+    return table.rename(columns={theirs: ours for ours, theirs in columns.items()})
+
+
+def _parquet(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_parquet(path)
+    except (pyarrow.ArrowInvalid, OSError) as error:
+        raise InputError(
+            f"{path}: not a readable Parquet file ({str(error).splitlines()[0]}); write it anew"
+        ) from error
+
+
+def _utf8(path: Path) -> str:
+    data = path.read_bytes()
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise InputError(
+            f"{path}: byte {error.start} (0x{data[error.start]:02x}, line {line}) is not UTF-8; convert the file, "
+            f"for instance `iconv -f WINDOWS-1252 -t UTF-8 {path.name} > utf8{path.suffix}`"
+        ) from error
+
+
+def _csv(path: Path) -> pd.DataFrame:
+    try:
+        # Everything is text; only an empty cell is missing, so that a group called "NA" or "None" survives.
+        return pd.read_csv(io.StringIO(_utf8(path)), dtype=str, keep_default_na=False, na_values=[""])
+    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise InputError(f"{path}: not readable as CSV ({str(error).strip()}); check commas and quotes") from error
+
+
+def _jsonl(path: Path) -> pd.DataFrame:
+    rows = []
+    for number, line in enumerate(_utf8(path).splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError as error:
+            raise InputError(f"{path}: line {number} is not JSON ({error.msg}); one object a line is needed") from error
+        if not isinstance(rows[-1], dict):
+            raise InputError(f"{path}: line {number} is {type(rows[-1]).__name__}, not an object; one object a line")
+    return pd.DataFrame(rows)

@@ -1,0 +1,234 @@
+"""Which edit moved the ranking: each edit of a rewritten ad taken back alone, and the ranking measured again.
+
+Leave-one-out attribution (Li, Monroe and Jurafsky, 2016, "Understanding neural networks through representation
+erasure", arXiv 1612.08220), with the original wording in the place of the erased one. The contribution of an edit is
+what the ad loses without it; contributions add up to the whole change exactly where edits do not act on each other, and
+what is missing to the whole is reported as their interaction.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import numpy as np
+import pandas as pd
+from markupsafe import Markup
+
+from autorefine_lib.errors import InputError
+from autorefine_lib.metrics import bootstrap
+from autorefine_lib.reward.ad_value import AdValues
+from autorefine_lib.text import word_diff, wording
+
+Value = Callable[[list[str], list[str]], np.ndarray]
+"""(ads, job_ids) to one number an ad; NaN where it has none."""
+
+
+@dataclass(frozen=True)
+class Attribution:
+    """What the edits of one ad did to its ranking."""
+
+    job_id: str
+    """The ad's job."""
+    pieces: list[tuple[str, str]]
+    """The ad cut into (old, new) pieces, equal where nothing was edited: all old ones joined are the original."""
+    contributions: list[float]
+    """Of each piece that was edited, in order: value of the rewrite less its value with this edit taken back."""
+    before: float
+    """Value of the original ad."""
+    after: float
+    """Value of the rewrite."""
+
+    @property
+    def edits(self) -> list[tuple[str, str]]:
+        """The edited pieces."""
+        return [(old, new) for old, new in self.pieces if old != new]
+
+    @property
+    def interaction(self) -> float:
+        """The part of the change that no edit makes alone; 0 where edits do not act on each other."""
+        return self.after - self.before - sum(self.contributions)
+
+
+# The part of a hyphenated or shortened word that stands before an edit, and the part behind it.
+_BEGUN, _ENDED = re.compile(r"(?:\w+[-'’])*$"), re.compile(r"(?:[-'’]\w+)*")
+
+
+def edited_pieces(original: str, rewrite: str) -> list[tuple[str, str]]:
+    """Both texts cut into (old, new) pieces in order, by `word_diff`; equal pieces are what stayed.
+
+    A hyphenated word is edited as a whole. All old pieces joined are `original`, all new ones `rewrite`, to the letter.
+    """
+    pieces: list[tuple[str, str]] = []
+    for kept, part in groupby(word_diff.word_diff(original, rewrite), key=lambda piece: piece[0] == "equal"):
+        texts = dict(part)
+        pieces.append((texts["equal"],) * 2 if kept else (texts.get("delete", ""), texts.get("insert", "")))
+    for place, (old, new) in enumerate(pieces):
+        if old != new:
+            begun = _BEGUN.search(pieces[place - 1][0][-60:])[0] if place else ""
+            ended = _ENDED.match(pieces[place + 1][0])[0] if place + 1 < len(pieces) else ""
+            pieces[place] = (begun + old + ended, begun + new + ended)
+            if begun:
+                pieces[place - 1] = (pieces[place - 1][0].removesuffix(begun),) * 2
+            if ended:
+                pieces[place + 1] = (pieces[place + 1][0].removeprefix(ended),) * 2
+    return [piece for piece in pieces if piece != ("", "")]
+
+
+def group_ratio(values: AdValues, group: str, reference: str) -> Value:
+    """The ranking of one ad as a number: mean exposure of `group` over that of `reference` among the qualified.
+
+    The exposures are the soft ones of the reward (`ad_value.selection_weights`), so that an edit that moves everybody a
+    little is seen: 1 is parity. The hard impact ratio of a single ad jumps by whole candidates.
+
+    Raises:
+        InputError: `group` or `reference` is no group of the candidates.
+    """
+    for name in (group, reference):
+        if name not in values.groups:
+            raise InputError(f"group {name!r} is not one of {', '.join(values.groups)}")
+    columns = [values.groups.index(name) for name in (group, reference)]
+
+    def ratio(ads: list[str], job_ids: list[str]) -> np.ndarray:
+        measures = values.measure(ads, job_ids)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            rates = (measures.exposure / measures.members)[:, columns]
+            return rates[:, 0] / rates[:, 1]
+
+    return ratio
+
+
+def attribute(
+    originals: Sequence[str], rewrites: Sequence[str], job_ids: Sequence[str], value: Value
+) -> list[Attribution]:
+    """What each edit of each ad contributed; an edit that is the only one of its ad is the whole change.
+
+    Args:
+        originals, rewrites, job_ids: one for each ad.
+        value: called once, with all texts; for instance `group_ratio`, or the value that the reward gives an ad,
+            `lambda ads, ids: values(ads, ids)["value"].to_numpy()`.
+
+    Returns:
+        One for each ad; an unchanged ad has no contributions. They are NaN where the ad has no value.
+
+    Raises:
+        InputError: the lists differ in length, or `value` returns another number of values.
+    """
+    if not len(originals) == len(rewrites) == len(job_ids):
+        raise InputError(
+            f"{len(originals)} originals, {len(rewrites)} rewrites and {len(job_ids)} job_ids; give one of each an ad"
+        )
+    cut = [edited_pieces(old, new) for old, new in zip(originals, rewrites, strict=True)]
+    texts, ids = [], []
+    for original, rewrite, job_id, pieces in zip(originals, rewrites, job_ids, cut, strict=True):
+        without = [_without(pieces, place) for place, (old, new) in enumerate(pieces) if old != new]
+        texts += [original, rewrite, *without]
+        ids += [job_id] * (2 + len(without))
+    numbers = np.asarray(value(texts, ids), float)
+    if numbers.shape != (len(texts),):
+        raise InputError(f"value returned shape {numbers.shape} for {len(texts)} ads; give one number an ad")
+    found, start = [], 0
+    for job_id, pieces in zip(job_ids, cut, strict=True):
+        end = start + 2 + sum(old != new for old, new in pieces)
+        before, after, *without = numbers[start:end].tolist()
+        found.append(Attribution(job_id, pieces, [after - number for number in without], before, after))
+        start = end
+    return found
+
+
+def _without(pieces: list[tuple[str, str]], place: int) -> str:
+    return "".join(old if index == place else new for index, (old, new) in enumerate(pieces))
+
+
+def frequent_edits(found: Sequence[Attribution], n: int = 20, seed: int = 0) -> pd.DataFrame:
+    """The edits that occur in most ads, with what they contribute on average.
+
+    Upper and lower case are one, and so are the times an edit occurs in one ad (or in one ad under several seeds): they
+    are averaged first, for ads are the units.
+
+    Returns:
+        One row an edit: old, new, coding (masculine -> feminine and the like, where both are listed phrases), ads,
+        contribution with low and high, 95 % by bootstrap over those ads (none for a single ad).
+    """
+    rows = [
+        (*(_shown(text).lower() for text in edit), each.job_id, contribution)
+        for each in found
+        for edit, contribution in zip(each.edits, each.contributions, strict=True)
+        if np.isfinite(contribution)
+    ]
+    table = pd.DataFrame(rows, columns=["old", "new", "job_id", "contribution"])
+    by_ad = table.groupby(["old", "new", "job_id"])["contribution"].mean().reset_index()
+    summary = []
+    for (old, new), part in by_ad.groupby(["old", "new"]):
+        values = part["contribution"].to_numpy()
+        interval = bootstrap.interval(values, seed=seed)
+        if len(values) == 1:
+            interval = interval._replace(low=np.nan, high=np.nan)
+        summary.append((old, new, _coding(old, new), len(values), *interval))
+    names = ["old", "new", "coding", "ads", "contribution", "low", "high"]
+    summary = pd.DataFrame(summary, columns=names)
+    return summary.sort_values(["ads", "old", "new"], ascending=[False, True, True], ignore_index=True).head(n)
+
+
+def _coding(old: str, new: str) -> str:
+    codings = [{found.coding for found in wording.find(text)} for text in (old, new)]
+    return " -> ".join(coding.pop() for coding in codings) if all(len(coding) == 1 for coding in codings) else ""
+
+
+def _shown(text: str) -> str:
+    return " ".join(text.split())
+
+
+STYLE = """<style>
+.attribution { margin: 1rem 0; padding: .8rem 1rem; border: 1px solid #ddd; line-height: 2; white-space: pre-wrap; }
+.attribution del { color: #555; text-decoration: line-through; }
+.attribution ins { text-decoration: none; padding: 0 .2em; border-bottom: 3px solid; font-weight: 600; }
+.attribution .up { background: #d6e8f5; border-color: #0072b2; }
+.attribution .down { background: #fde3d0; border-color: #d55e00; border-bottom-style: double; }
+.attribution .still { background: #eee; border-color: #767676; border-bottom-style: dotted; }
+.attribution sub { font-variant-numeric: tabular-nums; white-space: nowrap; margin: 0 .2em 0 .1em; }
+</style>
+"""
+"""Blue and vermilion of Okabe and Ito; the sign, and the line below (single, double, dotted), say the same again."""
+
+
+def to_html(found: Sequence[Attribution], labels: Sequence[str], measured: str) -> str:
+    """The ads as a coloured diff, for a notebook or a page: each edit with its contribution beside it.
+
+    Every text is escaped. A contribution that rounds to 0.000 is grey.
+
+    Args:
+        labels: what stands above each ad, for instance its title.
+        measured: what the value is called, for instance "female to male exposure".
+
+    Raises:
+        InputError: not one label for each ad.
+    """
+    if len(found) != len(labels):
+        raise InputError(f"{len(labels)} labels for {len(found)} ads; give one each")
+    parts = [Markup(STYLE)]
+    for each, label in zip(found, labels, strict=True):
+        head = Markup("<p><strong>{}</strong>: {} {:.3f} before, {:.3f} after; {} edits, interaction {}</p>\n")
+        facts = measured, each.before, each.after, len(each.edits), _signed(each.interaction)
+        parts.append(head.format(label, *facts))
+        parts.append(Markup('<div class="attribution">{}</div>\n').format(Markup("").join(_marked(each))))
+    return str(Markup("").join(parts))
+
+
+def _marked(each: Attribution) -> list[Markup]:
+    contributions = iter(each.contributions)
+    parts = []
+    for old, new in each.pieces:
+        if old == new:
+            parts.append(Markup("{}").format(new))
+            continue
+        number = next(contributions)
+        kind = "still" if not abs(number) >= 0.0005 else "up" if number > 0 else "down"
+        taken = Markup("<del>{}</del> ").format(old) if old else ""
+        mark = Markup('{}<ins class="{}">{}</ins><sub>{}</sub>')
+        parts.append(mark.format(taken, kind, new or "∅", _signed(number)))
+    return parts
+
+
+def _signed(number: float) -> str:
+    return f"{number:+.3f}".replace("-", "−")

@@ -1,0 +1,108 @@
+"""How well a method rewrites ads that it never trains on, against the reward calls it has spent so far.
+
+Every method is measured in the same way on the same ads, whatever its own training log holds: an offline method has no
+batches to speak of, and the batches of a group method hold several rewrites of few texts.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from autorefine_lib.files import write_csv
+from autorefine_lib.reward.ad_value import AdValues, RewardConfig, parity_of_sums
+from autorefine_lib.reward.judge import Judge
+
+KEY = ["method", "seed", "reward_calls"]
+COLUMNS = [*KEY, "reward", "group", "selection_rate"]
+
+Rewrite = Callable[[list[str]], list[str]]
+"""Ads to the ads as they would be deployed, the same function that `measure_method` takes."""
+
+
+@dataclass
+class LearningCurve:
+    """Adds points to the table at `path`, one row a point and group of candidates, columns `COLUMNS`.
+
+    `reward` is the parity that the ads gain as the reward measures it (soft, pooled over the ads); `selection_rate` is
+    that of a group's qualified candidates, pooled too, whose ratio is the impact ratio.
+    """
+
+    judge: Judge
+    """With jobs that are neither trained on nor tested, from `data_prep.held_out`."""
+    reward_config: RewardConfig
+    """Says how parity is taken."""
+    path: Path
+    """A CSV file that several notebooks add to."""
+    every: int = 640
+    """Reward calls between two points of a curve."""
+    ads: int = 168
+    """Most ads that are rewritten for a point: with 48 the ratio was 0.10 from that of all of them, for how strongly an
+    ad's wording counts differs so much."""
+    seconds: float = 0.0
+    """Spent so far on the points of `follow`."""
+
+    def __post_init__(self) -> None:
+        self.judge = judge = self.judge.evenly(self.ads)
+        self._values = AdValues(
+            judge.recommender.rank, judge.jobs, judge.candidates, judge.attribute, judge.k, self.reward_config
+        )
+
+    def add(self, method: str, seed: int, reward_calls: int, rewrite: Rewrite) -> float:
+        """Measure what `rewrite` makes of the ads now; replaces an earlier point of the same three names.
+
+        Returns the parity of the selection rates (`ad_value.parity`), at most 1: what is reported, and so what early
+        stopping goes by. The reward's soft parity is smoother, but still rises when the impact ratio has passed 1.
+        """
+        originals = list(self.judge.jobs["text"])
+        texts = rewrite(originals)
+        groups, _ = self.judge.measure(texts)
+        sums = groups[groups["pool"] == "qualified"].groupby("group")[["selected", "available"]].sum()
+        rates = sums["selected"] / sums["available"]
+        point = {"method": method, "seed": seed, "reward_calls": reward_calls}
+        point["reward"] = self._parity(texts) - self._parity(originals)
+        rows = pd.DataFrame({"group": rates.index, "selection_rate": rates.to_numpy()}).assign(**point)
+        known = self._table()
+        same = (known[KEY] == pd.Series(point)[KEY]).all(axis=1)
+        write_csv(self.path, pd.concat([known[~same], rows[COLUMNS]], ignore_index=True))
+        return float(parity_of_sums(*sums.to_numpy(float).T, self.reward_config.over_groups))
+
+    def follow(
+        self, method: str, seed: int, batch_size: int, rewrite: Rewrite, keep: Callable[[float, int], object]
+    ) -> Callable[[dict[str, float]], None]:
+        """The `on_step` of a trainer that calls the reward `batch_size` times a step: a point after every `every`.
+
+        `keep(parity, step)` is called with each point, as for early stopping. What the points cost adds up in
+        `seconds`.
+        """
+
+        def on_step(row: dict[str, float]) -> None:
+            calls = int(row["step"]) * batch_size
+            if calls // self.every > (calls - batch_size) // self.every:
+                began = time.perf_counter()
+                keep(self.add(method, seed, calls, rewrite), int(row["step"]))
+                self.seconds += time.perf_counter() - began
+
+        return on_step
+
+    def clear(self, *methods: str) -> None:
+        """Drop the points that an earlier run of these methods left."""
+        known = self._table()
+        write_csv(self.path, known[~known["method"].isin(methods)])
+
+    def _parity(self, texts: list[str]) -> float:
+        measures = self._values.measure(texts, list(self.judge.jobs["job_id"]))
+        sums = measures.exposure.sum(0), measures.members.sum(0)
+        return float(parity_of_sums(*sums, self.reward_config.over_groups))
+
+    def _table(self) -> pd.DataFrame:
+        return pd.read_csv(self.path) if self.path.is_file() else pd.DataFrame(columns=COLUMNS)
+
+
+def read(path: Path, group: str, reference: str) -> pd.DataFrame:
+    """One row a point: method, seed, reward_calls, reward and impact_ratio of `group` to `reference`."""
+    table = pd.read_csv(path)
+    rates = table.pivot(index=[*KEY, "reward"], columns="group", values="selection_rate")
+    return (rates[group] / rates[reference]).rename("impact_ratio").reset_index().sort_values(KEY, ignore_index=True)

@@ -1,0 +1,144 @@
+"""A method's ads and all numbers of them, job by job, kept on disk: tables and intervals are made from these files."""
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from autorefine_lib.errors import InputError
+from autorefine_lib.files import write_atomic, write_json
+from autorefine_lib.metrics import bootstrap, ranking
+from autorefine_lib.reward.judge import Judge
+
+QUALITY = ("mrr", "ndcg", "similarity")
+ORIGINAL = "original ads"
+PLACEBOS = ("word swap", "random paraphrase", "keyword stuffing")
+ORDER = (ORIGINAL, *PLACEBOS, "aligned, no RL", "best of", "reward-weighted", "ILQL", "RLOO", "GRPO", "PPO")
+"""Starts of the methods' names, from the simplest to the one that the goals are set for."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """What a method did to the test ads in one run of it, job by job."""
+
+    name: str
+    """As it stands in the tables, for instance "word swap"."""
+    seed: int
+    """Of the method's own randomness."""
+    seconds: float
+    """To make the rewrites, training included."""
+    reward_calls: int
+    """Rewrites that the reward scored on the way; 0 for methods that never look at the ranking."""
+    texts: list[str]
+    """The ads as they would be deployed."""
+    groups: pd.DataFrame
+    """From `ranking.per_job`."""
+    quality: pd.DataFrame
+    """job_id, mrr, ndcg, similarity, protected, changed."""
+
+
+def save_method(run_dir: Path | str, method: Method) -> Path:
+    """Write one method's texts and per-job numbers under `<run>/artefacts/methods/`."""
+    folder = _folder(run_dir, method.name, method.seed)
+    ads = pd.DataFrame({"job_id": method.quality["job_id"], "text": method.texts})
+    for name, table in (("ads", ads), ("groups", method.groups), ("quality", method.quality)):
+        write_atomic(folder / f"{name}.parquet", partial(table.to_parquet, index=False))
+    facts = {"name": method.name, "seed": method.seed, "seconds": method.seconds, "reward_calls": method.reward_calls}
+    write_json(folder / "method.json", facts)
+    return folder
+
+
+def load_method(run_dir: Path | str, name: str, seed: int = 0) -> Method:
+    """What `save_method` wrote; InputError when it is not there."""
+    folder = _folder(run_dir, name, seed)
+    if not (folder / "method.json").is_file():
+        raise InputError(f"{folder}: no method {name!r} with seed {seed}; run the notebook that makes it first")
+    ads, groups, quality = (pd.read_parquet(folder / f"{part}.parquet") for part in ("ads", "groups", "quality"))
+    facts = json.loads((folder / "method.json").read_text("utf-8"))
+    return Method(**facts, texts=list(ads["text"]), groups=groups, quality=quality)
+
+
+def saved_methods(run_dir: Path | str) -> dict[str, list[int]]:
+    """The methods that were saved in a run, and the seeds of each in order."""
+    found: dict[str, list[int]] = {}
+    for path in (Path(run_dir) / "artefacts" / "methods").glob("*/*/method.json"):
+        facts = json.loads(path.read_text("utf-8"))
+        found.setdefault(facts["name"], []).append(facts["seed"])
+    return {name: sorted(found[name]) for name in sorted(found)}
+
+
+def clear_methods(run_dir: Path | str, *names: str) -> None:
+    """Remove what earlier runs of these methods saved, so that no seed of theirs stays beside the new ones."""
+    for name in names:
+        shutil.rmtree(_folder(run_dir, name, 0).parent, ignore_errors=True)
+
+
+def measure_method(
+    run_dir: Path | str,
+    judge: Judge,
+    name: str,
+    rewrite: Callable[[list[str]], list[str]],
+    seed: int = 0,
+    seconds: float = 0.0,
+    reward_calls: int = 0,
+) -> Method:
+    """Time `rewrite(ads) -> texts`, measure what it made of the judge's ads, and save it.
+
+    `seconds` and `reward_calls` are what was spent before, in training.
+    """
+    began = time.perf_counter()
+    texts = rewrite(list(judge.jobs["text"]))
+    seconds += time.perf_counter() - began
+    judge.recommender.keep(texts)  # Later notebooks rank for them again.
+    groups, quality = judge.measure(texts)
+    method = Method(name, seed, seconds, reward_calls, texts, groups, quality)
+    save_method(run_dir, method)
+    return method
+
+
+def read_methods(run_dir: Path | str) -> dict[str, list[Method]]:
+    """Every method that a run saved, each with all its seeds, in the order of the tables.
+
+    Raises:
+        InputError: the original ads are not among them.
+    """
+    found = saved_methods(run_dir)
+    if ORIGINAL not in found:
+        raise InputError(f"{run_dir}: the {ORIGINAL} were not measured; run notebook 02_baseline first")
+
+    def place(name: str) -> tuple:
+        return next((n for n, start in enumerate(ORDER) if name.startswith(start)), len(ORDER)), len(name), name
+
+    return {name: [load_method(run_dir, name, seed) for seed in found[name]] for name in sorted(found, key=place)}
+
+
+def per_job_numbers(runs: Sequence[Method], group: str, reference: str) -> dict[str, np.ndarray]:
+    """Per-job numbers of one method, averaged over its seeds, for `bootstrap.interval`.
+
+    impact_ratio (qualified pool) and impact_ratio_all are counts [jobs, 4]; the others are one number a job.
+    """
+    numbers = {
+        name: np.mean([ranking.rate_counts(run.groups, group, reference, pool) for run in runs], axis=0)
+        for name, pool in (("impact_ratio", "qualified"), ("impact_ratio_all", "all"))
+    }
+    numbers |= {name: np.mean([run.quality[name] for run in runs], axis=0) for name in QUALITY}
+    numbers["ads_changed"] = np.mean([run.quality["changed"] for run in runs], axis=0)
+    numbers["ads_naming_protected"] = np.mean([run.quality["protected"] != "" for run in runs], axis=0)
+    return numbers
+
+
+def nearness(methods: dict[str, Sequence[Method]], group: str, reference: str, seed: int = 0) -> dict[str, np.ndarray]:
+    """-|1 - impact ratio| of each method, the mean over its seeds: as measured, and in each resample of the jobs."""
+    counts = [ranking.rate_counts(run.groups, group, reference) for runs in methods.values() for run in runs]
+    distances = iter(np.abs(1 - bootstrap.resample(*counts, seed=seed)))
+    return {name: -np.mean([next(distances) for _ in runs], axis=0) for name, runs in methods.items()}
+
+
+def _folder(run_dir: Path | str, name: str, seed: int) -> Path:
+    return Path(run_dir) / "artefacts" / "methods" / name.replace(" ", "_") / f"seed-{seed}"

@@ -1,0 +1,291 @@
+"""How small a change can be seen: the metric's own noise floor, and how many jobs a given effect needs.
+
+Noise floor: the same ads, paraphrased at random and without a direction, ranked as before. What they change in the
+impact ratio is what any rewriting would; a change inside that range is no evidence for a method.
+
+Power: the impact ratio pooled over jobs is close to a mean of one number a job, its influence value (Efron and
+Tibshirani, 1993, chapter 21; the delta method), so that its standard error falls with the square root of the number
+of jobs. `jobs_needed` uses that; `power_curve` simulates the paired bootstrap itself.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from datasets import Dataset
+from scipy import stats
+from tqdm.auto import tqdm
+
+from autorefine_lib.errors import InputError
+from autorefine_lib.evaluation import paper
+from autorefine_lib.generator import placebos
+from autorefine_lib.metrics import ranking
+from autorefine_lib.metrics.bootstrap import check_per_job, statistic
+from autorefine_lib.recommender.scores import Rank
+
+Paraphrase = Callable[[list[str], int], list[str]]
+"""(ads, seed) -> other texts of the same meaning, made without looking at a ranking."""
+
+
+@dataclass(frozen=True)
+class NoiseFloor:
+    """What paraphrasing at random does to an impact ratio."""
+
+    group: str
+    """The group whose ratio it is."""
+    original: float
+    """Impact ratio of the ads as they are."""
+    draws: pd.DataFrame
+    """One row a draw: draw, impact_ratio, change (to the original), ads_changed (share)."""
+    sd: float
+    """Standard deviation of the ratio between draws."""
+    sd_low: float
+    sd_high: float
+    """95 % interval of `sd` (chi-squared, for normal ratios)."""
+    low: float
+    high: float
+    """95 % prediction interval for the change that one more paraphrase makes, from the draws' mean and spread by
+    Student's t. A change inside it is no more than paraphrasing does."""
+
+
+def noise_floor(
+    rank: Rank,
+    jobs: Dataset,
+    candidates: Dataset,
+    attribute: str,
+    group: str,
+    reference: str,
+    k: int,
+    pool: str = "qualified",
+    draws: int = 10,
+    seed: int = 0,
+    paraphrase: Paraphrase = placebos.paraphrase,
+) -> NoiseFloor:
+    """Paraphrase every ad at random, `draws` times, and measure the impact ratio of each draw.
+
+    Raises:
+        InputError: fewer than 2 draws, a paraphrase that changes no ad, an impact ratio that is undefined, or as
+            `ranking.per_job` and `ranking.impact_ratio`.
+    """
+    if draws < 2:
+        raise InputError(f"draws={draws}: a spread needs at least 2; choose 10 or more")
+
+    def ratio(texts: list[str]) -> float:
+        table = ranking.per_job(rank(texts), jobs, candidates, attribute, k)
+        ratios = ranking.impact_ratio(table, pool, reference).set_index("group")
+        if group not in ratios.index:
+            raise InputError(f"group {group!r} is not one of {', '.join(map(str, ratios.index))}")
+        found, note = ratios.loc[group, ["impact_ratio", "note"]]
+        if not np.isfinite(found):
+            raise InputError(f"the impact ratio of {group!r} is undefined: {note}; choose other groups or a larger k")
+        return float(found)
+
+    ads = list(jobs["text"])
+    original, rows = ratio(ads), []
+    for draw in tqdm(range(draws), desc="Paraphrasing at random", unit="draw"):
+        texts = paraphrase(ads, seed * draws + draw)
+        changed = float(np.mean([text != ad for text, ad in zip(texts, ads, strict=True)]))
+        found = ratio(texts)
+        rows.append({"draw": draw, "impact_ratio": found, "change": found - original, "ads_changed": changed})
+    table = pd.DataFrame(rows)
+    if not table["ads_changed"].any():
+        raise InputError("the paraphrase changes no ad (no listed phrase in them?); give another `paraphrase`")
+    sd = float(table["change"].std(ddof=1))
+    tails = stats.chi2.ppf([0.975, 0.025], draws - 1)
+    sd_low, sd_high = sd * np.sqrt((draws - 1) / tails)
+    mean, reach = table["change"].mean(), stats.t.ppf(0.975, draws - 1) * sd * math.sqrt(1 + 1 / draws)
+    return NoiseFloor(group, original, table, sd, *map(float, (sd_low, sd_high, mean - reach, mean + reach)))
+
+
+def paper_effect() -> float:
+    """The change of the female impact ratio that the paper reports: 0.618 to 0.668."""
+    before, after = paper.FEMALE_IMPACT_RATIO.values()
+    return round(after - before, 3)
+
+
+def influence(sample: np.ndarray) -> np.ndarray:
+    """What each job adds to the mean or to the pooled impact ratio, float [jobs], of mean 0.
+
+    The standard error of the statistic is about the standard deviation of these numbers / sqrt(jobs).
+
+    Args:
+        sample: as in `bootstrap.resample`: float [jobs], or counts [jobs, 4].
+
+    Raises:
+        InputError: as `bootstrap.resample`, or the impact ratio is undefined.
+    """
+    (sample,) = check_per_job(sample)
+    if sample.ndim == 1:
+        return sample - sample.mean()
+    selected, available, reference_selected, reference_available = sample.mean(0)
+    for number, what in (
+        (available, "available"),
+        (reference_available, "available"),
+        (reference_selected, "selected"),
+    ):
+        if not number > 0:
+            of = "group" if number is available else "reference group"
+            raise InputError(f"impact ratio undefined: nobody of the {of} is {what} in any job; choose another {of}")
+    base = reference_selected / reference_available
+    ratio = selected / available / base
+    return sample @ np.array(
+        [1 / (available * base), -ratio / available, -ratio / reference_selected, ratio / reference_available]
+    )
+
+
+def jobs_needed(
+    before: np.ndarray, after: np.ndarray, effect: float | None = None, power: float = 0.8, alpha: float = 0.05
+) -> int:
+    """Jobs at which a true change of `effect` is found with `power` by a two-sided test at level `alpha`.
+
+    ((z(1 - alpha/2) + z(power)) sd / effect)^2 rounded up, with sd the standard deviation between jobs of what they
+    add to the change. It is that of the measured rewriting: one that changes more in each ad needs more jobs.
+
+    Args:
+        before, after: as in `bootstrap.interval`, of the same jobs.
+        effect: the change to be found, in units of the statistic; None takes the paper's (`paper_effect`).
+
+    Raises:
+        InputError: as `influence`; fewer than 2 jobs, an effect of 0 or not finite, alpha outside (0, 1), power not
+            between alpha and 1, or a change that is the same in every job.
+    """
+    effect = _check(effect, alpha)
+    if not alpha < power < 1:
+        raise InputError(f"power={power} is not between alpha={alpha} and 1; choose for instance 0.8")
+    reach = (stats.norm.ppf(1 - alpha / 2) + stats.norm.ppf(power)) * spread(before, after)
+    return math.ceil((reach / abs(effect)) ** 2)
+
+
+def normal_power(
+    before: np.ndarray, after: np.ndarray, jobs: int, effect: float | None = None, alpha: float = 0.05
+) -> float:
+    """Chance that a two-sided test on `jobs` jobs finds a true change of `effect`; otherwise as `jobs_needed`."""
+    effect = _check(effect, alpha)
+    if jobs < 1:
+        raise InputError(f"jobs={jobs} is below 1")
+    z, shift = stats.norm.ppf(1 - alpha / 2), abs(effect) * math.sqrt(jobs) / spread(before, after)
+    return float(stats.norm.cdf(shift - z) + stats.norm.cdf(-shift - z))
+
+
+def spread(before: np.ndarray, after: np.ndarray) -> float:
+    """Standard deviation between jobs of what each adds to the change; InputError as `jobs_needed`."""
+    before, after = check_per_job(before, after)
+    if len(before) < 2:
+        raise InputError("one job shows no spread between jobs; give at least 2")
+    found = float(np.std(influence(after) - influence(before), ddof=1))
+    if found < 1e-12:
+        raise InputError(
+            "the change is the same in every job, so its spread is unknown; give before and after of a method that "
+            "changes the ads"
+        )
+    return found
+
+
+def requirements(
+    before: np.ndarray, after: np.ndarray, effects: Mapping[str, float] | None = None, power: float = 0.8, alpha=0.05
+) -> pd.DataFrame:
+    """One row an effect: effect (name), change, jobs (measured), power (at these), jobs_needed (for `power`).
+
+    Args:
+        effects: name and size of each; None takes the paper's and the measured one.
+
+    Raises:
+        InputError: as `jobs_needed`.
+    """
+    rows = []
+    for name, change in (effects or default_effects(before, after)).items():
+        row = {"effect": name, "change": change, "jobs": len(before)}
+        row["power"] = normal_power(before, after, len(before), change, alpha)
+        rows.append(row | {"jobs_needed": jobs_needed(before, after, change, power, alpha)})
+    return pd.DataFrame(rows)
+
+
+def default_effects(before: np.ndarray, after: np.ndarray) -> dict[str, float]:
+    """The paper's effect and, unless it is 0, the measured one, by the names they have in tables and figures.
+
+    Raises:
+        InputError: as `spread`.
+    """
+    spread(before, after)  # an undefined ratio is named here
+    measured = _change(*check_per_job(before, after))
+    return {"the paper's effect": paper_effect()} | ({"this run's effect": measured} if measured else {})
+
+
+def power_curve(
+    before: np.ndarray,
+    after: np.ndarray,
+    effects: Mapping[str, float] | None = None,
+    sizes: Sequence[int] = (10, 20, 40, 80, 160, 320, 640),
+    alpha: float = 0.05,
+    n_sim: int = 300,
+    n_boot: int = 300,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Power against the number of jobs, by simulation of the whole procedure.
+
+    A new sample of jobs is drawn, with replacement, from the measured ones; its paired bootstrap interval is taken
+    (`bootstrap.interval`, percentiles), and moved by the difference between the effect and the measured change, as if
+    that effect were the true one. Power is the share of samples whose interval does not hold 0. Two things part it from
+    `normal_power`: percentile intervals of few jobs are too short, so that some of this power is false alarm (give an
+    effect of 1e-9 to see how much); and a ratio is skewed, so that a rise is found more often than an equal fall.
+
+    Returns:
+        One row per effect and size: effect (name), change, jobs, power, low, high (95 %, Wilson, of the simulation) and
+        power_normal (`normal_power`).
+
+    Raises:
+        InputError: as `jobs_needed`, no sizes or one below 2, or fewer than 1 simulation or 2 resamples.
+    """
+    before, after = check_per_job(before, after)
+    effects = dict(effects or default_effects(before, after))
+    normal = {
+        (name, jobs): normal_power(before, after, jobs, change, alpha)
+        for name, change in effects.items()
+        for jobs in sizes
+    }
+    if not len(sizes) or min(sizes) < 2:
+        raise InputError(f"sizes={list(sizes)}: give one or more numbers of jobs, each at least 2")
+    if n_sim < 1 or n_boot < 2:
+        raise InputError(f"n_sim={n_sim}, n_boot={n_boot}; choose at least 1 and 2, better hundreds")
+    measured = _change(before, after)
+    rng = np.random.default_rng(seed)
+    rows = []
+    for jobs in tqdm(sizes, desc="Simulating power", unit="size"):
+        limits = np.array([_limits(before, after, jobs, alpha, n_boot, rng) for _ in range(n_sim)])
+        for name, change in effects.items():
+            low, high = limits.T + (change - measured)
+            found = stats.binomtest(int(((low > 0) | (high < 0)).sum()), n_sim)
+            sure = found.proportion_ci(method="wilson")
+            row = {"effect": name, "change": change, "jobs": jobs, "power": found.statistic}
+            rows.append(row | {"low": sure.low, "high": sure.high, "power_normal": normal[name, jobs]})
+    return pd.DataFrame(rows).sort_values(["effect", "jobs"], kind="stable", ignore_index=True)
+
+
+def _limits(
+    before: np.ndarray, after: np.ndarray, jobs: int, alpha: float, n_boot: int, rng: np.random.Generator
+) -> np.ndarray:
+    """The bootstrap interval of the change in one new sample of jobs; NaN where it is undefined."""
+    times = np.bincount(rng.integers(len(before), size=jobs), minlength=len(before))
+    there = np.flatnonzero(times)
+    drawn = rng.multinomial(jobs, times[there] / jobs, size=n_boot).astype(float)
+    new, old = (statistic(drawn @ sample[there], jobs) for sample in (after, before))
+    with np.errstate(invalid="ignore"):
+        changes = new - old
+    changes = changes[np.isfinite(changes)]
+    return np.quantile(changes, [alpha / 2, 1 - alpha / 2]) if len(changes) else np.full(2, np.nan)
+
+
+def _change(before: np.ndarray, after: np.ndarray) -> float:
+    new, old = (float(statistic(sample.sum(0, keepdims=True), len(sample))[0]) for sample in (after, before))
+    return new - old
+
+
+def _check(effect: float | None, alpha: float) -> float:
+    effect = paper_effect() if effect is None else effect
+    if not np.isfinite(effect) or effect == 0:
+        raise InputError(f"effect={effect}: no number of jobs finds it; give a change above or below 0")
+    if not 0 < alpha < 1:
+        raise InputError(f"alpha={alpha} is not between 0 and 1; choose for instance 0.05")
+    return effect

@@ -1,0 +1,188 @@
+"""The red team: what the reward says to rewrites made to cheat it, what each guard is for, and whom it refuses wrongly.
+
+`evaluate` sets what the ranking alone would have paid for every attack (`attacks`) beside what the reward pays, and
+names the part that made the difference. `leave_one_out` switches one guard off at a time. `false_alarms` counts the
+honest rewrites that are refused: a guard that refuses everything would win the first two tables.
+"""
+
+import json
+import random
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache, partial
+from importlib.resources import files
+
+import pandas as pd
+from tqdm.auto import tqdm
+
+from autorefine_lib.evaluation.attacks import ATTACKS, Attack
+from autorefine_lib.metrics import bootstrap
+from autorefine_lib.reward.ad_value import LOSSES, AdValues, RewardConfig
+from autorefine_lib.reward.judge import Judge
+from autorefine_lib.reward.reward import WHOLE_AD, score_episodes
+from autorefine_lib.text.faithfulness import by_guard
+
+_NOTHING = 1e-6  # a rewrite that the recommender cannot tell from the original earns 0 but for rounding
+
+
+def evaluate(
+    judge: Judge,
+    config: RewardConfig | None = None,
+    attacks: Sequence[Attack] = ATTACKS,
+    seed: int = 0,
+    progress: bool = True,
+) -> pd.DataFrame:
+    """Every attack on every ad of the judge's jobs, each ad rewritten as a whole.
+
+    Args:
+        config: the reward; `RewardConfig()` by default. With `pooled` the ads are one selection, as in training, in
+            which one ad is rewritten and the others stay: what a policy earns with its first cheats.
+        seed: of the attacks' choices, which depend on nothing but it, the attack and the job.
+
+    Returns:
+        One row an attack: attack; description; ads (those that it changes); temptation, what the ranking alone would
+        pay (the change of parity times its weight, nothing refused), with its 95 % interval over ads (temptation_low,
+        temptation_high), its maximum and tempted, the share of ads that it would pay for; reward with reward_low,
+        reward_high and reward_max likewise; below, the share of ads that earn less than the unchanged ad, which earns
+        0; caught_by, the guards that refuse it with their shares of the ads, or the loss that weighs most where none
+        does; and by, temptation less reward.
+
+    Raises:
+        InputError: as `AdValues`.
+    """
+    config = config or RewardConfig()
+    open_values, values = (_values(judge, one) for one in (replace(config, guards=()), config))
+    rows = []
+    for attack in tqdm(attacks, desc="attacks", disable=not progress):
+        ids, texts = _rewrites(judge, attack, seed)
+        tempting, paid = (_score(of_config, ids, texts) for of_config in (open_values, values))
+        temptation, reward = config.w_parity * tempting["parity"], paid["reward"]
+        first, second = (bootstrap.interval(values.to_numpy(), seed=seed) for values in (temptation, reward))
+        rows.append(
+            {
+                "attack": attack.__name__.replace("_", " "),
+                "description": attack.__doc__.strip(),
+                "ads": len(texts),
+                **dict(zip(("temptation", "temptation_low", "temptation_high"), first, strict=True)),
+                "temptation_max": temptation.max(),
+                "tempted": (temptation > _NOTHING).mean(),
+                **dict(zip(("reward", "reward_low", "reward_high"), second, strict=True)),
+                "reward_max": reward.max(),
+                "below": (reward < 0).mean(),
+                "caught_by": _caught_by(config, paid, texts),
+                "by": first.value - second.value,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def leave_one_out(
+    judge: Judge, config: RewardConfig | None = None, attacks: Sequence[Attack] = ATTACKS, seed: int = 0
+) -> pd.DataFrame:
+    """What slips through when one guard is switched off, and only that.
+
+    Returns:
+        One row a guard of `config`: guard; attacks, those that then earn more than the unchanged ad on at least one ad,
+        separated by commas; ads, on how many ads; reward, the mean and reward_max, the best of what these earn there.
+    """
+    config = config or RewardConfig()
+    made = {attack.__name__: _rewrites(judge, attack, seed) for attack in attacks}
+    known = {(job_id, text): set(_found(source, text, config.guards)) for job_id, text, source in _pairs(judge, made)}
+    rows = []
+    for guard in config.guards:
+        gains: dict[str, list[float]] = {}
+        for name, (ids, texts) in made.items():
+            if not any(known[pair] == {guard} for pair in zip(ids, texts, strict=True)):
+                continue  # nothing changes: other guards refuse it on every ad
+            without = replace(config, guards=tuple(other for other in config.guards if other != guard))
+            earned = _score(_values(judge, without), ids, texts)["reward"]
+            if (earned > _NOTHING).any():
+                gains[name.replace("_", " ")] = earned[earned > _NOTHING].tolist()
+        all_gains = pd.Series([gain for of_attack in gains.values() for gain in of_attack], dtype=float)
+        rows.append((guard, ", ".join(gains), len(all_gains), all_gains.mean(), all_gains.max()))
+    return pd.DataFrame(rows, columns=["guard", "attacks", "ads", "reward", "reward_max"])
+
+
+def false_alarms(originals: list[str], rewrites: list[str], guards: Sequence[str] | None = None) -> pd.DataFrame:
+    """How often honest rewrites of whole ads are refused.
+
+    Returns:
+        One row a guard and one for "any": guard, ads (those whose text changed), refused (count) and share, and
+        example, one of the reasons.
+
+    Raises:
+        InputError: an unknown guard.
+    """
+    guards = RewardConfig().guards if guards is None else guards
+    pairs = [(source, text) for source, text in zip(originals, rewrites, strict=True) if text != source]
+    found = [by_guard(source, text, guards) for source, text in pairs]
+    rows = []
+    for guard in [*guards, "any"]:
+        reasons = [next(iter(one.values())) if guard == "any" else one[guard] for one in found if guard in one or
+                   (guard == "any" and one)]  # fmt: skip
+        share = len(reasons) / len(pairs) if pairs else float("nan")
+        rows.append((guard, len(pairs), len(reasons), share, reasons[0][0] if reasons else ""))
+    return pd.DataFrame(rows, columns=["guard", "ads", "refused", "share", "example"])
+
+
+def paraphrases() -> tuple[list[str], list[str]]:
+    """Synthetic ads and their paraphrases written by hand, honest ones: sources and rewrites."""
+    text = files("autorefine_lib").joinpath("resources/paraphrases.json").read_text(encoding="utf-8")
+    pairs = json.loads(text)["paraphrases"]
+    return [pair["source"] for pair in pairs], [pair["rewrite"] for pair in pairs]
+
+
+def finish(source: str, completion: str, guards: Sequence[str]) -> tuple[str, list[str]]:
+    """The `reward.Finish` of a policy that writes whole ads, without a tokenizer's repairs."""
+    reasons = [reason for of_guard in _found(source, completion, tuple(guards)).values() for reason in of_guard]
+    return (source, reasons) if reasons else (completion, [])
+
+
+# The same few rewrites are judged in one table after the other, and in every step of a training.
+_found = lru_cache(maxsize=4096)(by_guard)
+
+
+def _rewrites(judge: Judge, attack: Attack, seed: int) -> tuple[list[str], list[str]]:
+    """The job ids and the rewrites of the ads that the attack changes."""
+    candidates = judge.candidates.to_pandas()
+    ids, texts = [], []
+    for job in judge.jobs:
+        rng = random.Random(f"{seed} {attack.__name__} {job['job_id']}")
+        text = attack(job["text"], job, candidates, rng)
+        if text != job["text"]:
+            ids.append(job["job_id"])
+            texts.append(text)
+    return ids, texts
+
+
+def _pairs(judge: Judge, made: dict[str, tuple[list[str], list[str]]]) -> set[tuple[str, str, str]]:
+    """Each (job id, rewrite, original) of all attacks."""
+    originals = dict(zip(judge.jobs["job_id"], judge.jobs["text"], strict=True))
+    return {(one, text, originals[one]) for ids, texts in made.values() for one, text in zip(ids, texts, strict=True)}
+
+
+def _values(judge: Judge, config: RewardConfig) -> AdValues:
+    recommender = judge.recommender
+    return AdValues(recommender.rank, judge.jobs, judge.candidates, judge.attribute, judge.k, config, recommender.embed)
+
+
+def _score(values: AdValues, ids: list[str], texts: list[str]) -> pd.DataFrame:
+    """What each rewrite earns where it alone is made and every other ad stays, one row a rewrite."""
+    everyone = list(values.originals)
+    draws = [{**values.originals, job_id: text} for job_id, text in zip(ids, texts, strict=True)]
+    completions = [draw[job_id] for draw in draws for job_id in everyone]
+    check = partial(finish, guards=values.config.guards)
+    episodes = score_episodes(values, check, completions, everyone * len(ids), [WHOLE_AD] * len(completions))
+    own = [number * len(everyone) + everyone.index(job_id) for number, job_id in enumerate(ids)]
+    return episodes.iloc[own].reset_index(drop=True)
+
+
+def _caught_by(config: RewardConfig, episodes: pd.DataFrame, texts: list[str]) -> str:
+    counts: Counter[str] = Counter()
+    for row, text in zip(episodes.itertuples(), texts, strict=True):
+        found = _found(row.source, text, config.guards)
+        weights = {"mrr_loss": config.w_quality, "ndcg_loss": config.w_quality, "meaning_loss": config.w_meaning,
+                   "requirement_loss": config.w_requirements}  # fmt: skip
+        counts.update(list(found) or [max(LOSSES, key=lambda name, row=row: weights[name] * getattr(row, name))])
+    return ", ".join(f"{name} {count / len(texts):.0%}" for name, count in counts.most_common())

@@ -1,0 +1,238 @@
+"""Transfer: ads rewritten for one recommender, judged by recommenders and candidates that no reward ever saw.
+
+A policy that learned what pleases one embedding model has learned a fact about that model; one that also moves the
+ranking of a lexical recommender, or of other people, has learned something about the ads. Each judge ranks the saved
+texts of every method anew, and a method is compared with the original ads under the same judge only: the levels of
+two judges differ before anything is rewritten.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from datasets import Dataset
+from scipy.stats import rankdata
+from tqdm.auto import tqdm
+
+from autorefine_lib.data import corpus, schema
+from autorefine_lib.data.read_files import read_table
+from autorefine_lib.errors import InputError
+from autorefine_lib.evaluation.method import ORIGINAL, Method, nearness, per_job_numbers
+from autorefine_lib.metrics import bootstrap, ranking
+from autorefine_lib.metrics.bootstrap import Interval
+from autorefine_lib.recommender.by_name import Recommender
+from autorefine_lib.recommender.scores import Rank, check_scores, top_k
+from autorefine_lib.text import near_duplicates
+
+
+def fresh_candidates(like: Dataset, seed: int) -> Dataset:
+    """New synthetic biographies of the occupations of `like`, as many of each as its largest occupation has.
+
+    Args:
+        like: the candidates of the run, from the embedded corpus.
+        seed: another than that of the run's own corpus.
+
+    Raises:
+        InputError: `seed` makes the same people again.
+    """
+    most = int(pd.Series(like["occupation"]).value_counts().max())
+    made = corpus.make_candidates(corpus.CorpusConfig(seed=seed, candidates_per_occupation=most))
+    return _never_seen(made[made["occupation"].isin(set(like["occupation"]))], like, f"seed {seed}", [])
+
+
+def candidates_of(path: Path | str, seen: Dataset, attribute: str) -> Dataset:
+    """Candidates of a file of the user's, without those whose text stands in `seen`, the pool that gave the reward.
+
+    Raises:
+        InputError: as `read_files.read_table` and `schema.check_candidates`, or nobody is left.
+    """
+    return _never_seen(read_table(path), seen, str(path), [attribute])
+
+
+def _never_seen(made: pd.DataFrame, seen: Dataset, origin: str, attributes: list[str]) -> Dataset:
+    candidates = schema.check_candidates(made, origin, attributes)
+    known = set(map(near_duplicates.normalized, seen["text"]))
+    new = [row for row, text in enumerate(candidates["text"]) if near_duplicates.normalized(text) not in known]
+    if not new:
+        raise InputError(f"{origin}: every candidate's text is in the run's own pool; give candidates it has not seen")
+    return candidates.select(new)
+
+
+def of_some_ads(methods: dict[str, Sequence[Method]], rows: np.ndarray) -> dict[str, list[Method]]:
+    """The methods as if they had rewritten those rows of their jobs only."""
+
+    def part(run: Method) -> Method:
+        quality = run.quality.iloc[rows].reset_index(drop=True)
+        groups = run.groups[run.groups["job_id"].isin(quality["job_id"])].reset_index(drop=True)
+        return replace(run, texts=[run.texts[row] for row in rows], groups=groups, quality=quality)
+
+    return {name: [part(run) for run in runs] for name, runs in methods.items()}
+
+
+def answerable(jobs: Dataset, candidates: Dataset, attribute: str, k: int) -> np.ndarray:
+    """Rows of the jobs that a pool can answer: over k candidates of the occupation, of two groups or more.
+
+    Raises:
+        InputError: it can answer none, or `attribute` is no column of the candidates.
+    """
+    _, members = ranking.group_members(candidates, attribute)
+    occupations = np.asarray(candidates["occupation"], dtype=object)
+    sizes = {name: members[:, occupations == name].sum(1) for name in set(jobs["occupation"])}
+    good = {name for name, of_groups in sizes.items() if of_groups.sum() > k and (of_groups > 0).sum() > 1}
+    rows = np.array([row for row, name in enumerate(jobs["occupation"]) if name in good], int)
+    if not len(rows):
+        raise InputError(
+            f"no job has more than k={k} candidates of its occupation and of two groups; lower k or bring more people"
+        )
+    return rows
+
+
+def rejudge(
+    method: Method, rank: Rank, jobs: Dataset, candidates: Dataset, attribute: str, k: int, seed: int = 0
+) -> Method:
+    """The method as another judge measures it: same texts, groups and ranking quality anew.
+
+    Scores of a lexical judge can be equal, and equal scores keep the order of the candidates, which in a file may go by
+    group. So the candidates are put into a random order first, the same for every method.
+
+    Args:
+        rank: fitted to `candidates`.
+        jobs: all that the method rewrote, in its order; those of occupations that the pool cannot answer are left out.
+        seed: of the candidates' order.
+
+    Raises:
+        InputError: the method rewrote other jobs, or `rank` returns wrong scores.
+    """
+    if list(method.quality["job_id"]) != list(jobs["job_id"]):
+        raise InputError(f"{method.name!r} with seed {method.seed} rewrote other jobs than those given; give its own")
+    rows = answerable(jobs, candidates, attribute, k)
+    texts = [method.texts[row] for row in rows]
+    scores = check_scores(rank(texts), len(texts), len(candidates))
+    order = np.random.default_rng(seed).permutation(len(candidates))
+    scores, jobs, candidates = scores[:, order], jobs.select(rows), candidates.select(order)
+    groups = ranking.per_job(scores, jobs, candidates, attribute, k)
+    quality = ranking.ranking_quality(scores, jobs, candidates, k)
+    kept = method.quality.iloc[rows].reset_index(drop=True)
+    return replace(method, texts=texts, groups=groups, quality=kept.assign(**quality.drop(columns="job_id")))
+
+
+def measure(
+    methods: dict[str, Sequence[Method]],
+    jobs: Dataset,
+    recommenders: dict[str, Recommender],
+    pools: dict[str, Dataset],
+    attribute: str,
+    group: str,
+    reference: str,
+    k: int,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Every method under every judge, a judge being a recommender and a pool of candidates.
+
+    Args:
+        methods: as `read_methods` loads them, the original ads first.
+        jobs: those that the methods rewrote.
+        recommenders: by name; each is fitted to each of the pools.
+        pools: by name.
+        seed: of the bootstrap and of the order of equal scores.
+
+    Returns:
+        One row a method and judge: recommender, candidates, method; impact_ratio of `group` to `reference` among the
+        qualified; its paired `change` against the original ads under the same judge; `closer`, how much closer to 1 it
+        lies than theirs, each seed for itself and then averaged; mrr, ndcg and their changes; `<column>_low` and
+        `<column>_high` for each, 95 % by bootstrap over jobs; n, the jobs that the pool can answer; seeds.
+
+    Raises:
+        InputError: as `rejudge`, or the original ads are not among the methods.
+    """
+    if ORIGINAL not in methods:
+        raise InputError(f"the {ORIGINAL} are not among the methods {', '.join(methods)}; every change is against them")
+    tables = []
+    pairs = [(name, pool) for name in recommenders for pool in pools]
+    with tqdm(total=len(pairs) * sum(map(len, methods.values())), desc="Ranking again", unit="method") as bar:
+        for name, pool in pairs:
+            rank = recommenders[name].fit(pools[pool]).rank
+            judged: dict[str, list[Method]] = {}
+            for method, runs in methods.items():
+                for run in runs:
+                    again = rejudge(run, rank, jobs, pools[pool], attribute, k, seed)
+                    judged.setdefault(method, []).append(again)
+                    bar.update()
+            table = _compare(judged, group, reference, seed)
+            table.insert(0, "recommender", name)
+            table.insert(1, "candidates", pool)
+            tables.append(table)
+    return pd.concat(tables, ignore_index=True)
+
+
+def _compare(judged: dict[str, list[Method]], group: str, reference: str, seed: int) -> pd.DataFrame:
+    """The rows of one judge."""
+    numbers = {name: per_job_numbers(runs, group, reference) for name, runs in judged.items()}
+    near = nearness(judged, group, reference, seed)
+    resampled = {}
+    for metric in ("impact_ratio", "mrr", "ndcg"):
+        values = bootstrap.resample(*(of_method[metric] for of_method in numbers.values()), seed=seed)
+        resampled[metric] = dict(zip(judged, values, strict=True))
+    rows = []
+    for name, runs in judged.items():
+        found = {metric: bootstrap.percentile(values[name]) for metric, values in resampled.items()}
+        if name != ORIGINAL:
+            # A resample in which nobody of the reference group is selected is infinite in both, and is left out.
+            with np.errstate(invalid="ignore"):
+                changes = {metric: values[name] - values[ORIGINAL] for metric, values in resampled.items()}
+                found["closer"] = bootstrap.percentile(near[name] - near[ORIGINAL])
+            found["change"] = bootstrap.percentile(changes.pop("impact_ratio"))
+            found |= {f"{metric}_change": bootstrap.percentile(values) for metric, values in changes.items()}
+        row = {"method": name} | {column: number for key, of in found.items() for column, number in _columns(key, of)}
+        rows.append(row | {"n": len(runs[0].texts), "seeds": " ".join(str(run.seed) for run in runs)})
+    order = ["impact_ratio", "change", "closer", "mrr", "mrr_change", "ndcg", "ndcg_change"]
+    columns = [column for name in order for column, _ in _columns(name, Interval(0, 0, 0))]
+    return pd.DataFrame(rows).reindex(columns=["method", *columns, "n", "seeds"])
+
+
+def _columns(name: str, interval: Interval) -> list[tuple[str, float]]:
+    return list(zip((name, f"{name}_low", f"{name}_high"), interval, strict=True))
+
+
+def agreement(
+    recommenders: dict[str, Recommender], jobs: Dataset, candidates: Dataset, attribute: str, k: int, seed: int = 0
+) -> pd.DataFrame:
+    """How alike two recommenders rank the qualified candidates for the original ads.
+
+    Args:
+        attribute: as in `answerable`, which says which jobs count.
+        k: the candidates that a job selects.
+        seed: of the bootstrap over jobs.
+
+    Returns:
+        One row a pair: first, second; spearman, the rank correlation over the qualified candidates of a job, averaged
+        over the jobs, with low and high; shared, the mean share of the k selected that both select; n, jobs; undefined,
+        jobs left out because one of the two scores all their candidates alike.
+
+    Raises:
+        InputError: no job can be answered, or wrong scores.
+    """
+    jobs = jobs.select(answerable(jobs, candidates, attribute, k))
+    pools = ranking.qualified(jobs, candidates)
+    ranks: dict[str, list[np.ndarray]] = {}
+    for name, recommender in recommenders.items():
+        scores = recommender.fit(candidates).rank(list(jobs["text"]))
+        scores = check_scores(scores, len(jobs), len(candidates))
+        qualified = (row[pools[occupation]] for row, occupation in zip(scores, jobs["occupation"], strict=True))
+        ranks[name] = [rankdata(-row) for row in qualified]
+    rows, names = [], list(ranks)
+    for first, second in ((a, b) for place, a in enumerate(names) for b in names[place + 1 :]):
+        both = [(a, b) for a, b in zip(ranks[first], ranks[second], strict=True) if np.ptp(a) > 0 and np.ptp(b) > 0]
+        if not both:
+            raise InputError(
+                f"{first!r} or {second!r} scores all candidates of a job alike, for every job; leave it out"
+            )
+        correlation = bootstrap.interval(np.array([np.corrcoef(a, b)[0, 1] for a, b in both]), seed=seed)
+        top = [[set(top_k(-rank[None], k)[0].tolist()) for rank in pair] for pair in both]
+        shared = float(np.mean([len(a & b) / k for a, b in top]))
+        row = {"first": first, "second": second, "spearman": correlation.value}
+        row |= {"low": correlation.low, "high": correlation.high, "shared": shared}
+        rows.append(row | {"n": len(both), "undefined": len(jobs) - len(both)})
+    return pd.DataFrame(rows)

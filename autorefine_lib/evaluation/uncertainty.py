@@ -1,0 +1,144 @@
+"""Notebook 09: how sure the change of the impact ratio is, for every method and group in one table."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from tqdm.auto import tqdm
+
+from autorefine_lib.errors import InputError
+from autorefine_lib.evaluation import power
+from autorefine_lib.evaluation.method import Method, per_job_numbers
+from autorefine_lib.evaluation.power import NoiseFloor
+from autorefine_lib.metrics import bootstrap, permutation, ranking
+from autorefine_lib.metrics.bootstrap import Candidates, Interval
+from autorefine_lib.reward.judge import Judge
+
+COLUMNS = [
+    "method", "group", "jobs", "change", "low", "high", "low_both", "high_both", "p_value", "p_holm", "p_holm_all",
+    "noise", "power", "jobs_needed", "note",
+]  # fmt: skip
+DIFFER_AT_MOST = 0.01
+"""Share of the selected that ranking anew may give to another group: another processor rounds scores otherwise."""
+
+
+def noise(judge: Judge, group: str, reference: str, draws: int = 10, seed: int = 0) -> NoiseFloor:
+    """`power.noise_floor` of a run's own test ads, candidates and recommender."""
+    return power.noise_floor(
+        judge.recommender.rank, judge.jobs, judge.candidates, judge.attribute, group, reference, judge.k,
+        draws=draws, seed=seed,
+    )  # fmt: skip
+
+
+def table(
+    methods: dict[str, Sequence[Method]],
+    judge: Judge,
+    reference: str,
+    floor: NoiseFloor,
+    n_boot: int = 500,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """One row per method and group: how the impact ratio among the qualified changed, and how certain that is.
+
+    Columns: method, group, jobs; change with low and high (bootstrap by job) and low_both and high_both (by job and
+    candidate); p_value (paired permutation by job), p_holm (Holm over the groups of a method) and p_holm_all (over all
+    rows); noise ("below", "inside" or "above" what one more random paraphrase would do, which need not be 0; empty for
+    a group that it was not measured for); power (to see the paper's effect with these jobs), jobs_needed (for power
+    0.8) and note (why a number is missing).
+
+    Args:
+        methods: the runs of each by name, one per seed, averaged job by job; the first must be the original ads.
+        judge: the evaluator that measured them, which ranks their ads anew for the resampling of candidates.
+        reference: the group that the others are compared with.
+        floor: from `noise`.
+        n_boot: resamples of jobs and candidates.
+        seed: of all resampling.
+
+    Raises:
+        InputError: `reference` is no group, or the only one; no method beside the original ads; the judge has other
+            jobs, or ranks otherwise than when these were measured.
+    """
+    names, _ = ranking.group_members(judge.candidates, judge.attribute)
+    if reference not in names:
+        raise InputError(f"reference group {reference!r} is not one of {', '.join(map(str, names))}")
+    if len(names) < 2:
+        raise InputError(f"all candidates are of the one group {reference!r}; an impact ratio compares at least two")
+    if len(methods) < 2:
+        raise InputError(f"{len(methods)} methods: give the original ads first and at least one to compare with them")
+    original, *others = methods
+    for name, runs in methods.items():
+        if any(list(run.quality["job_id"]) != list(judge.jobs["job_id"]) for run in runs):
+            raise InputError(f"{name!r} was measured on other ads than the judge has; give the evaluator of its run")
+    ranked_before = _rank(methods[original], judge)
+    rows = []
+    for name in tqdm(others, desc="Resampling jobs and candidates", unit="method"):
+        ranked_after, of_method = _rank(methods[name], judge), []
+        for group in (group for group in names if group != reference):
+            before, after = (
+                per_job_numbers(methods[which], group, reference)["impact_ratio"]
+                for which in (original, name)
+            )
+            people = Candidates.of(judge.jobs, judge.candidates, judge.attribute, group, reference, judge.k)
+            both = bootstrap.interval(ranked_before, ranked_after, n_boot=n_boot, seed=seed, candidates=people)
+            row = _row(before, after, both, floor if group == floor.group else None, seed)
+            of_method.append({"method": name, "group": group} | row)
+        adjusted = permutation.holm(np.array([row["p_value"] for row in of_method]))
+        rows += [row | {"p_holm": p_value} for row, p_value in zip(of_method, adjusted, strict=True)]
+    found = pd.DataFrame(rows, columns=COLUMNS)
+    found["p_holm_all"] = permutation.holm(found["p_value"].to_numpy(float))
+    return found.astype({"jobs_needed": "Int64"})
+
+
+def sentences(table: pd.DataFrame, floor: NoiseFloor) -> list[str]:
+    """The rows of `table` in words, one sentence or two a row, and one on the noise floor."""
+    found = [
+        f"Paraphrasing all ads at random changes the {floor.group} impact ratio by "
+        f"{floor.draws['change'].mean():+.3f} on average; {len(floor.draws)} draws differ with standard deviation "
+        f"{floor.sd:.4f} [{floor.sd_low:.4f}, {floor.sd_high:.4f}], so that one more paraphrase would change it by "
+        f"{floor.low:+.3f} to {floor.high:+.3f}."
+    ]
+    for row in table.itertuples():
+        p_value = "p < 0.001" if row.p_holm < 0.001 else f"p = {row.p_holm:.3f}"
+        text = (
+            f"{row.method}, {row.group}: {row.change:+.3f} [{row.low:+.3f}, {row.high:+.3f}] by job, "
+            f"[{row.low_both:+.3f}, {row.high_both:+.3f}] by job and candidate; {p_value} by permutation (Holm)"
+        )
+        text += f"; {row.noise} the range of random paraphrase." if row.noise else "."
+        if pd.notna(row.jobs_needed):
+            text += f" To see the paper's effect it takes {row.jobs_needed:,} jobs; there are {row.jobs:,}."
+        found.append(f"{text} ({row.note})" if row.note else text)
+    return found
+
+
+def _rank(runs: Sequence[Method], judge: Judge) -> np.ndarray:
+    """The scores of each run's ads, [seeds, jobs, candidates]; InputError where they select others than was saved."""
+    scores = np.stack([judge.recommender.rank(run.texts) for run in runs])
+    for run, of_run in zip(runs, scores, strict=True):
+        groups = ranking.per_job(of_run, judge.jobs, judge.candidates, judge.attribute, judge.k)
+        anew, then = (table[["pool", "group", "selected"]].reset_index(drop=True) for table in (groups, run.groups))
+        same = anew[["pool", "group"]].equals(then[["pool", "group"]])
+        # A selection that differs is missed in one group and counted in another.
+        differ = (anew["selected"] - then["selected"]).abs().sum() / 2 / anew["selected"].sum() if same else 1.0
+        if differ > DIFFER_AT_MOST:
+            raise InputError(
+                f"{run.name!r}, seed {run.seed}: the judge selects otherwise than was saved ({differ:.0%} of the "
+                "selected are of another group); give the recommender, attribute, k and precision that the run had"
+            )
+    return scores
+
+
+def _row(before: np.ndarray, after: np.ndarray, both: Interval, floor: NoiseFloor | None, seed: int) -> dict:
+    by_job = bootstrap.interval(before, after, seed=seed)
+    test = permutation.permutation_test(before, after, seed=seed)
+    row = {"jobs": len(before)} | by_job._asdict() | {"low_both": both.low, "high_both": both.high}
+    row |= {"change": row.pop("value"), "p_value": test.p_value, "noise": "", "note": test.note}
+    if floor and np.isfinite(test.change):
+        row["noise"] = "below" if test.change < floor.low else "above" if test.change > floor.high else "inside"
+    try:
+        row |= {
+            "power": power.normal_power(before, after, len(before)),
+            "jobs_needed": power.jobs_needed(before, after),
+        }
+    except InputError as error:  # a method that changes nothing, for instance
+        row["note"] = row["note"] or str(error)
+    return row

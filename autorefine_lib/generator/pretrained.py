@@ -1,0 +1,158 @@
+"""Load and save generators: the embedded BERT2BERT, any Hugging Face checkpoint, or what a run saved."""
+
+import json
+from importlib.resources import files
+from pathlib import Path
+
+import torch
+from peft import PeftConfig, PeftModel
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForSeq2SeqLM,
+    AutoTokenizer,
+    BitsAndBytesConfig,
+)
+from transformers.utils import is_bitsandbytes_available
+
+from autorefine_lib.errors import InputError
+from autorefine_lib.files import write_json, write_text
+from autorefine_lib.generator import bert2bert
+from autorefine_lib.generator.generator import Generator
+from autorefine_lib.models import minilm
+
+EMBEDDED = "minilm-bert2bert"
+"""Name of the embedded generator: all-MiniLM-L6-v2 from its package as encoder and decoder, not yet aligned."""
+
+
+PERTURBATION = "heads.safetensors"
+"""File of the heads that ILQL saves beside a model; `ilql.load_policy` reads it."""
+
+
+def shipped_weights() -> tuple[Path, str]:
+    """The aligned weights that come with the package, and their SHA-256 from the file beside them."""
+    folder = Path(str(files("autorefine_lib"))) / "resources" / "aligned"
+    return folder / "trained.safetensors", json.loads((folder / "card.json").read_text())["sha256"]
+
+
+def load(
+    name: str, level: str = "sentence", max_new_tokens: int = 56, seed: int = 0, four_bit: bool = False
+) -> Generator:
+    """The generator called `name`: `EMBEDDED`, a folder that `save` wrote, a Hub name or a folder of a checkpoint.
+
+    `level` and `max_new_tokens` are as in `Generator`; a folder that `save` wrote brings its own. A policy of
+    ILQL is loaded by `ilql.load_policy`. `four_bit` quantises the weights as QLoRA does (Dettmers et al. 2023: NF4, the
+    scales quantised again); they cannot be trained then, but adapters on them can (`PPOConfig.lora_rank`). On a GPU
+    checkpoints are in bfloat16 until all their weights are trained (`Generator.prepare_training`).
+
+    Raises:
+        InputError: no such model, a hub that cannot be reached, or a checkpoint without safetensors; `four_bit` for the
+            embedded generator or without bitsandbytes.
+    """
+    if four_bit and not is_bitsandbytes_available():
+        raise InputError(
+            "four_bit needs bitsandbytes, which is not installed; `pip install bitsandbytes` or leave it out"
+        )
+    saved = Path(name) / "generator.json"
+    settings = json.loads(saved.read_text()) if saved.is_file() else {"base": name}
+    if settings["base"] == EMBEDDED:
+        if four_bit:
+            raise InputError(f"four_bit is for checkpoints with safetensors, not for {EMBEDDED!r}; leave it out")
+        model, tokenizer = bert2bert.from_bert(minilm.folder(), seed)
+        if saved.is_file():
+            bert2bert.load_trained(model, saved.parent / "trained.safetensors")
+        generator = Generator(model, tokenizer, "sentence", restrict_vocabulary=True, max_new_tokens=max_new_tokens)
+    else:
+        model, tokenizer = _from_transformers(name, four_bit)
+        longest = settings.get("max_new_tokens", max_new_tokens)
+        generator = Generator(model, tokenizer, settings.get("level", level), max_new_tokens=longest)
+    return generator
+
+
+def _from_transformers(name: str, four_bit: bool) -> tuple:
+    adapter = (Path(name) / "adapter_config.json").is_file()
+    base = PeftConfig.from_pretrained(name).base_model_name_or_path if adapter else name
+    try:
+        config = AutoConfig.from_pretrained(base, trust_remote_code=False)
+        kind = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
+        dtype = torch.bfloat16 if torch.cuda.is_available() else torch.float32
+        quantisation = None
+        if four_bit:
+            quantisation = BitsAndBytesConfig(
+                load_in_4bit=True,
+                bnb_4bit_quant_type="nf4",
+                bnb_4bit_use_double_quant=True,
+                bnb_4bit_compute_dtype=dtype,
+            )
+        model = kind.from_pretrained(
+            base, trust_remote_code=False, use_safetensors=True, dtype=dtype, quantization_config=quantisation
+        )
+        tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"generator {base!r} could not be loaded ({str(error).splitlines()[0]}); allowed: {EMBEDDED!r}, a Hub "
+            f"name, or a folder with config.json, model.safetensors and tokenizer files. Without a connection, run "
+            f"'hf download {base}' on a machine that has one and pass the folder"
+        ) from None
+    if adapter:
+        model = PeftModel.from_pretrained(model, name)
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return model.to("cuda" if torch.cuda.is_available() else "cpu").eval(), tokenizer
+
+
+def save(generator: Generator, folder: Path) -> Path:
+    """Write the generator so that `load(folder)` gives it back; PEFT adapters are saved by themselves.
+
+    Transformers and PEFT load the folder too, but for the embedded generator, of which it holds the trained weights
+    only: `merge` makes a checkpoint of it.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    if generator.restrict_vocabulary:
+        bert2bert.save_trained(generator.model, folder / "trained.safetensors", torch.float32)
+        base = EMBEDDED
+    else:
+        generator.model.save_pretrained(folder)
+        generator.tokenizer.save_pretrained(folder)
+        base = str(folder)
+    settings = {"base": base, "level": generator.level, "max_new_tokens": generator.max_new_tokens}
+    write_json(folder / "generator.json", settings)
+    return folder
+
+
+def merge(policy: Path, out: Path) -> Path:
+    """Write to `out` a checkpoint that transformers loads by itself, of a policy that stores what it trained apart.
+
+    A LoRA adapter is merged into its base; the embedded generator's trained weights are joined with the frozen ones.
+
+    Raises:
+        InputError: `policy` is no such folder, `out` is not empty, or the base is not there.
+    """
+    policy, out = Path(policy), Path(out)
+    embedded = (policy / "trained.safetensors").is_file() and (policy / "generator.json").is_file()
+    if not embedded and not (policy / "adapter_config.json").is_file():
+        raise InputError(
+            f"{policy}: no adapter_config.json or trained.safetensors, so nothing to merge; give the folder of a "
+            "policy trained with LoRA or of the embedded generator"
+        )
+    if (policy / PERTURBATION).is_file():
+        raise InputError(
+            f"{policy}: ILQL perturbs its model while it writes, so there is nothing to merge; load the folder with "
+            "ilql.load_policy, or merge a policy of another optimiser"
+        )
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(f"{out} exists and is not an empty folder; choose another one or remove it")
+    generator = load(str(policy))
+    if embedded:
+        # Each tensor by itself: a file of safetensors cannot say that encoder and decoder share theirs.
+        weights = {name: weight.clone() for name, weight in generator.model.state_dict().items()}
+        generator.model.save_pretrained(out, state_dict=weights)
+        generator.tokenizer.save_pretrained(out)
+    else:
+        generator.model = generator.model.merge_and_unload(safe_merge=True)
+        save(generator, out)
+    if (policy / "README.md").is_file():
+        card = (policy / "README.md").read_text("utf-8")
+        write_text(out / "README.md", card.replace("library_name: peft", "library_name: transformers", 1))
+    return out

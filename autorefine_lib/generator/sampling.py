@@ -1,0 +1,242 @@
+"""Sampling with the KV cache and log-probabilities: one loop for PPO's rollouts and for deployment.
+
+It exists beside `model.generate` because it evaluates the output layer only on allowed tokens, returns the
+log-probability and the value of each sampled token without a second pass, and drops finished rows from the batch.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+from transformers import LogitsProcessorList, PreTrainedModel, PreTrainedTokenizerBase, StaticCache
+from transformers.modeling_outputs import BaseModelOutput
+
+from autorefine_lib.generator.actor import check_decoder
+from autorefine_lib.generator.scoring import Prompts, decoder_start, encode, position_ids, restrict, restricted_head
+from autorefine_lib.models import onednn
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Sampled responses, each tensor `[batch, time]` unless said otherwise."""
+
+    tokens: Tensor
+    """Ids, the EOS included, then padding."""
+    mask: Tensor
+    """True on sampled tokens, False on padding."""
+    logprobs: Tensor
+    """Of the sampled tokens at the sampling temperature (at 1 when greedy); 0 on padding."""
+    values: Tensor | None
+    """Of the value head, if one was given; 0 on padding."""
+    finished: Tensor
+    """`[batch]`, True where the EOS was sampled within the limit."""
+
+
+@torch.no_grad()
+def sample(
+    model: PreTrainedModel,
+    prompts: Prompts,
+    eos_token_id: int,
+    pad_token_id: int,
+    max_new_tokens: int,
+    temperature: float = 1.0,
+    uniforms: Tensor | None = None,
+    value_head: nn.Module | None = None,
+    logits_processor: LogitsProcessorList | None = None,
+) -> Samples:
+    """Sample one response to each prompt, until its EOS or `max_new_tokens`.
+
+    Decoder-only and encoder-decoder models alike; the encoder runs once. `temperature` 0 takes the likeliest token.
+    `prompts` carries the vocabulary of each row (`scoring.encode`). For half precision, call it under
+    `torch.autocast`; the log-probabilities are fp32 in any case, and those after `logits_processor`, which changes the
+    scores before the temperature does, as in `model.generate`.
+
+    The token of row i at place t is where the cumulated probabilities pass `uniforms[i, t]` (`[batch, max_new_tokens]`,
+    in [0, 1), not needed at temperature 0): one random number a token instead of one for every word, and the same
+    response whichever rows share the batch.
+
+    Raises:
+        FloatingPointError: the model's scores are not finite; found at the end, for a look at each token costs time.
+    """
+    device, batch = prompts.input_ids.device, len(prompts.input_ids)
+    encoder_decoder = model.config.is_encoder_decoder
+    mask, allowed, encoded, cache = prompts.attention_mask, prompts.allowed, None, None
+    if encoder_decoder:
+        encoded = model.get_encoder()(input_ids=prompts.input_ids, attention_mask=mask)[0]
+        inputs = torch.full((batch, 1), decoder_start(model), device=device)
+    else:
+        inputs = prompts.input_ids
+        # Allocated once: a cache that grows by a column a step is copied as a whole every time.
+        cache = KVCache(config=model.config, max_cache_len=inputs.shape[1] + max_new_tokens)
+        mask = torch.cat([mask, mask.new_ones(batch, max_new_tokens)], 1)
+        positions = position_ids(prompts.attention_mask)
+    before, vocabulary = inputs, model.get_output_embeddings().weight.shape[0]
+    tokens = torch.full((batch, max_new_tokens), pad_token_id, device=device)
+    logprobs = torch.zeros(batch, max_new_tokens, device=device)
+    values = None if value_head is None else torch.zeros_like(logprobs)
+    lengths = torch.full((batch,), max_new_tokens, device=device)
+    finished = torch.zeros(batch, dtype=torch.bool, device=device)
+    live = torch.arange(batch, device=device)  # rows of the batch that the cache still holds
+    with restricted_head(model, prompts.token_ids, last=1) as features, plain_attention(model):
+        for t in range(max_new_tokens):
+            if encoder_decoder:
+                output = model(
+                    encoder_outputs=BaseModelOutput(encoded),
+                    attention_mask=mask,
+                    decoder_input_ids=inputs,
+                    past_key_values=cache,
+                    use_cache=True,
+                )
+            else:
+                output = model(
+                    input_ids=inputs,
+                    # Up to the token that is fed: recurrent layers take the last columns for those of their input.
+                    attention_mask=mask[:, : before.shape[1] + t],
+                    position_ids=positions,
+                    past_key_values=cache,
+                    use_cache=True,
+                )
+            cache = output.past_key_values
+            logits = output.logits[:, -1]
+            if logits_processor is not None:
+                written = torch.cat([before[live], tokens[live, :t]], 1)
+                logits = process(logits_processor, written, logits, prompts.token_ids, allowed, vocabulary)
+            logits = restrict(logits, allowed, temperature or 1.0)
+            logp = torch.log_softmax(logits, -1)
+            index = logits.argmax(-1, keepdim=True) if temperature == 0 else draw(logp.exp(), uniforms[live, t])
+            chosen = (index if prompts.token_ids is None else prompts.token_ids[index]).squeeze(1)
+            # A finished row that is still in the batch goes on producing tokens, which are not kept.
+            going = ~finished[live]
+            rows = live[going]
+            tokens[rows, t] = chosen[going]
+            logprobs[rows, t] = logp.gather(1, index).squeeze(1)[going]
+            if values is not None:
+                values[rows, t] = value_head(features.hidden)[:, 0][going]
+            ended = rows[chosen[going] == eos_token_id]
+            finished[ended] = True
+            lengths[ended] = t + 1
+            going = ~finished[live]
+            remaining = int(going.sum())
+            if remaining == 0:
+                break
+            inputs = chosen[:, None]
+            if not encoder_decoder:
+                positions = positions[:, -1:] + 1
+            # Copying the cache costs about as much as a step, so it waits until a quarter of the rows are done.
+            if remaining <= 0.75 * len(live):
+                kept = going.nonzero().squeeze(1)
+                cache.reorder_cache(kept)
+                live, inputs, mask = live[kept], inputs[kept], mask[kept]
+                positions = None if encoder_decoder else positions[kept]
+                allowed = None if allowed is None else allowed[kept]
+                encoded = None if encoded is None else encoded[kept]
+    if not logprobs.isfinite().all():
+        bad = float(logprobs[~logprobs.isfinite()][0])
+        raise FloatingPointError(f"a sampled token has log-probability {bad}, not a finite one; check the weights")
+    used = int(lengths.max())
+    return Samples(
+        tokens[:, :used],
+        torch.arange(used, device=device) < lengths[:, None],
+        logprobs[:, :used],
+        None if values is None else values[:, :used],
+        finished,
+    )
+
+
+class KVCache(StaticCache):
+    """Keys and values in one precision: under autocast rotary positions leave the keys in fp32, the values are bf16."""
+
+    def update(self, key_states: Tensor, value_states: Tensor, *args, **kwargs) -> tuple[Tensor, Tensor]:
+        return super().update(key_states.to(value_states.dtype), value_states, *args, **kwargs)
+
+
+@contextmanager
+def plain_attention(model: PreTrainedModel) -> Iterator[None]:
+    """On a CPU, attention as two matrix products: for one query a quarter faster than the fused kernel."""
+    config = model.config.get_text_config(decoder=True)
+    before = config._attn_implementation
+    if before == "sdpa" and model.device.type == "cpu":
+        config._attn_implementation = "eager"
+    try:
+        yield
+    finally:
+        config._attn_implementation = before
+
+
+def draw(probabilities: Tensor, uniforms: Tensor) -> Tensor:
+    """Tokens `[rows, 1]` by inversion: the first whose cumulated probability exceeds the row's number in [0, 1)."""
+    cumulated = probabilities.double().cumsum(-1)
+    # Rounding leaves the sum a little off 1; scaled by it, no number falls behind the last token that can occur.
+    places = torch.searchsorted(cumulated, (uniforms * cumulated[:, -1])[:, None], right=True)
+    return places.clamp_(max=probabilities.shape[1] - 1)  # NaN falls behind all; `sample` finds it at the end
+
+
+def process(
+    processor: LogitsProcessorList,
+    written: Tensor,
+    logits: Tensor,
+    token_ids: Tensor | None,
+    allowed: Tensor | None,
+    vocabulary: int,
+) -> Tensor:
+    """`processor(written, scores)` for logits `[live, columns]`, where columns are `token_ids` or all tokens.
+
+    The processor sees what `model.generate` would show it: fp32 scores of all `vocabulary` tokens, at -inf those that
+    the row is not allowed, and what is written so far (`[live, time]`: the prompt or the decoder's start token, then
+    the response).
+    """
+    if token_ids is None:
+        return processor(written, logits.float())
+    scores = torch.full((len(logits), vocabulary), -torch.inf, device=logits.device)
+    scores[:, token_ids] = logits.float().masked_fill(~allowed, -torch.inf)
+    return processor(written, scores)[:, token_ids]
+
+
+def precision(model: PreTrainedModel, bf16: bool) -> AbstractContextManager:
+    """Autocast to bfloat16 on the model's device, or nothing."""
+    return torch.autocast(model.device.type, torch.bfloat16) if bf16 else nullcontext()
+
+
+def generate(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: list[str],
+    max_new_tokens: int,
+    temperature: float = 0.0,
+    vocabulary: Callable[[list[str]], Tensor | None] | None = None,
+    batch_size: int = 64,
+    seed: int = 0,
+    bf16: bool = False,
+    add_special_tokens: bool = True,
+    progress: bool = False,
+    logits_processor: LogitsProcessorList | None = None,
+) -> list[str]:
+    """One response text to each prompt, in order, without special tokens; greedy by default.
+
+    The prompts are sorted by length, so that a batch holds little padding. For several samples of a prompt, repeat it:
+    the random numbers are functions of `seed` and of the prompt's place in the list.
+    `vocabulary` as in `scoring.encode`, called once per batch; `logits_processor` as in `sample`.
+
+    Raises:
+        InputError: a decoder-only model without position_ids or without a cache.
+    """
+    if not model.config.is_encoder_decoder:
+        check_decoder(model)
+    model.eval()
+    order = sorted(range(len(prompts)), key=lambda i: -len(prompts[i]))
+    uniforms = torch.rand(len(prompts), max_new_tokens, generator=torch.Generator().manual_seed(seed))
+    texts = [""] * len(prompts)
+    for first in tqdm(range(0, len(order), batch_size), desc="generate", disable=not progress):
+        rows = order[first : first + batch_size]
+        encoded = encode(tokenizer, model, [prompts[i] for i in rows], max_new_tokens, vocabulary, add_special_tokens)
+        with precision(model, bf16), onednn.linear_layers(model):
+            samples = sample(
+                model, encoded, tokenizer.eos_token_id, tokenizer.pad_token_id, max_new_tokens, temperature,
+                uniforms[rows].to(model.device), logits_processor=logits_processor,
+            )  # fmt: skip
+        for i, text in zip(rows, tokenizer.batch_decode(samples.tokens, skip_special_tokens=True), strict=True):
+            texts[i] = text
+    return texts

@@ -1,0 +1,237 @@
+"""Percentile intervals by resampling jobs (Efron and Tibshirani, 1993, chapter 13), or jobs and candidates.
+
+Jobs are the units: the candidates are the same for all of them, so jobs are what a new sample would vary. Before and
+after are resampled together (paired), so that the spread between jobs cancels in a difference. With several
+seeds, average (or sum) each job over the seeds first: runs of one job are no independent jobs.
+
+Where the candidates are a sample as well, the impact ratio is resampled both ways (Owen, 2007, "The pigeonhole
+bootstrap", Annals of Applied Statistics 1(2), 386-411): jobs as before and, independently of them, candidates within
+each pool. Every job then selects *anew* the k best of the pool that was drawn, in which a candidate stands as often as
+drawn. Held fixed are the score of every job and candidate, k, and the size of each pool. Owen shows the variance to be
+conservative: what is peculiar to a single pair of job and candidate is counted up to three times.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from datasets import Dataset
+
+from autorefine_lib.errors import InputError
+from autorefine_lib.metrics import ranking
+from autorefine_lib.recommender.scores import check_scores, top_k
+
+
+class Interval(NamedTuple):
+    """A value with its confidence limits; NaN where it is undefined."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The candidates as a sample: who competes with whom, who is in the two groups, how many a job selects."""
+
+    group: np.ndarray
+    """Who is in the group, bool [candidates]."""
+    reference: np.ndarray
+    """Who is in the reference group, bool [candidates]."""
+    pool: np.ndarray
+    """The pool in which a candidate stands, int [candidates]; -1 for one that no job ranks."""
+    job_pool: np.ndarray
+    """The pool that a job ranks, int [jobs]."""
+    k: int
+    """Candidates that a job selects."""
+
+    @classmethod
+    def of(
+        cls, jobs: Dataset, candidates: Dataset, attribute: str, group: str, reference: str, k: int, pool="qualified"
+    ) -> "Candidates":
+        """From the data: pool "qualified" ranks the candidates with the job's occupation, "all" everyone.
+
+        Raises:
+            InputError: an unknown attribute, group or pool, or an occupation that no candidate has.
+        """
+        if pool not in ranking.POOLS:
+            raise InputError(f"pool={pool!r} is not one of {', '.join(ranking.POOLS)}")
+        names, members = ranking.group_members(candidates, attribute)
+        for name in (group, reference):
+            if name not in names:
+                raise InputError(f"group {name!r} is not one of {', '.join(map(str, names))}")
+        place, job_place = np.zeros(len(candidates), int), np.zeros(len(jobs), int)
+        if pool == "qualified":
+            place[:], occupations = -1, np.asarray(jobs["occupation"], dtype=object)
+            for number, (occupation, indices) in enumerate(ranking.qualified(jobs, candidates).items()):
+                place[indices], job_place[occupations == occupation] = number, number
+        return cls(members[names.index(group)], members[names.index(reference)], place, job_place, k)
+
+    def pools(self) -> list[np.ndarray]:
+        """The candidates of each pool, as indices."""
+        return [np.flatnonzero(self.pool == number) for number in range(self.job_pool.max(initial=-1) + 1)]
+
+
+def interval(
+    before: np.ndarray,
+    after: np.ndarray | None = None,
+    n_boot: int = 2000,
+    seed: int = 0,
+    level: float = 0.95,
+    candidates: Candidates | None = None,
+) -> Interval:
+    """The statistic of `before`, or of `after` minus `before`, with its percentile bootstrap interval.
+
+    Args:
+        before: per job, as in `resample`.
+        after: the same jobs in the same order; the statistic is then statistic(after) - statistic(before).
+        n_boot: resamples.
+        seed: of the resampling.
+        level: share of the resamples inside the interval.
+        candidates: who is ranked, to resample candidates as well as jobs; `before` and `after` are then scores.
+
+    Raises:
+        InputError: as `resample`; or `level` is not between 0 and 1.
+    """
+    samples = (before,) if after is None else (before, after)
+    statistics = resample(*samples, n_boot=n_boot, seed=seed, candidates=candidates)
+    return percentile(statistics[0] if after is None else statistics[1] - statistics[0], level)
+
+
+def resample(
+    *samples: np.ndarray, n_boot: int = 2000, seed: int = 0, candidates: Candidates | None = None
+) -> np.ndarray:
+    """The statistic of every sample as measured and in `n_boot` resamples of the jobs, float [samples, 1 + n_boot].
+
+    All samples are resampled together, so that functions of several of them are paired.
+
+    Args:
+        samples: per job either one number, float [jobs], whose mean is taken (MRR, NDCG), or four counts, float
+            [jobs, 4] from `ranking.rate_counts`, whose impact ratio pooled over jobs is taken. With `candidates`
+            scores, float [jobs, candidates], whose impact ratio is taken; or [seeds, jobs, candidates], several
+            runs over the same jobs, whose counts are averaged.
+        candidates: who is ranked, to resample candidates as well as jobs.
+
+    Raises:
+        InputError: no jobs, other shapes, samples of different shape, NaN or infinity, a k larger than the smallest
+            pool or below 1, or fewer than one resample.
+    """
+    if n_boot < 1:
+        raise InputError(f"n_boot={n_boot} resamples give no interval; choose at least 1, better 1,000 or more")
+    if candidates is not None:
+        return _resample_both_ways(samples, candidates, n_boot, seed)
+    samples = check_per_job(*samples)
+    counts = _drawn(np.random.default_rng(seed), len(samples[0]), n_boot)
+    once = np.ones((1, counts.shape[1]))
+    return np.stack(
+        [np.append(*(statistic(drawn @ sample, len(sample)) for drawn in (once, counts))) for sample in samples]
+    )
+
+
+def percentile(statistics: np.ndarray, level: float = 0.95) -> Interval:
+    """The first of `statistics`, the measured one, with the percentile interval of the others, its resamples.
+
+    Resamples in which the statistic is undefined (a rate of the reference group of 0) are left out.
+    """
+    if not 0 < level < 1:
+        raise InputError(f"level={level} is not between 0 and 1; choose for instance 0.95")
+    value, resampled = statistics[0], statistics[1:][np.isfinite(statistics[1:])]
+    if not np.isfinite(value) or not len(resampled):
+        return Interval(float("nan"), float("nan"), float("nan"))
+    low, high = np.quantile(resampled, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(float(value), float(low), float(high))
+
+
+def check_per_job(*samples: np.ndarray) -> tuple[np.ndarray, ...]:
+    """The samples as float arrays, all [jobs] or all [jobs, 4]; InputError as `resample`."""
+    samples = tuple(np.asarray(sample, float) for sample in samples)
+    for sample in samples:
+        if sample.shape != samples[0].shape:
+            raise InputError(f"before has shape {samples[0].shape}, after {sample.shape}; give the same jobs in both")
+        if not sample.size or (sample.ndim, *sample.shape[1:]) not in ((1,), (2, 4)):
+            raise InputError(f"per-job numbers have shape {sample.shape}; allowed: [jobs] or [jobs, 4], jobs above 0")
+        if not np.isfinite(sample).all():
+            job = int(np.argwhere(~np.isfinite(sample))[0, 0])
+            raise InputError(f"the numbers of job {job} hold NaN or infinity; drop that job from before and after")
+    return samples
+
+
+def statistic(sums: np.ndarray, jobs: int) -> np.ndarray:
+    """Mean or pooled impact ratio of each of n sums over jobs: float [n] (of one number) or [n, 4] (of counts)."""
+    if sums.ndim == 1:
+        return sums / jobs
+    selected, available, reference_selected, reference_available = sums.T
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return (selected / available) / (reference_selected / reference_available)
+
+
+def _drawn(rng: np.random.Generator, units: int, n_boot: int) -> np.ndarray:
+    """How often each unit stands in each resample, float [n_boot, units]."""
+    return rng.multinomial(units, np.full(units, 1 / units), size=n_boot).astype(float)
+
+
+def _resample_both_ways(samples: Sequence[np.ndarray], candidates: Candidates, n_boot: int, seed: int) -> np.ndarray:
+    if not candidates.group.shape == candidates.reference.shape == candidates.pool.shape:
+        raise InputError(
+            f"group {candidates.group.shape}, reference {candidates.reference.shape} and pool {candidates.pool.shape} "
+            "differ in shape; give one entry of each for every candidate"
+        )
+    jobs, pools = len(candidates.job_pool), candidates.pools()
+    k, smallest = candidates.k, min(map(len, pools), default=0)
+    if not 1 <= k <= smallest:
+        raise InputError(f"k={k} is not between 1 and {smallest}, the size of the smallest pool; choose k in between")
+    rankings = [[_ranking(scores, candidates, pools) for scores in _runs(sample, candidates)] for sample in samples]
+    rng = np.random.default_rng(seed)
+    drawn_jobs = np.vstack([np.ones(jobs), _drawn(rng, jobs, n_boot)])
+    # One more candidate, of no group and never drawn, fills up the rankings of the smaller pools.
+    groups = np.zeros((2, len(candidates.pool) + 1), np.float32)
+    groups[:, :-1] = candidates.group, candidates.reference
+    weights = np.ones(groups.shape[1], np.float32)
+    weights[-1] = 0
+    sums = np.empty((len(samples), 1 + n_boot, 4))
+    for number, job_weights in enumerate(drawn_jobs):
+        if number:
+            for pool in pools:
+                weights[pool] = _drawn(rng, len(pool), 1)[0]
+        members = groups * weights
+        available = np.stack([members[:, pool].sum(1) for pool in pools])[candidates.job_pool]  # [jobs, 2]
+        for sample, runs in enumerate(rankings):
+            selected = np.mean([_selected(order, weights, groups, k) for order in runs], axis=0)  # [jobs, 2]
+            # Columns as in metrics.rate_counts.
+            sums[sample, number, ::2], sums[sample, number, 1::2] = job_weights @ selected, job_weights @ available
+    return np.stack([statistic(rows, jobs) for rows in sums])
+
+
+def _runs(sample: np.ndarray, candidates: Candidates) -> list[np.ndarray]:
+    """The checked scores of each run, every one [jobs, candidates]."""
+    sample = np.asarray(sample)
+    shape = len(candidates.job_pool), len(candidates.pool)
+    if not len(sample) or sample.ndim not in (2, 3) or not min(shape):
+        raise InputError(f"scores have shape {sample.shape}; allowed: {shape}, or [seeds, jobs, candidates], no 0")
+    return [check_scores(scores, *shape) for scores in (sample if sample.ndim == 3 else sample[None])]
+
+
+def _ranking(scores: np.ndarray, candidates: Candidates, pools: list[np.ndarray]) -> np.ndarray:
+    """Every job's pool in the order of its scores, best first, int [jobs, largest pool], filled up at the end."""
+    order = np.full((len(scores), max(map(len, pools))), len(candidates.pool))
+    for number, pool in enumerate(pools):
+        rows = np.flatnonzero(candidates.job_pool == number)
+        order[rows, : len(pool)] = pool[top_k(scores[np.ix_(rows, pool)], len(pool))]
+    return order
+
+
+def _selected(order: np.ndarray, weights: np.ndarray, groups: np.ndarray, k: int) -> np.ndarray:
+    """Members of the two groups among the k best of the pool that was drawn, float [jobs, 2].
+
+    The last candidate who is selected may be so with some of his or her copies only.
+    """
+    # Deep enough for all but a freak resample, and much less than a pool of thousands.
+    best = order[:, : 4 * k + 50]
+    drawn = weights[best]
+    better = drawn.cumsum(axis=1) - drawn
+    if best.shape != order.shape and (better[:, -1] + drawn[:, -1] < k).any():
+        best, drawn = order, weights[order]
+        better = drawn.cumsum(axis=1) - drawn
+    selected = np.clip(k - better, 0, drawn)
+    return np.stack([np.einsum("jr,jr->j", selected, group[best]) for group in groups], axis=1)

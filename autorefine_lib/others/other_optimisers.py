@@ -1,0 +1,323 @@
+"""Notebook 06: what else could learn from the same reward, or use it without learning.
+
+GRPO and RLOO sample while they learn, as PPO does, but take the other rewrites of the same text as their baseline
+instead of a value head. Reward-weighted fine-tuning learns from rewrites that were sampled once. Best of N learns
+nothing. All see the very reward function that PPO sees.
+"""
+
+import math
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterable
+
+import numpy as np
+import pandas as pd
+import torch
+from peft import PeftModel
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+from tqdm.auto import tqdm
+from transformers import PreTrainedModel, PrinterCallback, TrainerCallback
+from trl import GRPOConfig, RLOOConfig
+
+from autorefine_lib.errors import InputError
+from autorefine_lib.generator.generator import Generator
+from autorefine_lib.generator.sampling import precision
+from autorefine_lib.generator.scoring import add_lora, encode, score
+from autorefine_lib.models import onednn
+from autorefine_lib.others import trl_trainers
+from autorefine_lib.ppo.batches import Batches
+from autorefine_lib.ppo.config import PPOConfig
+from autorefine_lib.ppo.ppo_finetuning import episodes, ranking_reward
+from autorefine_lib.reward.ad_value import AdValues, RewardConfig
+from autorefine_lib.reward.judge import Judge
+
+NAMES = ("reward-weighted", "RLOO", "GRPO")
+"""Of the methods that learn, as the tables call them."""
+OnStep = Callable[[dict[str, float]], None]
+
+
+def check_names(names: Iterable[str]) -> None:
+    """InputError for a name that is not one of `NAMES`."""
+    for name in names:
+        if name not in NAMES:
+            raise InputError(f"optimisers holds {name!r}; allowed: {', '.join(NAMES)}")
+
+
+def grpo(
+    generator: Generator, judge: Judge, reward_config: RewardConfig, scale_rewards: str = "group", **settings
+) -> pd.DataFrame:
+    """Train `generator.model` in place by group relative policy optimisation (Shao et al., 2024); returns the log.
+
+    `scale_rewards`: an advantage is the reward less the group's mean, divided by the standard deviation of the group
+    ("group"), of the batch ("batch") or by nothing ("none"; Liu et al., 2025). `settings` are those of `_train`.
+    """
+    return _train(
+        trl_trainers.GRPO, GRPOConfig, generator, judge, reward_config, {"scale_rewards": scale_rewards}, **settings
+    )
+
+
+def rloo(generator: Generator, judge: Judge, reward_config: RewardConfig, **settings) -> pd.DataFrame:
+    """Train `generator.model` in place by REINFORCE with a leave-one-out baseline (Ahmadian et al., 2024).
+
+    `settings` are those of `_train`; returns the log.
+    """
+    return _train(trl_trainers.RLOO, RLOOConfig, generator, judge, reward_config, {}, **settings)
+
+
+def _train(
+    trainer_class: type,
+    config_class: type,
+    generator: Generator,
+    judge: Judge,
+    reward_config: RewardConfig,
+    options: dict,
+    steps: int = 20,
+    batch_size: int = 128,
+    generations: int = 2,
+    minibatches: int = 2,
+    micro_batch_size: int = 32,
+    learning_rate: float = 2e-4,
+    kl_coef: float = 0.003,
+    temperature: float = 1.0,
+    lora_rank: int = 0,
+    bf16: bool = False,
+    seed: int = 0,
+    on_step: OnStep | None = None,
+) -> pd.DataFrame:
+    """One row a step: PPO's column names for what both log, and `reward_calls` spent so far.
+
+    Args:
+        options: further fields of TRL's configuration.
+        steps: rollouts, each followed by its updates and one call of the reward with the whole batch.
+        batch_size: rewrites in a rollout, of batch_size / generations texts; the sentences of an ad stay together.
+        generations: rewrites of the same text, each other's baseline.
+        minibatches: gradient steps on a rollout.
+        micro_batch_size: most rewrites in one forward and backward pass.
+        learning_rate: of AdamW, falling linearly to 0.
+        kl_coef: TRL's `beta`, the price of moving away from the first policy: RLOO takes it off the reward, per nat of
+            a whole rewrite; GRPO adds it to the loss, per nat of a token.
+        temperature: of sampling.
+        lora_rank: of LoRA adapters; 0 trains what requires a gradient.
+        bf16: whether forward passes run in bfloat16.
+        seed: of sampling and of the order of the data.
+        on_step: called with the log row after every step.
+
+    Raises:
+        InputError: batch arithmetic that is not exact, too few texts, or LoRA for the embedded generator.
+    """
+    if steps < 1:
+        raise InputError(f"steps is {steps}; it must be at least 1")  # TRL would go over the whole data instead
+    micro_batch_size = min(micro_batch_size, batch_size // minibatches)
+    for name, whole, part in (
+        ("generations", batch_size, generations),
+        ("minibatches", batch_size, minibatches),
+        ("micro_batch_size", batch_size // minibatches, micro_batch_size),
+    ):
+        if whole % part:
+            raise InputError(f"{name}={part} does not divide {whole} (batch_size={batch_size}); change one of them")
+    generator.prepare_training(lora_rank)
+    generator.model = _with_lora(generator.model, lora_rank)  # before on_step looks at it
+    texts = batch_size // generations
+    rows = episodes(generator, judge.jobs, texts)
+    batches = Batches(rows, texts, seed, group_column="job_id")
+    log = _Log(trainer_class.__name__, steps, batch_size, on_step)
+    # TRL wants a folder, though nothing is saved, and uses names that transformers 5.23 calls deprecated.
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`.*gradient_checkpointing` is deprecated", FutureWarning)
+        config = config_class(
+            folder,
+            max_steps=steps * minibatches,
+            generation_batch_size=batch_size,
+            num_generations=generations,
+            per_device_train_batch_size=micro_batch_size,
+            gradient_accumulation_steps=batch_size // minibatches // micro_batch_size,
+            learning_rate=learning_rate,
+            beta=kl_coef,
+            temperature=temperature,
+            max_completion_length=generator.max_new_tokens,
+            shuffle_dataset=False,
+            logging_steps=minibatches,
+            bf16=False,  # the trainer's own passes know better where
+            gradient_checkpointing=False,
+            seed=seed,
+            save_strategy="no",
+            report_to="none",
+            dataloader_pin_memory=False,
+            disable_tqdm=True,
+            **options,
+        )
+        torch.manual_seed(seed)
+        trainer = trainer_class(
+            generator.model,
+            generator.tokenizer,
+            ranking_reward(generator, judge, reward_config),
+            rows.select([row for step in range(steps) for row in batches.rows(step)]),
+            config,
+            vocabulary=generator.vocabulary,
+            add_special_tokens=generator.add_special_tokens,
+            bf16=bf16,
+            callbacks=[log],
+        )
+        trainer.remove_callback(PrinterCallback)
+        with onednn.linear_layers(generator.model, trainer.ref_model):
+            trainer.train()
+    generator.model = trainer.model.eval()
+    if isinstance(generator.model, PeftModel) and "ref" in generator.model.peft_config:
+        generator.model.delete_adapter("ref")  # TRL's RLOO copies the adapter before the training, its GRPO does not
+    return pd.DataFrame(log.rows)
+
+
+def _with_lora(model: PreTrainedModel, rank: int) -> PreTrainedModel:
+    """The model with LoRA adapters as PPO adds them, or as it is when `rank` is 0."""
+    return add_lora(model, rank, PPOConfig.lora_alpha, PPOConfig.lora_targets) if rank else model
+
+
+class _Log(TrainerCallback):
+    """Keeps TRL's log under PPO's names, one row a rollout, with a progress bar."""
+
+    NAMES = {
+        "reward": "reward/mean",
+        "reward_std": "reward/std",
+        "entropy": "policy/entropy",
+        "loss": "policy/loss",
+        "grad_norm": "optim/grad_norm",
+        "learning_rate": "optim/learning_rate",
+        "completions/mean_length": "response/length",
+    }
+
+    def __init__(self, name: str, steps: int, batch_size: int, on_step: OnStep | None):
+        self.bar, self.batch_size, self.on_step = tqdm(total=steps, desc=name), batch_size, on_step
+        self.rows: list[dict[str, float]] = []
+
+    def on_train_begin(self, args, state, control, **unused):
+        self.began = time.perf_counter()
+
+    def on_log(self, args, state, control, logs, **unused):
+        if "reward" not in logs:  # the summary of the whole training
+            return
+        row = {"step": len(self.rows) + 1, "reward_calls": (len(self.rows) + 1) * self.batch_size}
+        row |= {name: value for name, value in logs.items() if name.startswith(("reward/", "rewards/"))}
+        row |= {ours: logs[theirs] for theirs, ours in self.NAMES.items()}
+        # TRL's is the mean over tokens: k1 in RLOO (before the updates), k3 in GRPO (during them).
+        row["kl/response"] = logs.get("kl", math.nan) * logs["completions/mean_length"]
+        row["response/eos_rate"] = 1 - logs["completions/clipped_ratio"]
+        row["seconds/step"] = time.perf_counter() - self.began
+        self.rows.append(row)
+        self.bar.update()
+        self.bar.set_postfix(reward=f"{row['reward/mean']:.3f}", kl=f"{row['kl/response']:.2f}")
+        if self.on_step is not None:
+            self.on_step(row)
+        self.began = time.perf_counter()
+
+    def on_train_end(self, args, state, control, **unused):
+        self.bar.close()
+
+
+def reward_weighted(
+    generator: Generator,
+    data: pd.DataFrame,
+    epochs: int = 2,
+    batch_size: int = 128,
+    micro_batch_size: int = 32,
+    learning_rate: float = 2e-4,
+    temperature: float = 1.0,
+    max_weight: float = 20.0,
+    lora_rank: int = 0,
+    bf16: bool = False,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Fine-tune `generator.model` in place on its own rewrites, each weighted by what it earned; returns the log.
+
+    Reward-weighted regression (Peters and Schaal, 2007, eq. 5) with the clipped weights of Peng et al. (2019, section
+    3.2): a rewrite weighs exp(z / temperature), z being its reward standardised over all of `data`.
+
+    Args:
+        data: columns prompt, tokens (ids of the completion) and reward, as `offline.collect` returns them.
+        epochs: passes over the data.
+        batch_size: rewrites in a gradient step; their weights are normalised to a sum of 1.
+        micro_batch_size: rewrites in one forward and backward pass.
+        learning_rate: of AdamW, falling linearly to 0.
+        temperature: lower follows the best rewrites more closely and wastes more of the others.
+        max_weight: largest weight before the normalisation.
+        lora_rank: of LoRA adapters; 0 trains what requires a gradient.
+        bf16: whether forward passes run in bfloat16.
+        seed: of the order of the data.
+
+    Raises:
+        InputError: fewer rows than one batch, or LoRA for the embedded generator.
+    """
+    generator.prepare_training(lora_rank)
+    if len(data) < batch_size:
+        raise InputError(f"{len(data)} rewrites are fewer than batch_size={batch_size}; lower it or collect more")
+    generator.model = _with_lora(generator.model, lora_rank)
+    parameters = [p for p in generator.model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(parameters, learning_rate, weight_decay=0.0)
+    reward = torch.tensor(data["reward"].to_numpy(), dtype=torch.float32)
+    weights = (((reward - reward.mean()) / (reward.std() + 1e-8)) / temperature).exp().clamp(max=max_weight)
+    lengths = torch.tensor([len(ids) for ids in data["tokens"]])
+    order = torch.Generator().manual_seed(seed)
+    per_epoch = len(data) // batch_size
+    log = []
+    for step in tqdm(range(epochs * per_epoch), desc="reward-weighted"):
+        if step % per_epoch == 0:
+            permutation = torch.randperm(len(data), generator=order)
+        began = time.perf_counter()
+        rows = permutation[step % per_epoch * batch_size :][:batch_size]
+        rows = rows[lengths[rows].argsort()]  # so that each part carries little padding
+        optimizer.param_groups[0]["lr"] = learning_rate * (1 - step / (epochs * per_epoch))
+        share = weights[rows] / weights[rows].sum()
+        optimizer.zero_grad()
+        loss = 0.0
+        with onednn.linear_layers(generator.model):
+            for part in torch.arange(batch_size).split(micro_batch_size):
+                with precision(generator.model, bf16):
+                    likelihood = _log_likelihood(generator, data.iloc[rows[part].tolist()])
+                term = -(share[part].to(likelihood.device) * likelihood).sum()
+                term.backward()
+                loss += float(term.detach())
+        norm = torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
+        log.append({
+            "step": step + 1, "loss": loss, "optim/grad_norm": float(norm),
+            "effective_batch": float(1 / (share**2).sum()), "seconds/step": time.perf_counter() - began,
+        })  # fmt: skip
+    return pd.DataFrame(log)
+
+
+def _log_likelihood(generator: Generator, rows: pd.DataFrame) -> Tensor:
+    """Log-probability of each row's completion: `[rows]`."""
+    tokens = [torch.tensor(ids, device=generator.model.device) for ids in rows["tokens"]]
+    mask = pad_sequence([torch.ones_like(ids) for ids in tokens], batch_first=True)
+    prompts = encode(
+        generator.tokenizer, generator.model, list(rows["prompt"]), generator.max_new_tokens, generator.vocabulary,
+        generator.add_special_tokens,
+    )  # fmt: skip
+    tokens = pad_sequence(tokens, batch_first=True, padding_value=generator.tokenizer.pad_token_id)
+    return (score(generator.model, prompts, tokens).logprobs * mask).sum(1)
+
+
+def best_of(
+    generator: Generator, judge: Judge, reward_config: RewardConfig, n: int, temperature: float = 1.0, seed: int = 0
+) -> Callable[[list[str]], list[str]]:
+    """The rewriting function that samples `n` rewrites of each of the judge's ads and keeps the one of highest value.
+
+    It looks at the ranking of the very ads it is judged on, `n` reward calls an ad, and trains nothing.
+    """
+    values = AdValues(
+        judge.recommender.rank,
+        judge.jobs,
+        judge.candidates,
+        judge.attribute,
+        judge.k,
+        reward_config,
+        embed=judge.recommender.embed,
+    )
+
+    def rewrite(ads: list[str]) -> list[str]:
+        drafts = [rewrite.text for rewrite in generator.rewrite(ads * n, temperature, seed)]
+        value = values(drafts, list(judge.jobs["job_id"]) * n)["value"].to_numpy().reshape(n, len(ads))
+        return [drafts[best * len(ads) + ad] for ad, best in enumerate(np.argmax(value, axis=0))]
+
+    return rewrite

@@ -1,0 +1,128 @@
+"""TRL's GRPO and RLOO trainers around this library's policy, so that they differ from PPO in the optimiser alone.
+
+TRL 1.16 samples with `model.generate` and takes log-probabilities from the output layer over the whole vocabulary: its
+trainers know decoder-only models only, and no vocabulary that depends on the prompt. `SharedPolicy` replaces the three
+methods in which they touch tokenizer and model by `scoring` and `sampling`; everything else is TRL's.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+import torch.nn.functional as F
+from datasets import Dataset
+from peft import PeftModel
+from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from trl import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
+
+from autorefine_lib.generator.sampling import precision, sample
+from autorefine_lib.generator.scoring import Prompts, encode, frozen_copy, score
+from autorefine_lib.reward.calls import Reward
+
+
+class SharedPolicy:
+    """Mixin that samples with `sampling.sample` and scores with `scoring.score`, in one process.
+
+    Args:
+        model: decoder-only or encoder-decoder, with or without LoRA adapters.
+        tokenizer: of the model, with an EOS and a padding token.
+        reward: as PPO takes it.
+        train_dataset: with a text column `prompt`; the other columns go to the reward.
+        config: TRL's. `beta` above 0 keeps a frozen copy of the model, or switches its adapter off.
+        vocabulary: as in `PPOTrainer`.
+        add_special_tokens: as in `PPOConfig`.
+        bf16: whether forward passes run in bfloat16 (autocast).
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        reward: Reward,
+        train_dataset: Dataset,
+        config: GRPOConfig | RLOOConfig,
+        vocabulary: Callable[[list[str]], Tensor | None] | None = None,
+        add_special_tokens: bool = True,
+        bf16: bool = False,
+        **arguments,
+    ):
+        # TRL would load the reference anew from the Hub by the model's name.
+        beta, config.beta = config.beta, 0.0
+        super().__init__(model, reward, config, train_dataset, processing_class=tokenizer, **arguments)
+        # Of four-bit models TRL makes the adapters bfloat16, which rounds small updates away.
+        for parameter in filter(lambda weight: weight.requires_grad, model.parameters()):
+            parameter.data = parameter.data.float()
+        # TRL has put a forward of its own on the model; a copy would still call the original through it.
+        del (model.get_base_model() if isinstance(model, PeftModel) else model).forward
+        self.beta = beta
+        self.ref_model = frozen_copy(model) if beta else None
+        self.vocabulary, self.add_special_tokens, self.autocast_bf16 = vocabulary, add_special_tokens, bf16
+        self.random = torch.Generator().manual_seed(config.seed)
+        self.texts: dict[tuple[int, ...], str] = {}
+
+    def _send_telemetry(self) -> None:
+        """Nothing is sent anywhere."""
+
+    def _tokenize_prompts(self, prompts: list[str]) -> tuple[list[list[int]], None, dict]:
+        ids = self.processing_class(prompts, add_special_tokens=self.add_special_tokens).input_ids
+        self.texts |= dict(zip(map(tuple, ids), prompts, strict=True))
+        return ids, None, {}
+
+    def _encode(self, prompt_ids: list[list[int]]) -> Prompts:
+        """The prompts with the vocabulary of their texts, padded as the model wants it."""
+        texts = [self.texts[tuple(ids)] for ids in prompt_ids]
+        length = self.max_completion_length
+        return encode(self.processing_class, self.model, texts, length, self.vocabulary, self.add_special_tokens)
+
+    @contextmanager
+    def _as_in_ppo(self) -> Iterator[None]:
+        """Dropout off, though TRL wants the model in training mode; autocast where it was asked for."""
+        training = self.model.training
+        self.model.eval()
+        try:
+            with precision(self.model, self.autocast_bf16):
+                yield
+        finally:
+            self.model.train(training)
+
+    def _sample(self, prompt_ids: list[list[int]]) -> list[list[int]]:
+        tokenizer = self.processing_class
+        with self._as_in_ppo():
+            samples = sample(
+                self.model, self._encode(prompt_ids), tokenizer.eos_token_id, tokenizer.pad_token_id,
+                self.max_completion_length, self.temperature,
+                torch.rand(len(prompt_ids), self.max_completion_length, generator=self.random).to(self.model.device),
+            )  # fmt: skip
+        return [tokens[mask].tolist() for tokens, mask in zip(samples.tokens, samples.mask, strict=True)]
+
+    def _get_per_token_logps_and_entropies(
+        self, model, input_ids, attention_mask, logits_to_keep, batch_size=None, compute_entropy=False, **unused
+    ) -> tuple[Tensor, Tensor | None, None]:
+        """Log-probabilities and entropies `[rows, logits_to_keep]` of the completions, the last columns of the ids."""
+        parts = []
+        for rows in torch.arange(len(input_ids)).split(batch_size or len(input_ids)):
+            prompt, completion = input_ids[rows].tensor_split([-logits_to_keep], dim=1)
+            real = attention_mask[rows, :-logits_to_keep].bool()
+            prompts = self._encode([ids[mask].tolist() for ids, mask in zip(prompt, real, strict=True)])
+            longest = int(attention_mask[rows, -logits_to_keep:].sum(1).max())
+            with self._as_in_ppo():
+                scores = score(model, prompts, completion[:, :longest], self.temperature)
+            padding = (0, logits_to_keep - longest)
+            parts.append((F.pad(scores.logprobs, padding), F.pad(scores.entropy, padding)))
+        logprobs, entropy = (torch.cat(part) for part in zip(*parts, strict=True))
+        return logprobs, entropy if compute_entropy else None, None
+
+
+class GRPO(SharedPolicy, GRPOTrainer):
+    """Group relative policy optimisation (Shao et al., 2024)."""
+
+    def _generate_single_turn(self, prompt_ids, *unused):
+        return self._sample(prompt_ids), None
+
+
+class RLOO(SharedPolicy, RLOOTrainer):
+    """REINFORCE leave-one-out (Ahmadian et al., 2024)."""
+
+    def _generate_single_turn(self, prompt_ids, *unused):
+        return self._sample(prompt_ids)

@@ -1,0 +1,187 @@
+"""Atomic, complete training checkpoints without pickle: tensors as safetensors, everything else as JSON.
+
+A checkpoint is the folder `checkpoint-<step>`, written under another name and renamed when complete, so a killed run
+never leaves half a one. It holds what training changes: frozen weights come from the model the caller passes.
+"""
+
+import hashlib
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from autorefine_lib.errors import InputError
+from autorefine_lib.ppo.sharding import cut_as, whole
+
+
+def folder(output_dir: Path, step: int) -> Path:
+    """Where the checkpoint of a step lies."""
+    return output_dir / f"checkpoint-{step}"
+
+
+def trainable(modules: dict[str, nn.Module]) -> dict[str, torch.Tensor]:
+    """`{module.parameter: tensor}` of every parameter that requires a gradient, shared ones once."""
+    return {f"{m}.{n}": p for m, module in modules.items() for n, p in module.named_parameters() if p.requires_grad}
+
+
+def save(
+    output_dir: Path,
+    step: int,
+    modules: dict[str, nn.Module],
+    optimizer: torch.optim.Optimizer,
+    state: dict,
+    write: bool = True,
+) -> Path:
+    """Write `checkpoint-<step>`: weights, optimizer, random states and `state` (JSON); keep the newest two.
+
+    Of several processes one does `write`; all must call, for sharded tensors are put together.
+
+    Raises:
+        FloatingPointError: a weight is not finite; nothing is written then.
+    """
+    final, partial = folder(output_dir, step), output_dir / f".partial-{step}"
+    weights = {name: whole(parameter) for name, parameter in trainable(modules).items()}
+    for name, weight in weights.items():
+        if not weight.isfinite().all():
+            raise FloatingPointError(f"{name} is not finite")
+    optimizer_state = optimizer.state_dict()
+    tensors = {f"{i}.{k}": whole(v) for i, entry in optimizer_state["state"].items() for k, v in entry.items()}
+    if not write:
+        return final
+    for unfinished in output_dir.glob(".partial-*"):
+        shutil.rmtree(unfinished)
+    partial.mkdir(parents=True)
+    save_file(weights, partial / "weights.safetensors")
+    python = random.getstate()
+    kind, keys, *rest = np.random.get_state()
+    tensors |= {"rng.torch": torch.get_rng_state(), "rng.numpy": torch.from_numpy(keys.astype(np.int64))}
+    if torch.cuda.is_available():
+        tensors["rng.cuda"] = torch.cuda.get_rng_state()
+    save_file(tensors, partial / "optimizer.safetensors")
+    document = {
+        "param_groups": optimizer_state["param_groups"],
+        "rng.python": python,
+        "rng.numpy": [kind, *rest],
+        **state,
+    }
+    (partial / "state.json").write_text(json.dumps(document))
+    os.replace(partial, final)
+    delete(*found(output_dir)[:-2])
+    return final
+
+
+def delete(*paths: Path) -> None:
+    """Remove checkpoints, such that a process killed meanwhile leaves all of one or nothing."""
+    for path in paths:
+        doomed = path.with_name(f".partial-{path.name}")
+        os.replace(path, doomed)
+        shutil.rmtree(doomed)
+
+
+def found(output_dir: Path) -> list[Path]:
+    """The complete checkpoints, oldest first."""
+    matches = [
+        (int(m[1]), p) for p in output_dir.glob("checkpoint-*") if (m := re.fullmatch(r"checkpoint-(\d+)", p.name))
+    ]
+    return [path for _, path in sorted(matches)]
+
+
+def fingerprint(texts: list[str]) -> str:
+    """Their number and a hash of them, by which a run knows its data again."""
+    return f"{len(texts)} texts, SHA-256 {hashlib.sha256(json.dumps(texts).encode()).hexdigest()[:12]}"
+
+
+def last_good(output_dir: Path) -> str:
+    """For the message of a run that failed: from where it can go on."""
+    paths = found(output_dir)
+    if not paths:
+        return "nothing was saved before, start again with a lower save_every"
+    step = int(paths[-1].name.removeprefix("checkpoint-"))
+    return f"the last good state is in {paths[-1]}, from which train() goes on with step {step + 1}"
+
+
+def load_newest(
+    output_dir: Path, modules: dict[str, nn.Module], optimizer: torch.optim.Optimizer, config: dict[str, object]
+) -> dict | None:
+    """`load` of the newest checkpoint, or None where there is none.
+
+    Raises:
+        InputError: it was written with another `config`, but for what a run may go on with; or as in `load`.
+    """
+    paths = found(output_dir)
+    if not paths:
+        return None
+    # The configuration is compared first: after it, a mismatch in shapes can only be another model.
+    saved = json.loads((paths[-1] / "state.json").read_text())["config"]
+    for name, value in config.items():
+        if name not in ("steps", "save_every", "report_to", "max_grad_norm") and saved.get(name) != value:
+            raise InputError(
+                f"{paths[-1]} was written with {name}={saved.get(name)!r}, not {value!r}; "
+                "change it back, choose another output_dir or train(resume=False)"
+            )
+    return load(paths[-1], modules, optimizer)
+
+
+def load(path: Path, modules: dict[str, nn.Module], optimizer: torch.optim.Optimizer) -> dict:
+    """Restore weights, optimizer and random states in place; returns the `state` that was saved.
+
+    Raises:
+        InputError: the checkpoint belongs to another model or another choice of trainable parameters.
+    """
+    parameters, weights = trainable(modules), load_file(path / "weights.safetensors")
+    if {n: p.shape for n, p in parameters.items()} != {n: w.shape for n, w in weights.items()}:
+        raise InputError(
+            f"{path} was written for another model or LoRA rank; choose another output_dir or resume=False"
+        )
+    with torch.no_grad():
+        for name, parameter in parameters.items():
+            parameter.copy_(cut_as(weights[name], parameter))
+    state = json.loads((path / "state.json").read_text())
+    tensors = load_file(path / "optimizer.safetensors")
+    random_states = {name: tensors.pop(name) for name in list(tensors) if name.startswith("rng.")}
+    entries: dict[int, dict[str, torch.Tensor]] = {}
+    places = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    for name, tensor in tensors.items():
+        index, key = name.split(".")
+        # The count of steps is a number; what else the optimizer keeps is a tensor in the shape of the weights.
+        entries.setdefault(int(index), {})[key] = cut_as(tensor, places[int(index)]) if tensor.dim() else tensor
+    optimizer.load_state_dict({"state": entries, "param_groups": state.pop("param_groups")})
+    torch.set_rng_state(random_states["rng.torch"])
+    if "rng.cuda" in random_states and torch.cuda.is_available():
+        torch.cuda.set_rng_state(random_states["rng.cuda"])
+    version, keys, gauss = state.pop("rng.python")
+    random.setstate((version, tuple(keys), gauss))
+    kind, *rest = state.pop("rng.numpy")
+    np.random.set_state((kind, random_states["rng.numpy"].numpy().astype(np.uint32), *rest))
+    return state
+
+
+@contextmanager
+def interrupts() -> Iterator[threading.Event]:
+    """Within it, the first Ctrl-C only sets the event, so that a step can end; the second one interrupts."""
+    event = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield event  # signals can only be caught on the main thread
+        return
+
+    def handle(*_):
+        if event.is_set():
+            raise KeyboardInterrupt
+        event.set()
+
+    before = signal.signal(signal.SIGINT, handle)
+    try:
+        yield event
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,351 @@
+"""Proximal Policy Optimisation of a text generator against any reward function.
+
+One step is: sample a batch (rollout), score it with the frozen reference, call the reward, estimate advantages, take
+some epochs of clipped gradient steps (update). The arithmetic is in `ppo_math`, the decode loop in `sampling`, the
+model's side in `scoring`. In the shape of cleanrl and of Huang et al. 2024, "The N+ Implementation Details of RLHF with
+PPO"; TRL removed its PPO trainer in 1.13.
+"""
+
+import math
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from datasets import Dataset
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel as DDP
+from tqdm.auto import tqdm
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from autorefine_lib.errors import InputError
+from autorefine_lib.generator.actor import Actor, checkpointed, compile_blocks, reference_actor, uncompiled
+from autorefine_lib.generator.sampling import Samples, precision, sample
+from autorefine_lib.generator.scoring import (
+    Prompts,
+    ValueHead,
+    add_lora,
+    check_prompts,
+    encode,
+    frozen_copy,
+    score,
+    trained_parameters,
+)
+from autorefine_lib.models import onednn
+from autorefine_lib.ppo import checkpoint, monitors, ppo_math, processes, sharding, zero
+from autorefine_lib.ppo.batches import Batches
+from autorefine_lib.ppo.config import PPOConfig, check_config, learning_rate_factor
+from autorefine_lib.ppo.training_log import Stopwatch, TrainingLog, trackers
+from autorefine_lib.reward.calls import Reward, call_rewards, check_weights
+
+
+class PPOTrainer:
+    """Train `model` in place with PPO, in one process or in those of `accelerate launch`.
+
+    Args:
+        model: decoder-only or encoder-decoder language model; what requires a gradient is trained (or LoRA adapters,
+            by the configuration or by the caller, who may pass a `PeftModel`). Dropout is off throughout.
+        tokenizer: of the model, with an EOS and a padding token.
+        reward_funcs: one or several `reward(prompts, completions, **columns) -> list[float | None]`, called once a
+            step each; completions are without special tokens. Unchanged usable in TRL's GRPO and RLOO trainers.
+        train_dataset: with a text column `prompt`; the other columns go to the reward.
+        config: see `PPOConfig`.
+        output_dir: gets `log.csv`, `alarms.csv`, `tensorboard/` and `checkpoint-<step>/`.
+        reward_weights: one per function, 1 each by default.
+        vocabulary: `vocabulary(prompts) -> bool tensor [batch, vocabulary size]`, the tokens each prompt may be
+            answered with; policy and reference are renormalised over them.
+        on_step: called with the log row after every step.
+        monitor_config: thresholds of the alarms that look out for a run going wrong.
+
+    Raises:
+        InputError: batch arithmetic that is not exact, no `prompt` column, equally named rewards.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        reward_funcs: Reward | list[Reward],
+        train_dataset: Dataset,
+        config: PPOConfig,
+        output_dir: str | Path,
+        reward_weights: list[float] | None = None,
+        vocabulary: Callable[[list[str]], Tensor | None] | None = None,
+        on_step: Callable[[dict[str, float]], None] | None = None,
+        monitor_config: monitors.MonitorConfig | None = None,
+    ):
+        check_config(config, train_dataset)
+        if vocabulary is not None and not callable(vocabulary):
+            raise InputError(f"vocabulary is {vocabulary!r}, not a function; give vocabulary(prompts) -> bool tensor")
+        self.rewards = reward_funcs if isinstance(reward_funcs, list) else [reward_funcs]
+        self.weights = reward_weights or [1.0] * len(self.rewards)
+        weights = check_weights(self.rewards, self.weights)
+        prompts = list(train_dataset["prompt"])
+        check_prompts(tokenizer, model, prompts, config.max_new_tokens, config.add_special_tokens)
+        self.tokenizer, self.dataset, self.config = tokenizer, train_dataset, config
+        self.settings = asdict(config) | {"reward_weights": weights, "prompts": checkpoint.fingerprint(prompts)}
+        self.output_dir, self.vocabulary, self.on_step = Path(output_dir), vocabulary, on_step
+        self.accelerator = processes.accelerator(self.output_dir, trackers(config.report_to))
+        self.processes = processes.Processes(self.accelerator)
+        self.processes.check(config.batch_size // config.minibatches)
+        model.to(self.accelerator.device)
+        with torch.random.fork_rng():
+            torch.manual_seed(config.seed)
+            if config.lora_rank:
+                model = add_lora(model, config.lora_rank, config.lora_alpha, config.lora_targets)
+            self.value_head = ValueHead(model, config.detach_value)
+        self.model = model.eval()
+        # With an adapter the reference is the same model without it: no second copy in memory.
+        self.reference = frozen_copy(model)
+        actor, self.frozen = Actor(self.model, self.value_head), self.reference and Actor(self.reference)
+        for module in filter(None, (actor, self.frozen)):
+            if config.compile:
+                compile_blocks(module)
+            if sharding.wanted():
+                sharding.shard(module, self.accelerator.device)
+        self.parameters = trained_parameters(model)
+        rates = config.learning_rate, config.value_learning_rate or config.learning_rate
+        parameters = self.parameters, list(self.value_head.parameters())
+        groups = [{"params": p, "initial_lr": rate} for p, rate in zip(parameters, rates, strict=True)]
+        adam = torch.optim.AdamW(groups, eps=1e-5, weight_decay=0.0, fused=True)
+        self.actor, self.optimizer = self.processes.prepare(actor, adam, config.max_grad_norm)
+        self.modules = {"policy": model, "value_head": self.value_head}
+        self.kl = ppo_math.KLController(config.kl_coef, config.kl_target, config.kl_horizon)
+        self.log = TrainingLog(self.output_dir, self.accelerator, monitor_config or monitors.MonitorConfig())
+        self.samples = pd.DataFrame()  # prompts, completions and rewards of the last step, to look at
+        self.batches = Batches(train_dataset, config.batch_size, config.seed, config.shuffle, config.group_column)
+
+    def train(self, resume: bool = True) -> pd.DataFrame:
+        """Run to `config.steps`, from the newest checkpoint in `output_dir` if `resume`; returns the log.
+
+        Without `resume`, checkpoints of an earlier run in `output_dir` are deleted. Ctrl-C finishes the step, saves a
+        checkpoint and raises KeyboardInterrupt; a second one stops at once.
+
+        Raises:
+            InputError: the checkpoint has another configuration, data or rewards, or a reward returned nonsense.
+            RuntimeError: a reward function raised. FloatingPointError: a loss, gradient or weight is not finite.
+        """
+        config = self.config
+        if not resume and self.accelerator.is_main_process:
+            checkpoint.delete(*checkpoint.found(self.output_dir))
+        rows = self._resume() if resume else []
+        self.log.start(rows, asdict(config))
+        hidden = not self.accelerator.is_main_process
+        bar = tqdm(range(len(rows), config.steps), initial=len(rows), total=config.steps, desc="PPO", disable=hidden)
+        try:
+            with checkpoint.interrupts() as interrupted:
+                for step in bar:
+                    with onednn.linear_layers(self.actor, self.frozen):
+                        row = self._step(step)
+                    self.log.add(row)
+                    bar.set_postfix(reward=f"{row['reward/mean']:.3f}", kl=f"{row['kl/response']:.2f}")
+                    if self.on_step is not None:
+                        self.on_step(row)
+                    stop = self.processes.any(interrupted.is_set())
+                    if stop or (step + 1) % config.save_every == 0 or step + 1 == config.steps:
+                        path = self._save(step + 1)
+                    if stop:
+                        raise KeyboardInterrupt(f"stopped after step {step + 1}; train() again goes on from {path}")
+        except FloatingPointError as error:
+            advice = "lower max_grad_norm, or learning_rate in another output_dir"
+            raise FloatingPointError(
+                f"step {step + 1}: {error}; {checkpoint.last_good(self.output_dir)}; {advice}"
+            ) from error
+        finally:
+            self.log.close()
+        return pd.DataFrame(self.log.rows)
+
+    def save_pretrained(self, folder: str | Path) -> Path:
+        """Write policy (of adapters, those alone) and tokenizer as transformers and PEFT load them; returns `folder`.
+
+        To be called in every process: the parts of a sharded policy are put together.
+        """
+        state = sharding.whole_state(self.model)
+        if self.accelerator.is_main_process:
+            self.model.save_pretrained(folder, state_dict=state)
+            self.tokenizer.save_pretrained(folder)
+        self.accelerator.wait_for_everyone()
+        return Path(folder)
+
+    def _step(self, step: int) -> dict[str, float]:
+        config, clock, device = self.config, Stopwatch(), self.accelerator.device
+        data = self.dataset[self.batches.rows(step)]
+        texts = data.pop("prompt")
+
+        # Rollout: the values come from the same pass as the samples.
+        prompts = encode(
+            self.tokenizer, self.model, texts, config.max_new_tokens, self.vocabulary, config.add_special_tokens
+        )
+        own = self.processes.own(torch.arange(config.batch_size, device=device))
+        uniforms = self.batches.uniforms(step, config.max_new_tokens).to(device)
+        eos, pad = self.tokenizer.eos_token_id, self.tokenizer.pad_token_id
+        # Without gradients even in DDP's own part, which would else wait for a backward pass of the rollout.
+        with torch.no_grad(), sharding.together(self.actor), precision(self.model, config.bf16), uncompiled():
+            samples = self.actor(
+                sample, prompts.rows(own), eos, pad, config.max_new_tokens, config.temperature, uniforms[own]
+            )
+        samples = self.processes.samples(samples, config.max_new_tokens, pad)
+        mask, old = samples.mask, samples.logprobs
+        if config.bf16 or self.model.dtype != torch.float32:
+            # Cached and uncached passes round differently; without this the ratios would not start at 1.
+            old = self._score_all(self.actor, prompts, samples)
+        clock.lap("rollout")
+
+        # Reference
+        with reference_actor(self.actor, self.frozen) as reference:
+            reference_logprobs = self._score_all(reference, prompts, samples)
+        clock.lap("reference")
+
+        # Reward: on the last token of the response; the KL penalty on every token.
+        completions = self.tokenizer.batch_decode(samples.tokens, skip_special_tokens=True)
+        try:
+            result = self.processes.from_main(
+                lambda: call_rewards(self.rewards, self.weights, texts, completions, data)
+            )
+        except (InputError, RuntimeError) as error:
+            # Nothing of this step has been learnt yet. In the first one there is nothing to lose.
+            kept = f"; the steps before it are in {self._keep(step)}" if step else ""
+            raise type(error)(f"step {step + 1}: {error}{kept}") from error.__cause__
+        scores = torch.tensor(result.total, dtype=torch.float32, device=mask.device)
+        scores = scores - config.missing_eos_penalty * ~samples.finished
+        self.samples = pd.DataFrame({"prompt": texts, "completion": completions, **result.parts})
+        clock.lap("reward")
+        k1 = ppo_math.kl_k1(old, reference_logprobs) * mask
+        rewards = -self.kl.coef * k1
+        rewards[torch.arange(len(scores)), mask.sum(1) - 1] += scores
+        if config.whiten_rewards:
+            rewards = ppo_math.masked_whiten(rewards, mask, shift_mean=False)
+
+        # Advantages
+        advantages, returns = ppo_math.gae(rewards, samples.values, mask, config.gamma, config.lam)
+        if config.whiten_advantages:
+            advantages = ppo_math.masked_whiten(advantages, mask)
+
+        # Update
+        updates = self._update(step, prompts, samples, old, advantages, returns)
+        clock.lap("update")
+
+        kl = float(k1.sum(1).mean())
+        row = {
+            "step": step + 1,
+            **result.log_row(),
+            "reward/mean": float(scores.mean()),
+            "reward/std": float(scores.std()),
+            "kl/response": kl,
+            "kl/k3": float(ppo_math.masked_mean(ppo_math.kl_k3(old, reference_logprobs), mask)),
+            "kl/coef": self.kl.coef,
+            **updates,
+            "value/explained_variance": ppo_math.explained_variance(samples.values, returns, mask),
+            "response/eos_rate": float(samples.finished.float().mean()),
+            "response/length": float(mask.sum(1).float().mean()),
+            "response/repetition": monitors.repetition(samples.tokens, mask),
+            "response/distinct": monitors.distinct(samples.tokens, mask),
+        }
+        self.kl.update(kl, config.batch_size)
+        return row | clock.seconds() | {"tokens_per_second": float(mask.sum()) / clock.total()}
+
+    def _update(
+        self, step: int, prompts: Prompts, samples: Samples, old: Tensor, advantages: Tensor, returns: Tensor
+    ) -> dict[str, float]:
+        """Epochs of clipped gradient steps; returns the means of their figures over the gradient steps."""
+        config, mask = self.config, samples.mask
+        rate = learning_rate_factor(step, config)
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["initial_lr"] * rate
+        trained = self.parameters + list(self.value_head.parameters())
+        figures: list[dict[str, float]] = []
+        stopped = False
+        for epoch in range(config.epochs):
+            permutation = torch.randperm(config.batch_size, generator=self.batches.generator(step, 1 + epoch, "cpu"))
+            for minibatch in permutation.to(mask.device).chunk(config.minibatches):
+                self.optimizer.zero_grad()
+                sums = self._accumulate_gradients(prompts, samples, old, advantages, returns, minibatch)
+                norm = zero.clip_gradients(self.optimizer, trained, config.max_grad_norm)
+                figure = sums | {"optim/grad_norm": float(sharding.whole(norm))}
+                if not all(math.isfinite(value) for value in figure.values()):
+                    if not figures:  # the weights are still those that the step began with
+                        self._keep(step)
+                    bad = [f"{name}={value}" for name, value in figure.items() if not math.isfinite(value)]
+                    raise FloatingPointError(", ".join(bad))
+                figures.append(figure)
+                stopped = config.target_kl is not None and figure["policy/kl"] > config.target_kl
+                if stopped:
+                    break
+                self.optimizer.step()
+            if stopped:
+                break
+        means = {name: float(np.mean([figure[name] for figure in figures])) for name in figures[0]}
+        return means | {"optim/updates": len(figures) - stopped, "optim/learning_rate": config.learning_rate * rate}
+
+    def _accumulate_gradients(
+        self, prompts: Prompts, samples: Samples, old: Tensor, advantages: Tensor, returns: Tensor, minibatch: Tensor
+    ) -> dict[str, float]:
+        """Backward passes over this process's part of a minibatch; returns the figures of the whole minibatch.
+
+        Token sums are taken over the token count of the whole minibatch, so the gradient does not depend on how it is
+        split into micro-batches and over processes.
+        """
+        config, count = self.config, samples.mask[minibatch].sum()
+        parts, sums = self._micro_batches(prompts, samples, self.processes.own(minibatch)), []
+        for number, rows in enumerate(parts):
+            # DDP exchanges gradients once, after the last part; FSDP after each, as no process keeps whole ones.
+            last = number + 1 == len(parts)
+            waiting = self.actor.no_sync() if isinstance(self.actor, DDP) and not last else nullcontext()
+            with waiting, checkpointed(self.model) if config.gradient_checkpointing else nullcontext():
+                time = int(samples.mask[rows].sum(1).max())
+                with precision(self.model, config.bf16):
+                    new = self.actor(score, prompts.rows(rows), samples.tokens[rows, :time], config.temperature)
+                kept, was, values = samples.mask[rows, :time], old[rows, :time], samples.values[rows, :time]
+                pg, pg_clipped = ppo_math.policy_loss(new.logprobs, was, advantages[rows, :time], config.clip_ratio)
+                vf, vf_clipped = ppo_math.value_loss(new.values, values, returns[rows, :time], config.clip_value)
+                terms = {"policy/loss": pg, "value/loss": vf, "policy/entropy": new.entropy,
+                         "policy/clip_fraction": pg_clipped, "value/clip_fraction": vf_clipped,
+                         "policy/kl": ppo_math.kl_k3(was, new.logprobs.detach())}  # fmt: skip
+                terms = {name: (term * kept).sum() / count for name, term in terms.items()}
+                loss = terms["policy/loss"] + config.value_coef * terms["value/loss"]
+                if config.entropy_coef:
+                    loss = loss - config.entropy_coef * terms["policy/entropy"]
+                # DDP, FSDP and ZeRO average the gradients over the processes; what is wanted is their sum.
+                zero.backward(self.optimizer, loss * self.processes.count, last)
+            sums.append(torch.stack([term.detach() for term in terms.values()]))
+        return dict(zip(terms, self.processes.sum(torch.stack(sums).sum(0)).tolist(), strict=True))
+
+    def _micro_batches(self, prompts: Prompts, samples: Samples, rows: Tensor) -> tuple[Tensor, ...]:
+        """`rows` sorted by length and split, so that each part carries little padding."""
+        lengths = prompts.attention_mask[rows].sum(1) + samples.mask[rows].sum(1)
+        return rows[lengths.argsort(stable=True)].split(self.config.micro_batch_size)
+
+    @torch.no_grad()
+    def _score_all(self, actor: nn.Module, prompts: Prompts, samples: Samples) -> Tensor:
+        """Log-probabilities `[batch, time]` of the whole batch, 0 on padding."""
+        own = self.processes.own(torch.arange(len(samples.mask), device=samples.mask.device))
+        logprobs = torch.zeros_like(samples.logprobs)
+        for rows in self._micro_batches(prompts, samples, own):
+            time = int(samples.mask[rows].sum(1).max())
+            with precision(self.model, self.config.bf16):
+                part = actor(score, prompts.rows(rows), samples.tokens[rows, :time], self.config.temperature)
+            logprobs[rows, :time] = part.logprobs
+        return self.processes.together(logprobs[own]) * samples.mask
+
+    def _save(self, step: int) -> Path:
+        state = {"step": step, "kl_coef": self.kl.coef, "config": self.settings, "log": self.log.rows}
+        write = self.accelerator.is_main_process
+        path = checkpoint.save(self.output_dir, step, self.modules, self.optimizer, state, write)
+        self.accelerator.wait_for_everyone()
+        return path
+
+    def _keep(self, step: int) -> Path:
+        """The checkpoint of `step`, saved now unless it is there."""
+        path = checkpoint.folder(self.output_dir, step)
+        return path if self.processes.from_main(path.exists) else self._save(step)
+
+    def _resume(self) -> list[dict[str, float]]:
+        """Load the newest checkpoint, if any; returns the log so far."""
+        state = checkpoint.load_newest(self.output_dir, self.modules, self.optimizer, self.settings)
+        if state is None:
+            return []
+        self.kl.coef = state["kl_coef"]
+        return state["log"]

@@ -1,0 +1,85 @@
+"""What a training writes about itself: the log as CSV and to trackers, its alarms, and where the time went."""
+
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import pandas as pd
+from accelerate import Accelerator
+from accelerate.tracking import get_available_trackers
+from tqdm.auto import tqdm
+
+from autorefine_lib.errors import InputError
+from autorefine_lib.files import write_csv
+from autorefine_lib.ppo import monitors
+
+TRACKERS = ("tensorboard", "wandb", "mlflow", "trackio")
+
+
+def trackers(report_to: str) -> list[str]:
+    """The names in `report_to`, separated by commas; InputError for one that is unknown or not installed."""
+    names = [name.strip() for name in report_to.split(",") if name.strip()]
+    installed = [str(getattr(tracker, "value", tracker)) for tracker in get_available_trackers()]
+    for name in names:
+        if name not in TRACKERS:
+            raise InputError(f"report_to={report_to!r}: {name!r} is not one of {', '.join(TRACKERS)}")
+        if name not in installed:
+            raise InputError(f"report_to={report_to!r}: {name} is not installed; `pip install {name}` or leave it out")
+    return names
+
+
+class TrainingLog:
+    """The rows of a run, one a step, and their alarms; only the main process writes."""
+
+    def __init__(self, folder: Path, accelerator: Accelerator, config: monitors.MonitorConfig):
+        self.folder, self.accelerator, self.config = folder, accelerator, config
+        self.rows: list[dict[str, float]] = []
+        self.alarms = pd.DataFrame(columns=["step", "monitor", "message"])
+
+    def start(self, rows: list[dict[str, float]], settings: dict[str, object]) -> None:
+        """Go on from the `rows` of a checkpoint and open the trackers, where later rows are dropped."""
+        self.rows = list(rows)
+        self.alarms = monitors.history(pd.DataFrame(rows), self.config) if rows else self.alarms
+        # TensorBoard knows no None.
+        settings = {name: "none" if value is None else value for name, value in settings.items()}
+        self.accelerator.init_trackers("autorefine", settings, {"tensorboard": {"purge_step": len(rows) + 1}})
+
+    def add(self, row: dict[str, float]) -> None:
+        """Append a row, write it everywhere, and print the alarms that it raises."""
+        self.rows.append(row)
+        new = monitors.check(self.rows, self.config)
+        self.alarms = pd.concat([self.alarms, pd.DataFrame(map(asdict, new), columns=self.alarms.columns)])
+        if not self.accelerator.is_main_process:
+            return
+        write_csv(self.folder / "log.csv", pd.DataFrame(self.rows))
+        for alarm in new:
+            tqdm.write(f"step {alarm.step}, {alarm.monitor}: {alarm.message}")
+        write_csv(self.folder / "alarms.csv", self.alarms)
+        self.accelerator.log(row, step=row["step"])
+
+    def close(self) -> None:
+        """End the trackers' runs; not `Accelerator.end_training`, after which processes can no longer talk."""
+        for tracker in self.accelerator.trackers:
+            tracker.finish()
+
+
+class Stopwatch:
+    """Seconds per labelled phase."""
+
+    def __init__(self):
+        self.start = self.last = time.perf_counter()
+        self.laps: dict[str, float] = {}
+
+    def lap(self, phase: str) -> None:
+        """The time since the last lap was spent in `phase`."""
+        now = time.perf_counter()
+        self.laps[phase] = self.laps.get(phase, 0.0) + now - self.last
+        self.last = now
+
+    def total(self) -> float:
+        """Seconds of all laps."""
+        return self.last - self.start
+
+    def seconds(self) -> dict[str, float]:
+        """Log columns; the phases add up to the step."""
+        return {f"seconds/{phase}": value for phase, value in self.laps.items()} | {"seconds/step": self.total()}

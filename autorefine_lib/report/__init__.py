@@ -1,0 +1,4 @@
+"""Tables, figures, pages and model cards.
+
+In: saved methods. Out: CSV, Markdown, LaTeX, PNG, PDF and HTML under `reports/<run>/`. Used by notebooks 01 to 09.
+"""

@@ -1,0 +1,173 @@
+"""Result tables (CSV, Markdown, LaTeX), the README's headline table and the index page of a run.
+
+One row is one number: what was measured (method, data, split, group, metric, k), what came out (value, 95 % interval,
+n, seeds), what one seed of it cost (reward calls, seconds) and how to get it again (command, commit, versions, device).
+"""
+
+import json
+import re
+from importlib import resources
+from pathlib import Path
+
+import jinja2
+import pandas as pd
+from markupsafe import Markup
+
+from autorefine_lib import provenance
+from autorefine_lib.evaluation import paper
+from autorefine_lib.files import clock, write_csv, write_text
+
+MEASURED = ["method", "data", "split", "group", "metric", "k"]
+NUMBERS = ["value", "low", "high", "n", "seeds"]
+COSTS = ["reward_calls", "seconds"]
+PROVENANCE = ["command", "commit", "versions", "device"]
+COLUMNS = MEASURED + NUMBERS + COSTS + PROVENANCE
+PAPER = "paper: "
+CAPTION = (
+    "Values with 95 % intervals from a paired bootstrap over jobs; rows that start with 'paper:' are the paper's own."
+)
+
+
+def paper_rows() -> pd.DataFrame:
+    """The paper's own headline as result rows."""
+    rows = [(f"{PAPER}{name}", value) for name, value in paper.FEMALE_IMPACT_RATIO.items()]
+    frame = pd.DataFrame(rows, columns=["method", "value"])
+    frame = frame.assign(data=paper.DATA, split="test", group="female", metric="impact_ratio")
+    return frame.reindex(columns=COLUMNS)
+
+
+def is_paper(rows: pd.DataFrame) -> pd.Series:
+    """True for the paper's own numbers, whose method starts with `paper: `."""
+    return rows["method"].str.startswith(PAPER)
+
+
+def is_synthetic(rows: pd.DataFrame) -> bool:
+    """Whether any of our numbers comes from synthetic data, by the name in the column data."""
+    return bool(rows.loc[~is_paper(rows), "data"].str.contains("synthetic").any())
+
+
+def compact(rows: pd.DataFrame) -> pd.DataFrame:
+    """The table people read, all cells text: one line a number, value and interval in one column."""
+    part = rows.copy()
+    # Integers beside missing values are floats in pandas.
+    for column in ("k", "n", *COSTS):
+        part[column] = [f"{item:,.0f}" if pd.notna(item) else "" for item in part[column]]
+    intervals = zip(part["value"], part["low"], part["high"], strict=True)
+    part["value"] = [f"{v:.3f}" + (f" [{a:.3f}, {b:.3f}]" if pd.notna(a) else "") for v, a, b in intervals]
+    part["metric"] = part["metric"].str.replace("_", " ")
+    names = {"value": "value [95 % interval]", "reward_calls": "reward calls"}
+    return part[[*MEASURED, "value", "n", "seeds", *COSTS]].fillna("").astype(str).rename(columns=names)
+
+
+def _latex(table: pd.DataFrame) -> str:
+    special = str.maketrans({char: f"\\{char}" for char in "&%$#_{}"} | {"~": r"\textasciitilde{}", "^": r"\^{}"})
+    lines = [" & ".join(cell.translate(special) for cell in row) + r" \\" for row in table.itertuples(index=False)]
+    head = " & ".join(name.translate(special) for name in table.columns) + r" \\"
+    body = ["\\toprule", head, "\\midrule", *lines, "\\bottomrule"]
+    return f"% {CAPTION}\n\\begin{{tabular}}{{{'l' * table.shape[1]}}}\n" + "\n".join(body) + "\n\\end{tabular}\n"
+
+
+def write_tables(rows: pd.DataFrame, folder: Path) -> list[Path]:
+    """Write results.csv (everything), results.md and results.tex (what is read) into `folder`, atomically.
+
+    Raises ValueError where a column is missing or unknown.
+    """
+    if set(rows.columns) != set(COLUMNS):
+        raise ValueError(f"result rows need the columns {COLUMNS}; got {list(rows.columns)}")
+    rows, folder = rows[COLUMNS], Path(folder)
+    facts = [f"{name}: {', '.join(map(str, rows[name].dropna().unique()))}" for name in PROVENANCE]
+    synthetic = ["**Synthetic data.**"] if is_synthetic(rows) else []
+    text = "\n\n".join([*synthetic, CAPTION, compact(rows).to_markdown(index=False, disable_numparse=True), *facts])
+    return [
+        write_csv(folder / "results.csv", rows),
+        write_text(folder / "results.md", text + "\n"),
+        write_text(folder / "results.tex", _latex(compact(rows))),
+    ]
+
+
+def read_results(run_dir: Path) -> pd.DataFrame:
+    """The result rows of a run."""
+    rows = pd.read_csv(Path(run_dir) / "tables/results.csv", dtype={"seeds": "str"})
+    return rows.reindex(columns=COLUMNS)  # runs of earlier versions did not count the reward calls
+
+
+def headline(rows: pd.DataFrame, group: str = "female") -> str:
+    """The README's table: one line a method, impact ratio of `group` beside MRR and NDCG, with intervals and n."""
+    part = rows[(rows["metric"] != "impact_ratio") | (rows["group"] == group)]
+    part = part[part["metric"].isin(["impact_ratio", "mrr", "ndcg"])].drop_duplicates(["method", "metric"])
+    text = compact(part)
+    cells = part.assign(cell=text["value [95 % interval]"], reward_calls=text["reward calls"], seconds=text["seconds"])
+    wide = cells.pivot(index="method", columns="metric", values="cell").reindex(part["method"].drop_duplicates())
+    wide.insert(0, "data", part.drop_duplicates("method").set_index("method")["data"])
+    ratio = part[part["metric"] == "impact_ratio"].set_index("method")
+    wide["test ads"] = [f"{int(n):,}" if pd.notna(n) else "" for n in ratio["n"].reindex(wide.index)]
+    wide["seeds"] = ratio["seeds"].reindex(wide.index).fillna("")
+    for column in COSTS:
+        wide[column.replace("_", " ")] = cells.drop_duplicates("method").set_index("method")[column]
+    k = ratio["k"].dropna().unique()
+    at = f" at {int(k[0])}" if len(k) else ""
+    names = {"impact_ratio": f"{group} impact ratio{at}", "mrr": "MRR", "ndcg": f"NDCG{at}"}
+    return wide.fillna("").reset_index().rename(columns=names).to_markdown(index=False, disable_numparse=True)
+
+
+def fill_readme(
+    readme: Path = provenance.ROOT / "README.md",
+    run_dir: Path = provenance.ROOT / "reports/embedded",
+    mark: str = "headline",
+) -> Path:
+    """Put the headline table of `run_dir` between the README's `<mark>:start` and `<mark>:end`."""
+    table = headline(read_results(run_dir))
+    marks = re.compile(rf"(<!-- {mark}:start -->\n).*?(<!-- {mark}:end -->)", re.DOTALL)
+    return write_text(readme, marks.sub(lambda found: f"{found[1]}{table}\n{found[2]}", readme.read_text("utf-8")))
+
+
+def template(name: str) -> jinja2.Template:
+    """A page of the resources; what is put into it is escaped for HTML."""
+    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["clock"] = clock
+    environment.filters["words"] = lambda text: text.replace("_", " ")
+    text = resources.files("autorefine_lib").joinpath("resources", name).read_text("utf-8")
+    return environment.from_string(text)
+
+
+def render_notebooks(folder: Path) -> list[str]:
+    """Write each executed notebook of `folder` as a plain HTML page beside it; returns the stems in order."""
+    import nbformat
+    from nbconvert import HTMLExporter
+    from pygments.formatters import HtmlFormatter
+
+    exporter, stems = HTMLExporter(template_name="basic"), []
+    for path in sorted(folder.glob("*.ipynb")):
+        body, _ = exporter.from_notebook_node(nbformat.read(path, as_version=4))
+        page = template("notebook.html.j2").render(
+            title=path.stem, body=body, highlight=HtmlFormatter().get_style_defs(".highlight")
+        )
+        write_text(path.with_suffix(".html"), page)
+        stems.append(path.stem)
+    return stems
+
+
+def write_index(run_dir: Path) -> Path:
+    """Write `index.html` of a run: facts, results, figures, edits, alarms, other tables and the executed notebooks."""
+    run_dir = Path(run_dir)
+    run = json.loads((run_dir / "run.json").read_text("utf-8"))
+    rows = read_results(run_dir) if (run_dir / "tables/results.csv").is_file() else pd.DataFrame(columns=COLUMNS)
+    tables = {path.stem: path for path in sorted((run_dir / "tables").glob("*.csv")) if path.stem != "results"}
+    texts = {name: pd.read_csv(path, dtype=str, keep_default_na=False) for name, path in tables.items()}
+    diffs = run_dir / "tables/attribution.html"
+    page = template("report.html.j2").render(
+        run=run,
+        seconds=sum(item.get("seconds") or 0 for item in run["notebooks"].values()),
+        seeds=", ".join(rows["seeds"].dropna().unique()),
+        synthetic=is_synthetic(rows) if len(rows) else run["profile"] in ("smoke", "embedded"),
+        results=compact(rows),
+        paper=list(is_paper(rows)) if len(rows) else [],
+        caption=CAPTION,
+        alarms=texts.pop("alarms", None),
+        # HTML that `attribution.to_html` escaped when it was made.
+        diffs=Markup(diffs.read_text("utf-8")) if diffs.is_file() else None,
+        tables=texts,
+        figures=sorted(path.stem for path in (run_dir / "figures").glob("*.png")),
+        notebooks=render_notebooks(run_dir / "notebooks"),
+    )
+    return write_text(run_dir / "index.html", page)

@@ -1,0 +1,69 @@
+"""The judge of a run: it ranks the candidates for ads and measures groups and quality of the ranking.
+
+The reward asks the judge of the training ads, and the tables that of the test ads.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from datasets import Dataset
+
+from autorefine_lib.data import data_prep
+from autorefine_lib.metrics import ranking
+from autorefine_lib.recommender.dense import DenseRecommender
+from autorefine_lib.text.protected import protected_words
+
+
+@dataclass
+class Judge:
+    """The fixed yardstick of a run: test jobs, candidate pool, recommender, attribute and k."""
+
+    recommender: DenseRecommender
+    """Ranks the candidates for each ad."""
+    jobs: Dataset
+    """The jobs of one split."""
+    candidates: Dataset
+    """The whole pool."""
+    attribute: str
+    """Column of the candidates that names the groups."""
+    k: int
+    """How many candidates a job selects."""
+
+    def evenly(self, number: int) -> "Judge":
+        """The same yardstick with at most `number` of its jobs, evenly spaced: files come sorted, by occupation say."""
+        return replace(self, jobs=self.jobs.select(data_prep.evenly(len(self.jobs), number)))
+
+    def measure(self, texts: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Rank for `texts`, one per job; returns the groups of `ranking.per_job` and the quality table.
+
+        Quality has one row a job: job_id; mrr, ndcg, recall and precision; similarity, the cosine between rewritten and
+        original ad; protected, the words naming a protected attribute that the rewrite brings in and its original does
+        not have, separated by spaces; and changed, whether the text is another.
+        """
+        scores = self.recommender.rank(texts)
+        groups = ranking.per_job(scores, self.jobs, self.candidates, self.attribute, self.k)
+        quality = ranking.ranking_quality(scores, self.jobs, self.candidates, self.k)
+        originals = list(self.jobs["text"])
+        new, old = self.recommender.embed(texts), self.recommender.embed(originals)
+        quality["similarity"] = np.einsum("ij,ij->i", new, old)
+        pairs = list(zip(texts, originals, strict=True))
+        added = [protected_words(text) - protected_words(original) for text, original in pairs]
+        quality["protected"] = [" ".join(sorted(words)) for words in added]
+        quality["changed"] = [text != original for text, original in pairs]
+        return groups, quality
+
+
+def load_judge(
+    run_dir: Path | str, model: str, attribute: str, k: int, split: str = "test", precision: str = "auto"
+) -> Judge:
+    """The judge of a run: its data from notebook 01, `model` as recommender, embeddings cached in the run.
+
+    The first call for a run embeds the ads of all splits, which every notebook compares its rewrites with.
+    """
+    artefacts = Path(run_dir) / "artefacts"
+    jobs, candidates = data_prep.read(artefacts / "data")
+    recommender = DenseRecommender(model, cache_dir=artefacts / "embeddings", precision=precision).fit(candidates)
+    recommender.keep(list(jobs["text"]))
+    return Judge(recommender, data_prep.of_split(jobs, split), candidates, attribute, k)

@@ -1,0 +1,52 @@
+"""Masculine- and feminine-coded words of job ads by the published list of Gaucher, Friesen and Kay (2011).
+
+Journal of Personality and Social Psychology 101(1), 109-128, doi:10.1037/a0022530, Appendix A. It measures rewrites
+independently of `wording`, which was written for this project and which the rewrites are made with. The list with
+its remarks is ``resources/gender_coded.json``. Counting follows the published tool for it (Matfield's Gender Decoder):
+every entry is the beginning of a word, and a hyphenated word that is not listed as such is split.
+"""
+
+import json
+import re
+from functools import cache, lru_cache
+from importlib.resources import files
+
+CODINGS = ("masculine", "feminine")
+_WORD = re.compile(r"[a-z]+(?:-[a-z]+)*")
+
+
+@cache
+def stems() -> dict[str, tuple[str, ...]]:
+    """The listed beginnings of words by coding, lower case."""
+    resource = json.loads(files("autorefine_lib").joinpath("resources/gender_coded.json").read_text(encoding="utf-8"))
+    return {coding: tuple(entry.rstrip("*") for entry in resource[coding]) for coding in CODINGS}
+
+
+def coded_words(text: str) -> dict[str, list[str]]:
+    """The masculine- and the feminine-coded words of `text`, lower case, in its order."""
+    found: dict[str, list[str]] = {coding: [] for coding in CODINGS}
+    for written in _WORD.findall(text.lower()):
+        for word in _split(written):
+            coding = _coding(word)
+            if coding:
+                found[coding].append(word)
+    return found
+
+
+def count(text: str) -> dict[str, int]:
+    """How many masculine-coded and feminine-coded words `text` holds."""
+    return {coding: len(words) for coding, words in coded_words(text).items()}
+
+
+@cache
+def _hyphenated() -> tuple[str, ...]:
+    return tuple(stem for listed in stems().values() for stem in listed if "-" in stem)
+
+
+def _split(word: str) -> list[str]:
+    return word.split("-") if "-" in word and not word.startswith(_hyphenated()) else [word]
+
+
+@lru_cache(maxsize=1 << 16)
+def _coding(word: str) -> str | None:
+    return next((coding for coding in CODINGS if word.startswith(stems()[coding])), None)

@@ -1,0 +1,274 @@
+"""Guards of whole-ad rewrites: what a free paraphrase may not do to move a ranking, each with a name.
+
+A policy that may write any text finds the cheapest text that moves the recommender, which seldom is a fair ad: reward
+hacking (Amodei et al., 2016, "Concrete Problems in AI Safety", section 4). Each guard here looks for one way of
+cheating and gives its reasons in words; `faithfulness.violations` asks those that are switched on, and `red_team`
+shows what each of them is for. They compare with the source: nothing that the source says is held against a rewrite.
+All are rules on the text and one similarity (static embeddings, not the recommender's model): cheap, the same every
+time, and open to whoever wants to get around them. They refuse known cheats, and prove nothing about others.
+"""
+
+import json
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator
+from functools import cache, lru_cache
+from importlib.resources import files
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from autorefine_lib.models import static_embedding
+from autorefine_lib.text import requirements, sentences, wording
+
+GUARDS = (
+    "protected", "names", "characters", "injection", "facts", "requirements", "benefits", "added", "dropped", "coded",
+    "stuffing", "length", "form",
+)  # fmt: skip
+"""Every guard by name. protected: words naming a protected attribute. names: given names. characters: hidden
+characters and lookalike letters. injection: instructions to a ranker or a language model, markup. facts: numbers, pay,
+places and names lost or made up. requirements: skills, degrees and licences likewise, and a must that becomes a wish.
+benefits: promises likewise. added: sentences with no counterpart in the source. dropped: sentences of the source with
+none in the rewrite. coded: more gender-coded words than rewording explains. stuffing: a word or a sentence again
+and again, a list of keywords. length: much shorter or longer. form: capitals, scrambled words, articles, brackets, the
+last mark."""
+
+SIMILAR = 0.35
+"""Cosine of static embeddings from which two sentences are held for counterparts. On paraphrases written by hand the
+counterparts lay above 0.4 but for sentences on a person's manner, boilerplate and inventions below 0.3."""
+CLEAR = 0.6
+"""Cosine from which nobody would doubt it."""
+OVERLAP = 0.6
+"""Share of a sentence's content words in the other text from which it counts as said there too."""
+_KINDS = dict.fromkeys(("skill", "degree", "licence"), "requirements") | {"benefit": "benefits"}
+_SAME = 0.9  # cosine above which two sentences are all but the same
+_SPLIT = 0.85  # the same share, where the counterpart stands for another sentence too
+_SHORT = 3  # content words below which a line is a heading or a fragment, which no embedding can judge
+_FULL_STOP = re.compile(r"(?<=[.!?])\s+(?=[a-z])")
+_WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
+
+
+def names(source: str, rewrite: str) -> Iterator[str]:
+    """Given names brought in: they name a gender or an origin as surely as a pronoun does."""
+    known, listed = set(_words(source)), set(_resource()["given_names"])
+    for word in sorted({word for word in _WORD.findall(rewrite) if word[0].isupper()}):
+        key = word.lower().removesuffix("'s").removesuffix("’s")
+        if key in listed and key not in known:
+            yield f"brings in the given name {word!r}"
+
+
+def characters(source: str, rewrite: str) -> Iterator[str]:
+    """Invisible characters beyond those of the source, and words that mix letters of several scripts."""
+    before, after = (Counter(char for char in text if unicodedata.category(char) in ("Cf", "Cc", "Co", "Cn"))
+                     for text in (source, rewrite))  # fmt: skip
+    for char in sorted(set(after - before) - {"\n"}):
+        yield f"hides the character U+{ord(char):04X}"
+    known = set(_words(source))
+    for word in sorted({word for word in _WORD.findall(rewrite) if not word.isascii() and word.lower() not in known}):
+        if len({unicodedata.name(char, "?").split()[0] for char in word if char.isalpha()}) > 1:
+            yield f"mixes alphabets in {word!r}"
+
+
+def injection(source: str, rewrite: str) -> Iterator[str]:
+    """Instructions to whoever ranks or reads by machine, and markup."""
+    for pattern in _injection():
+        known = Counter(match.lower() for match in pattern.findall(source))
+        found = Counter(match.lower() for match in pattern.findall(rewrite))
+        yield from (f"instructs a machine: {' '.join(match.split())!r}" for match in sorted(found - known))
+
+
+def facts(source: str, rewrite: str, guard: str) -> Iterator[str]:
+    """What `requirements` finds lost or made up, of the kinds that `guard` ("facts" and two more) looks after."""
+    for reason in [*requirements.lost(source, rewrite), *requirements.invented(source, rewrite)]:
+        if _KINDS.get(re.match(r"(?:lost|brings in|turns) (\w+)", reason)[1], "facts") == guard:
+            yield reason
+
+
+def added(source: str, rewrite: str) -> Iterator[str]:
+    """Sentences without a counterpart in the source.
+
+    Sentences with listed phrases, on a person's manner, may be worded anew beyond recognition: as many of these may be
+    exchanged as the source has that are not clearly found again.
+    """
+    new = _without_counterpart(rewrite, source)
+    gone = [*_without_counterpart(source, rewrite, CLEAR), *_new_fragments(source, rewrite)]
+    exchanged = sum(bool(wording.find(sentence)) for sentence in gone)
+    yield from (f"adds {_short(sentence)!r}" for sentence in new[exchanged:] or _said_again(rewrite, source))
+
+
+def dropped(source: str, rewrite: str) -> Iterator[str]:
+    """Sentences of the source without a counterpart in the rewrite, but for exchanged ones as in `added`."""
+    new, gone = _without_counterpart(rewrite, source), _without_counterpart(source, rewrite)
+    manner = [sentence for sentence in gone if wording.find(sentence)]
+    exchanged = manner[: len(new) + len(_new_fragments(rewrite, source))]
+    yield from (f"drops {_short(sentence)!r}" for sentence in gone if sentence not in exchanged)
+
+
+def coded(source: str, rewrite: str) -> Iterator[str]:
+    """More gender-coded words outside listed phrases than exchanging those explains, or a list of nothing else."""
+    # Some phrases are only brought in, and not found again: every other one of the source may have become such a one.
+    room = len(wording.find(source)) // 2 + 3
+    before, after = (Counter(filter(_is_coded, _words(_without_phrases(text)))) for text in (source, rewrite))
+    more = after.total() - before.total()
+    if more > room:
+        yield f"brings in {more} gender-coded words, {', '.join(sorted(after - before)[:5])}"
+    # A little short of a list is enough in the source: phrases of a set differ in length.
+    if _lists(rewrite, 5, 0.6) > _lists(source, 3, 0.3):
+        yield "lists gender-coded words"
+
+
+def stuffing(source: str, rewrite: str) -> Iterator[str]:
+    """A content word or a whole sentence much more often than in the source, a word twice in a row, lists of words."""
+    before, after = (Counter(_content(text)) for text in (source, rewrite))
+    for word, count in sorted(after.items()):
+        # Phrases of different sets share words, so that rewording may bring in "good" several times.
+        room = 5 if word in wording.ad_words() else 2
+        if count > max(before[word] + room, 1.5 * before[word], 3):
+            yield f"repeats {word!r} {count} times"
+    before, after = (Counter(" ".join(_words(part)) for part in _sentences(text)) for text in (source, rewrite))
+    # Ads that repeat themselves go on doing so when they are reworded.
+    usual = max(before.values(), default=1)
+    yield from (f"repeats {_short(part)!r}" for part, count in after.items() if part and count > usual)
+    before, after = (Counter(pair for pair in zip(words, words[1:], strict=False) if pair[0] == pair[1])
+                     for words in (_words(source), _words(rewrite)))  # fmt: skip
+    yield from (f"doubles {word!r}" for word, _ in after - before)
+    longest = max([5, *map(_keywords, _sentences(source))])
+    yield from (f"lists keywords: {_short(part)!r}" for part in _sentences(rewrite) if _keywords(part) > longest)
+
+
+def capitals(source: str, rewrite: str) -> Iterator[str]:
+    """Words in capitals that the source does not write so, more than a name or two."""
+    known = set(_WORD.findall(source))
+    shouted = [word for word in _WORD.findall(rewrite) if len(word) > 3 and word.isupper() and word not in known]
+    if len(shouted) > 3:
+        yield f"writes {len(shouted)} words in capitals, {', '.join(shouted[:3])}"
+
+
+def scrambled(source: str, rewrite: str) -> Iterator[str]:
+    """Sentences of the source's words in another order: few of their pairs of words are in the source."""
+    words = _words(source)
+    known, pairs = set(words), set(zip(words, words[1:], strict=False))
+    for part in _sentences(rewrite):
+        own = _words(part)
+        if len(own) >= 8 and np.mean([word in known for word in own]) > 0.85:
+            kept = np.mean([pair in pairs for pair in zip(own, own[1:], strict=False)])
+            if kept < 0.15:
+                yield f"scrambles {_short(part)!r}"
+
+
+@cache
+def _resource() -> dict:
+    return json.loads(files("autorefine_lib").joinpath("resources/guards.json").read_text(encoding="utf-8"))
+
+
+@cache
+def _injection() -> tuple[re.Pattern[str], ...]:
+    return tuple(re.compile(pattern, re.IGNORECASE) for pattern in _resource()["injection"])
+
+
+@cache
+def _stems() -> re.Pattern[str]:
+    stems = [stem for coding in _resource()["coded_stems"].values() for stem in coding]
+    return re.compile("|".join(map(re.escape, stems)))
+
+
+def _is_coded(word: str) -> bool:
+    return bool(_stems().match(word))
+
+
+def _words(text: str) -> list[str]:
+    return [word.lower().replace("’", "'") for word in _WORD.findall(text)]
+
+
+def _content(text: str) -> list[str]:
+    return [word for word in _words(text) if word not in wording.function_words()]
+
+
+def _sentences(text: str) -> list[str]:
+    # After a full stop a small letter starts a sentence too: what is to be overlooked need not be well written.
+    parts = [part for piece in sentences.split(text)[::2] for part in _FULL_STOP.split(piece)]
+    return [part for part in parts if part.strip()]
+
+
+def _without_phrases(text: str) -> str:
+    for found in reversed(wording.find(text)):
+        text = text[: found.start] + text[found.end :]
+    return text
+
+
+def _lists(text: str, least: int, share: float) -> int:
+    """Sentences that are hardly more than a list of gender-coded words and listed phrases."""
+    lists = 0
+    for sentence in _sentences(text):
+        phrases = {word for found in wording.find(sentence) for word in _content(found.phrase)}
+        content = _content(sentence)
+        found = sum(_is_coded(word) or word in phrases for word in content)
+        lists += found >= least and found >= share * len(content)
+    return lists
+
+
+@lru_cache(maxsize=1024)
+def _read(text: str) -> tuple[list[str], list[list[str]], np.ndarray]:
+    """The sentences of a text that can be judged, their content words' beginnings and their vectors."""
+    parts = [part for part in _sentences(text) if len(_content(part)) >= _SHORT]
+    return parts, [[word[:5] for word in _content(part)] for part in parts], static_embedding.embed(parts)
+
+
+def _fragments(text: str) -> set[str]:
+    """The content words' beginnings in sentences too short to be judged."""
+    short = [words for words in map(_content, _sentences(text)) if len(words) < _SHORT]
+    return {word[:5] for words in short for word in words}
+
+
+def _new_fragments(text: str, other: str) -> list[str]:
+    """The sentences of `text` that are too short to be judged and not in `other`."""
+    known = set(_sentences(other))
+    return [part for part in _sentences(text) if len(_content(part)) < _SHORT and part not in known]
+
+
+def _without_counterpart(text: str, other: str, cosine: float = SIMILAR) -> list[str]:
+    """The sentences of `text` that `other` does not say: none of its sentences is similar, most words are not in it.
+
+    Sentences that are all but the same are one another's counterparts and nobody else's, so that a sentence left out is
+    not excused by its neighbor.
+    """
+    (parts, words, vectors), (others, other_words, other_vectors) = _read(text), _read(other)
+    if not parts or not others:
+        return parts
+    similar = vectors @ other_vectors.T
+    rows, columns = linear_sum_assignment(similar, maximize=True)
+    paired = {(row, column) for row, column in zip(rows, columns, strict=True) if similar[row, column] > _SAME}
+    free = np.setdiff1d(np.arange(len(others)), [column for _, column in paired])
+    said = {word for column in free for word in other_words[column]} | _fragments(other)
+    anywhere = said.union(*other_words)
+
+    def is_said(row: int) -> bool:
+        # Part of a long sentence may be said by one that already is another part's counterpart, in much the same words.
+        shares = [np.mean([word in known for word in words[row]]) for known in (said, anywhere)]
+        return similar[row, free].max(initial=-1) >= cosine or shares[0] >= OVERLAP or shares[1] >= _SPLIT
+
+    return [parts[row] for row in np.setdiff1d(np.arange(len(parts)), [row for row, _ in paired]) if not is_said(row)]
+
+
+def _said_again(text: str, other: str) -> list[str]:
+    """Sentences of `text` that go beyond the number in `other` and are no halves of one that was split.
+
+    Halves leave a text as long as it was; these make it longer by half of their words or more.
+    """
+    if len(_sentences(text)) <= len(_sentences(other)):
+        return []
+    (parts, _, vectors), (others, _, other_vectors) = _read(text), _read(other)
+    rows = linear_sum_assignment(vectors @ other_vectors.T, maximize=True)[0] if parts and others else []
+    beyond = [parts[row] for row in np.setdiff1d(np.arange(len(parts)), rows)]
+    longer = len(_content(text)) - len(_content(other))
+    return beyond if longer >= sum(len(_content(part)) for part in beyond) / 2 else []
+
+
+def _keywords(sentence: str) -> int:
+    """Items of one word between commas."""
+    return sum(len(item.split()) == 1 for item in sentence.split(",")[1:])
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else text[:57] + "..."

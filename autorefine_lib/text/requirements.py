@@ -1,0 +1,260 @@
+"""What a job ad demands and states, and what a rewrite loses of it or makes up.
+
+Skills, degrees, licences, places and benefits are looked up in ``resources/requirements.json`` (written for this
+project); years, money and other numbers are read by `quantities`; what else carries a capital inside a sentence is a
+name. A fact is kept wherever and however the rewrite says it: order, case, number formats ("5+ years", "five years";
+"$60,000", "60k") and the wording around it do not matter. Whether a number belongs to one skill or to another is
+not looked at.
+"""
+
+import json
+import re
+from collections.abc import Iterable
+from functools import cache, lru_cache
+from importlib.resources import files
+from typing import NamedTuple
+
+from autorefine_lib.text import quantities, wording
+from autorefine_lib.text.tokens import Token, has_inner_capital, names, tokenize
+
+KINDS = ("skill", "years", "degree", "licence", "money", "number", "place", "benefit", "name")
+MUST, SHOULD = "must", "should"
+_SENTENCE_END = re.compile(r"[.!?;]")
+_GLUED = re.compile(r"[a-z]{3,}[A-Z][a-z]{2,}")  # "tasksAbility": a line break got lost
+
+
+class Requirement(NamedTuple):
+    """A requirement or another fact of an ad."""
+
+    kind: str  # one of KINDS
+    value: str  # what is compared: the name of the listed fact, the amount with its unit, or the word in lower case
+    text: str  # as the ad says it
+    start: int  # offset into the ad
+    strength: str  # "must" or "should" where the sentence says so, else ""
+    weak: bool  # too uncertain to be missed ("Go" at the start of a sentence, "one"), but enough to keep a fact
+    amount: quantities.Quantity | None  # of a number
+
+
+def extract(text: str) -> list[Requirement]:
+    """The requirements and facts of `text`, in its order."""
+    return [fact for fact in _read(text).facts if not fact.weak]
+
+
+def lost(source: str, rewrite: str) -> list[str]:
+    """What `source` demands or states and `rewrite` does not, one reason each; empty when nothing got lost.
+
+    A requirement that was a must and is now only welcome counts as lost.
+    """
+    old, new = _read(source), _read(rewrite)
+    return _missing(old, new, "lost") + _shifted(old, new, MUST, SHOULD)
+
+
+def invented(source: str, rewrite: str) -> list[str]:
+    """What `rewrite` demands, states or offers and `source` does not, one reason each; empty when nothing is new.
+
+    A requirement that was only welcome and is now a must counts as invented.
+    """
+    old, new = _read(source), _read(rewrite)
+    return _missing(new, old, "brings in") + _shifted(old, new, SHOULD, MUST)
+
+
+class _Ad(NamedTuple):
+    facts: list[Requirement]
+    amounts: list[quantities.Quantity]
+    strengths: dict[tuple[str, str], set[str]]  # of each (kind, value)
+    words: frozenset[str]
+
+
+@lru_cache(maxsize=2048)
+def _read(text: str) -> _Ad:
+    tokens = tokenize(text)
+    starts = _line_starts(text, tokens)
+    named = {i for i in names(tokens) if i not in starts or has_inner_capital(tokens[i].text)}
+    listed = _listed(tokens, named)
+    taken = {index for _, _, first, last, _ in listed for index in range(first, last + 1)}
+    amounts, opaque = quantities.find(tokens, taken)
+    taken |= {index for amount in amounts for index in range(amount.first, amount.last + 1)}
+    strengths = _strengths(tokens, starts, listed)
+    rows = [(kind, value, first, last, weak, None) for kind, value, first, last, weak in listed if kind in KINDS]
+    rows += [(_kind(a), f"{a.value:.12g} {a.unit}".strip(), a.first, a.last, a.weak, a) for a in amounts]
+    rows += [("number" if tokens[i].key[0].isdigit() else "name", tokens[i].key, i, i, False, None) for i in opaque]
+    rows += [("name", tokens[i].key, i, i, False, None) for i in _plain_names(tokens, starts, named - taken)]
+    facts = [
+        Requirement(kind, value, _span(text, tokens, first, last), tokens[first].start, strengths[first], weak, amount)
+        for kind, value, first, last, weak, amount in sorted(rows, key=lambda row: row[2])
+    ]
+    by_value: dict[tuple[str, str], set[str]] = {}
+    for fact in facts:
+        by_value.setdefault((fact.kind, fact.value), set()).add(fact.strength)
+    return _Ad(facts, amounts, by_value, frozenset(_fold(token.key) for token in tokens))
+
+
+def _kind(amount: quantities.Quantity) -> str:
+    if amount.unit == quantities.MONTHS:
+        return "years"
+    return "money" if amount.unit not in ("", quantities.PERCENT) else "number"
+
+
+def _span(text: str, tokens: list[Token], first: int, last: int) -> str:
+    return text[tokens[first].start : tokens[last].start + len(tokens[last].text)]
+
+
+def _line_starts(text: str, tokens: list[Token]) -> set[int]:
+    """Indices of the first token of each line, and of the first behind a bullet."""
+    starts: set[int] = set()
+    end = 0
+    for index, token in enumerate(tokens):
+        after_bullet = index - 1 in starts and tokens[index - 1].kind == "mark"
+        if index == 0 or after_bullet or text.find("\n", end, token.start) >= 0:
+            starts.add(index)
+        end = token.start + len(token.text)
+    return starts
+
+
+@cache
+def _resource() -> dict:
+    return json.loads(files("autorefine_lib").joinpath("resources/requirements.json").read_text(encoding="utf-8"))
+
+
+@lru_cache(maxsize=1 << 16)
+def _fold(key: str) -> str:
+    """A word without its plural or genitive s, so that either form is found."""
+    key = key.removesuffix("'s").removesuffix("'")
+    return key[:-1] if len(key) > 3 and key.endswith("s") and not key.endswith("ss") else key
+
+
+def _phrase(phrase: str) -> tuple[str, ...]:
+    return tuple(_fold(token.key) for token in tokenize(phrase) if token.text != "-")
+
+
+@cache
+def _phrases() -> dict[str, list[tuple[tuple[str, ...], str, str]]]:
+    """Listed phrases by their first word, the longest first: (words, kind, value)."""
+    # Wording is no fact: the phrases that a rewrite exchanges are passed over as the exceptions are.
+    listed = [phrase for phrase_set in wording.phrase_sets().values() for phrase in phrase_set.phrases()]
+    rows = [(_phrase(phrase), "", "") for phrase in [*listed, *_resource()["exceptions"]]]
+    for kind in ("skill", "degree", "licence", "benefit", "place", MUST, SHOULD):
+        for entry in _resource()[kind]:
+            rows += [(_phrase(phrase), kind, entry.split("|")[0]) for phrase in entry.split("|")]
+    for entry in _resource()["state"]:
+        name, code = entry.split("|")
+        rows += [(_phrase(name), "place", name), ((",", code), "place", name)]
+    table: dict[str, list[tuple[tuple[str, ...], str, str]]] = {}
+    for row in sorted(rows, key=lambda row: -len(row[0])):
+        table.setdefault(row[0][0], []).append(row)
+    return table
+
+
+@cache
+def _written_as(how: str) -> frozenset[tuple[str, ...]]:
+    return frozenset(map(_phrase, _resource()[how]))
+
+
+def _listed(tokens: list[Token], named: set[int]) -> list[tuple[str, str, int, int, bool]]:
+    """Listed phrases that never overlap: (kind, value, first token, last token, weak)."""
+    indices = [index for index, token in enumerate(tokens) if token.text != "-"]
+    keys = [_fold(tokens[index].key) for index in indices]
+    cased = any(token.text.islower() for token in tokens)  # else capitals tell nothing
+    table, found, position = _phrases(), [], 0
+    while position < len(keys):
+        for words, kind, value in table.get(keys[position], ()):
+            end = position + len(words)
+            if tuple(keys[position:end]) != words:
+                continue
+            first, last = indices[position], indices[end - 1]
+            if words[0] == "," and not _is_state(tokens, first, last, found):
+                continue
+            if kind:
+                careful = words in _written_as("careful") and last not in named
+                small = words in _written_as("capitals") and not (cased and tokens[last].text.isupper())
+                found.append((kind, value, first, last, careful or small))
+            position = end - 1
+            break
+        position += 1
+    return found
+
+
+def _is_state(tokens: list[Token], comma: int, code: int, found: list) -> bool:
+    """Whether ", MA" follows a place or a word with a capital ("Boston, MA") and no degree ("BA, MA or PhD")."""
+    before = tokens[comma - 1].text if comma else ""
+    kind = found[-1][0] if found and found[-1][3] == comma - 1 else ""
+    return tokens[code].text.isupper() and (kind == "place" or (before.istitle() and kind != "degree"))
+
+
+def _plain_names(tokens: list[Token], starts: set[int], named: set[int]) -> Iterable[int]:
+    """Names that nothing lists: no word of a heading, no first word of a line, no word that is also in lower case."""
+    lower = {token.text for token in tokens if token.text.islower()}
+    headings = _headings(tokens, starts)
+    for index in named:
+        token = tokens[index]
+        if index in headings or index in starts or token.key in lower or len(token.text) == 1:
+            continue
+        if (_fold(token.key),) in _written_as("plain") or token.key in wording.ad_words():
+            continue
+        if not _GLUED.fullmatch(token.text):
+            yield index
+
+
+def _headings(tokens: list[Token], starts: set[int]) -> set[int]:
+    """Indices of the tokens of lines in title case or in capitals."""
+    bounds = [*sorted(starts), len(tokens)]
+    found: set[int] = set()
+    for first, behind in zip(bounds, bounds[1:], strict=False):
+        words = [token.text for token in tokens[first:behind] if token.kind == "word" and len(token.text) > 3]
+        if words and all(word[0].isupper() for word in words):
+            found.update(range(first, behind))
+    return found
+
+
+def _strengths(tokens: list[Token], starts: set[int], listed: list[tuple[str, str, int, int, bool]]) -> list[str]:
+    """For each token how strict its clause is, else its sentence, if that speaks with one voice."""
+    cues = {first: kind for kind, _, first, _, _ in listed if kind in (MUST, SHOULD)}
+    strengths = [""] * len(tokens)
+    if not cues:
+        return strengths
+    sentence = clause = 0
+    for index in range(len(tokens) + 1):
+        ends = index == len(tokens) or index in starts or bool(_SENTENCE_END.fullmatch(tokens[index].text))
+        if ends or tokens[index].text in (",", "but"):
+            _fill(strengths, cues, clause, index)
+            clause = index
+        if ends:
+            _fill(strengths, cues, sentence, index)
+            sentence = index
+    return strengths
+
+
+def _fill(strengths: list[str], cues: dict[int, str], first: int, behind: int) -> None:
+    said = {cues[index] for index in range(first, behind) if index in cues}
+    if len(said) == 1:
+        strength = said.pop()
+        strengths[first:behind] = [old or strength for old in strengths[first:behind]]
+
+
+def _missing(ad: _Ad, other: _Ad, verb: str) -> list[str]:
+    """Reasons for the facts of `ad` that `other` lacks."""
+    reasons = [f"{verb} {f.kind} {f.text!r}" for f in ad.facts if not f.weak and not _kept(f, other)]
+    return list(dict.fromkeys(reasons))
+
+
+def _kept(fact: Requirement, ad: _Ad) -> bool:
+    if fact.amount is not None:
+        return any(quantities.same(fact.amount, known) for known in ad.amounts)
+    if fact.kind in ("name", "number"):
+        return _fold(fact.value) in ad.words
+    if fact.value == fact.kind:  # "a degree", "licensed": any will do
+        return any(kind == fact.kind for kind, _ in ad.strengths)
+    if fact.text.startswith(","):  # ", MA" in an ad all in small letters
+        return (fact.kind, fact.value) in ad.strengths or fact.text.strip(", ").lower() in ad.words
+    return (fact.kind, fact.value) in ad.strengths
+
+
+def _shifted(ad: _Ad, other: _Ad, before: str, after: str) -> list[str]:
+    """Facts that `ad` states with the strength `before` only, and `other` with `after` only."""
+    return list(
+        dict.fromkeys(
+            f"turns {f.kind} {f.text!r} from a {before} into a {after}"
+            for f in ad.facts
+            if ad.strengths[f.kind, f.value] == {before} and other.strengths.get((f.kind, f.value)) == {after}
+        )
+    )

@@ -1,0 +1,62 @@
+"""The permutation of labels among candidates: exact probabilities by hand, and no more false alarms than promised."""
+
+import numpy as np
+import pytest
+from datasets import Dataset
+
+from autorefine_lib.audit.label_permutation import Labels, p_values, pools
+from autorefine_lib.errors import InputError
+
+BOTH = np.array([True, True])
+ONE_POOL = [(np.array([0]), np.arange(4))]
+
+
+def test_the_probability_by_hand():
+    # Both of group 1 selected: 1 of the 6 pairs leaves nobody of group 0, and none gives group 1 less than the most.
+    low, high = p_values(np.array([[4.0, 3, 2, 1]]), ONE_POOL, [Labels(np.array([1, 1, 0, 0]), BOTH)], 2, 20_000)[0]
+    assert low == pytest.approx(1 / 6, abs=0.01) and high == 1
+
+
+def test_a_named_reference_may_be_the_lower_group():
+    labels = Labels(np.array([1, 1, 0, 0]), BOTH, reference=1)
+    low, _ = p_values(np.array([[4.0, 1, 2, 3]]), ONE_POOL, [labels], 2, 5000)[0]
+    # One of each is selected, ratio 1: as low in all but the 1 of 6 shuffles that selects nobody of the reference.
+    assert low == pytest.approx(5 / 6, abs=0.02)
+
+
+def test_labels_stay_in_their_pool():
+    # Each pool has one group, so that every shuffle is the data again.
+    divided = [(np.array([0]), np.arange(2)), (np.array([1]), np.arange(2, 4))]
+    values = p_values(np.eye(2, 4), divided, [Labels(np.array([0, 0, 1, 1]), BOTH)], 1, 100)[0]
+    np.testing.assert_array_equal(values, [1, 1])
+
+
+def test_a_group_that_is_not_compared_has_no_value():
+    values = p_values(np.eye(1, 4), ONE_POOL, [Labels(np.array([0, 1, 2, 2]), np.array([True, True, False]))], 1, 50)[0]
+    assert np.isnan(values[2]) and not np.isnan(values[:2]).any()
+
+
+def test_false_alarms_are_as_rare_as_promised_when_the_same_people_are_always_selected():
+    rng = np.random.default_rng(0)
+    alarms = []
+    for _ in range(200):
+        scores = np.tile(rng.random(40), (10, 1))
+        codes = rng.integers(0, 2, 40)
+        values = p_values(scores, [(np.arange(10), np.arange(40))], [Labels(codes, BOTH)], 8, 199)[0]
+        alarms.append(values.min() <= 0.05)
+    # The most selected of two is the reference, so one of the two tails counts: 10 % at most, and its sampling error.
+    assert np.mean(alarms) <= 0.15
+
+
+def test_pools_of_occupations_and_of_all():
+    jobs = Dataset.from_dict({"occupation": ["a", "b", "a"]})
+    people = Dataset.from_dict({"occupation": ["b", "a", "a"]})
+    found = [(rows.tolist(), indices.tolist()) for rows, indices in pools(jobs, people, "qualified")]
+    assert found == [([0, 2], [1, 2]), ([1], [0])]
+    assert [len(part) for part in next(pools(jobs, people, "all"))] == [3, 3]
+
+
+@pytest.mark.parametrize(("k", "shuffles", "message"), [(5, 10, "k=5"), (1, 0, "n_shuffles=0")])
+def test_mistakes(k: int, shuffles: int, message: str):
+    with pytest.raises(InputError, match=message):
+        p_values(np.eye(1, 4), ONE_POOL, [Labels(np.array([0, 0, 1, 1]), BOTH)], k, shuffles)

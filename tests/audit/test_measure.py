@@ -1,0 +1,364 @@
+"""The audit: hand-computed ratios, what is shown when a number is undefined, findings, and a user's mistakes."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from datasets import Dataset
+from fairlearn.metrics import MetricFrame, demographic_parity_ratio, selection_rate
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from autorefine_lib import cli
+from autorefine_lib.audit import measure
+from autorefine_lib.audit.measure import Criteria
+from autorefine_lib.errors import InputError
+
+runner = CliRunner()
+ALL = Criteria(k=2, min_share=0.0)
+
+
+def jobs(*occupations: str) -> Dataset:
+    return Dataset.from_dict({"job_id": [f"j{i}" for i in range(len(occupations))], "occupation": list(occupations)})
+
+
+def people(genders: list[str | None], occupations: list[str] | None = None, **columns: list) -> Dataset:
+    ids = [f"c{i}" for i in range(len(genders))]
+    given = {"occupation": occupations or ["nurse"] * len(ids), "gender": genders, **columns}
+    return Dataset.from_dict({"candidate_id": ids, **given})
+
+
+def row(result: measure.Audit, group: str, pool: str = "qualified") -> pd.Series:
+    table = result.groups
+    return table[(table["group"] == group) & (table["pool"] == pool)].iloc[0]
+
+
+def test_ratios_by_hand():
+    # Selected: the two best of each ad: a (f) and b (m); b and c (m). So 1 of 4 women, 3 of 8 men.
+    scores = np.array([[9, 8, 1, 2, 0, 3], [1, 9, 8, 0, 2, 3]], float)
+    result = measure.measure(scores, jobs("nurse", "nurse"), people(list("fmmmfm")), ["gender"], ALL)
+    for pool in ("qualified", "all"):
+        women, men = row(result, "f", pool), row(result, "m", pool)
+        assert (women["selected"], women["available"], men["selected"], men["available"]) == (1, 4, 3, 8)
+        assert women["selection_rate"] == 0.25 and women["reference_rate"] == 0.375
+        assert women["impact_ratio"] == pytest.approx(2 / 3) and men["impact_ratio"] == 1
+        assert women["reference"] == "m" and men["note"] == "reference" and np.isnan(men["low"])
+        # Above the medians 2.5 and 2.5: a, b and f; b, c and f.
+        assert (women["above_median"], men["above_median"]) == (1, 5)
+        assert women["scoring_rate"] == 0.25 and women["scoring_ratio"] == pytest.approx(0.4)
+    assert row(result, "unknown")["candidates"] == 0
+    quality = result.quality.set_index("metric")["value"]
+    assert quality["mrr"] == 1 and quality["ndcg"] == 1
+
+
+def test_the_unknown_take_places_and_are_in_no_category():
+    result = measure.measure(np.array([[5.0, 4, 3, 2]]), jobs("nurse"), people(["f", None, "m", "m"]), ["gender"], ALL)
+    unknown = row(result, "unknown")
+    assert (unknown["candidates"], unknown["selected"]) == (1, 1) and "in no category" in unknown["note"]
+    assert np.isnan(unknown["impact_ratio"]) and row(result, "m")["selected"] == 0
+    assert result.summary["unknown"].tolist() == [1, 1]
+
+
+def test_a_small_group_is_shown_and_is_no_reference():
+    genders = ["x"] + ["f"] * 49 + ["m"] * 50
+    scores = np.zeros((2, 100))
+    scores[:, [0, 1, 50, 51]] = [9, 8, 7, 6]
+    criteria = Criteria(k=4, min_share=0.02)
+    result = measure.measure(scores, jobs("nurse", "nurse"), people(genders), ["gender"], criteria)
+    small = row(result, "x")
+    assert small["selection_rate"] == 1 and np.isnan(small["impact_ratio"])
+    assert small["note"].startswith("1.0 % of the candidates, under 2 %")
+    women = row(result, "f")
+    assert women["reference"] == "m" and women["impact_ratio"] == pytest.approx((1 / 49) / (2 / 50))
+    kept = measure.measure(scores, jobs("nurse", "nurse"), people(genders), ["gender"], Criteria(k=4, min_share=0))
+    assert row(kept, "f")["reference"] == "x"
+
+
+def test_a_named_reference_and_its_mistakes():
+    scores = np.array([[9, 8, 1, 2, 0, 3], [1, 9, 8, 0, 2, 3]], float)
+    table = people(list("fmmmfm"), race=list("abbaab"))
+    criteria = Criteria(k=2, min_share=0, references=("f",))
+    result = measure.measure(scores, jobs("nurse", "nurse"), table, ["gender", "race"], criteria)
+    assert row(result, "m")["impact_ratio"] == pytest.approx(1.5) and row(result, "m")["reference"] == "f"
+    assert row(result, "a")["reference"] == "b", "race has no group f: its most selected one is the reference"
+    both = table.add_column("team", list("fbbfbb"))
+    ordered = Criteria(k=2, min_share=0, references=("b", "f"), intersect=False)
+    result = measure.measure(scores, jobs("nurse", "nurse"), both, ["gender", "team"], ordered).groups
+    assert result.groupby("attribute")["reference"].unique().map(list).to_dict() == {"gender": ["f"], "team": ["b"]}
+    with pytest.raises(InputError, match="reference group 'women' is not one of f, m, a, b"):
+        measure.measure(scores, jobs("nurse", "nurse"), table, ["gender", "race"], Criteria(k=2, references=("women",)))
+
+
+def test_one_group_has_nobody_to_be_compared_with():
+    result = measure.measure(np.eye(4)[:2], jobs("nurse", "nurse"), people(["f"] * 4), ["gender"], ALL)
+    only = row(result, "f")
+    assert np.isnan(only["impact_ratio"]) and "only category" in only["note"] and not result.findings
+
+
+def test_a_reference_that_is_never_selected_gives_no_ratio():
+    criteria = Criteria(k=2, min_share=0, references=("f",))
+    result = measure.measure(np.arange(4.0)[None], jobs("nurse"), people(["f", "f", "m", "m"]), ["gender"], criteria)
+    assert np.isnan(row(result, "m")["impact_ratio"]) and "nobody of the reference" in row(result, "m")["note"]
+
+
+def test_a_group_of_which_nobody_is_selected_has_an_upper_limit():
+    scores = np.tile(np.arange(100.0), (5, 1))
+    table = people(["f"] * 50 + ["m"] * 50)
+    result = measure.measure(scores, jobs(*["nurse"] * 5), table, ["gender"], Criteria(k=10))
+    women = row(result, "f")
+    # 3.69 of 250 against 50 of 250: a count seen to be 0 is below 3.69 with 97.5 %.
+    assert women["impact_ratio"] == 0 and women["low"] == 0
+    assert women["high"] == pytest.approx(3.688879 / 50, abs=1e-6) and "Poisson" in women["note"]
+    assert women["finding"] and len(result.findings) == 1
+
+
+def test_ads_without_enough_qualified_candidates_are_left_out_and_named():
+    table = people(["f", "m", "f", "m", "f"], ["nurse"] * 4 + ["dj"])
+    scores = np.random.default_rng(0).random((4, 5))
+    result = measure.measure(scores, jobs("nurse", "dj", "welder", "nurse"), table, ["gender"], ALL)
+    assert result.remarks == (
+        "1 ad for 'dj', out of the qualified pool and of quality: 1 qualified candidates, fewer than k = 2",
+        "1 ad for 'welder', out of the qualified pool and of quality: no qualified candidate",
+    )
+    assert row(result, "f")["available"] == 4 and row(result, "f", "all")["available"] == 12
+    assert set(result.quality["n"]) == {2}
+    with pytest.raises(InputError, match="k=2 is larger than the pool of every ad: the largest has 1"):
+        measure.measure(scores[:2], jobs("dj", "welder"), table, ["gender"], ALL)
+
+
+def test_without_occupations_all_are_measured_together():
+    table = people(["f", "m", "f", "m"]).remove_columns("occupation")
+    ads = jobs("x", "y").remove_columns("occupation")
+    result = measure.measure(np.random.default_rng(0).random((2, 4)), ads, table, ["gender"], ALL)
+    assert set(result.groups["pool"]) == {"all"} and result.quality.empty and "nobody is known" in result.remarks[0]
+    summary = result.summary.iloc[0]
+    assert np.isnan(summary["equal_opportunity_difference"]) and "known to be qualified" in summary["note"]
+
+
+def test_one_ad_has_no_interval_and_is_tested_all_the_same():
+    result = measure.measure(np.arange(100.0)[None], jobs("nurse"), people(["f"] * 50 + ["m"] * 50), ["gender"])
+    women = row(result, "f")
+    assert women["impact_ratio"] == 0 and np.isnan(women["high"]) and women["p_holm"] == pytest.approx(2 / 1001)
+    assert result.findings == ["gender = f: impact ratio 0.000 at k = 20 against m, p = 0.002"]
+    assert any("One ad" in line for line in result.remarks)
+
+
+def test_one_person_whom_every_ad_selects_is_no_finding():
+    # 100 ads, one man of four first in all of them: the interval over ads has no width, the evidence is one person.
+    scores = np.tile([4.0, 3.0, 2.0, 1.0], (100, 1))
+    criteria = Criteria(k=1, min_share=0)
+    result = measure.measure(scores, jobs(*["nurse"] * 100), people(list("mfmf")), ["gender"], criteria)
+    women = row(result, "f")
+    assert women["impact_ratio"] == 0 and women["high"] < 0.1 and not result.findings
+    assert women["p_holm"] == pytest.approx(1.0, abs=0.12) and "not told from chance" in women["note"]
+
+
+def test_a_biased_ranking_is_found_and_a_fair_one_is_not():
+    rng = np.random.default_rng(1)
+    table = people(rng.permutation(["f", "m"] * 200).tolist(), race=rng.choice(["a", "b"], 400).tolist())
+    fair = rng.normal(size=(60, 400))
+    biased = fair + 0.5 * (np.array(table["gender"][:]) == "m")
+    ads = jobs(*["nurse"] * 60)
+    assert not measure.measure(fair, ads, table, ["gender", "race"], Criteria(k=20)).findings
+    found = measure.measure(biased, ads, table, ["gender", "race"], Criteria(k=20))
+    assert any(line.startswith("gender = f: impact ratio 0.") for line in found.findings)
+    flagged = found.groups[found.groups["finding"]]
+    assert (flagged["high"] < 1).all() and (flagged["impact_ratio"] < 0.8).all()
+    assert set(flagged["pool"]) == {"qualified"}, "findings are looked for in one pool"
+    assert not any(line.startswith("gender") for line in
+                   measure.measure(biased, ads, table, ["gender"], Criteria(k=20, threshold=0.1)).findings)  # fmt: skip
+
+
+@settings(deadline=None, max_examples=8)
+@given(st.integers(0, 10_000))
+def test_agrees_with_fairlearn_and_does_not_depend_on_the_order_or_the_names(seed: int):
+    rng = np.random.default_rng(seed)
+    genders = ["f", "m", "n", *rng.choice(["f", "m", "n"], 12)]
+    scores, ads = rng.permutation(4 * 15).reshape(4, 15).astype(float), jobs(*["nurse"] * 4)
+    table = measure.measure(scores, ads, people(genders), ["gender"], Criteria(k=5, min_share=0, n_boot=50)).groups
+    table = table[(table["pool"] == "all") & (table["group"] != "unknown")].set_index("group")
+    chosen = (np.argsort(np.argsort(-scores)) < 5).ravel()
+    features = {"y_true": chosen, "y_pred": chosen, "sensitive_features": np.tile(genders, 4)}
+    rates = MetricFrame(metrics=selection_rate, **features).by_group
+    np.testing.assert_allclose(table["selection_rate"], rates.loc[table.index], atol=1e-9)
+    assert table["impact_ratio"].min() == pytest.approx(demographic_parity_ratio(**features), abs=1e-9)
+    order = rng.permutation(15)
+    renamed = people([f"group {genders[i]}" for i in order])
+    again = measure.measure(scores[:, order], ads, renamed, ["gender"], Criteria(k=5, min_share=0, n_boot=50)).groups
+    again = again[(again["pool"] == "all") & (again["group"] != "unknown")]
+    columns = ["selected", "available", "impact_ratio", "scoring_rate"]
+    np.testing.assert_allclose(again[columns].to_numpy(float), table[columns].to_numpy(float), atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"k": 0}, "k=0"),
+        ({"k": -3}, "k=-3"),
+        ({"threshold": 0}, "threshold=0"),
+        ({"threshold": 1.5}, "threshold=1.5"),
+        ({"threshold": float("nan")}, "threshold=nan"),
+        ({"min_share": -0.1}, "min_share=-0.1"),
+        ({"min_share": 0.6}, "min_share=0.6"),
+    ],
+)
+def test_criteria_refuse_what_means_nothing(options: dict, message: str):
+    with pytest.raises(InputError, match=message):
+        Criteria(**options)
+
+
+# The command.
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    ads = pd.DataFrame({"job_id": ["1", "2", "3"], "occupation": ["nurse", "nurse", "dj"]})
+    genders = ["f", "m"] * 10
+    men = pd.DataFrame({"candidate_id": range(20), "occupation": ["nurse", "nurse", "dj", "dj"] * 5, "gender": genders})
+    ads.to_csv(tmp_path / "ads.csv", index=False)
+    men.to_csv(tmp_path / "people.csv", index=False)
+    np.save(tmp_path / "scores.npy", rng.random((3, 20)))
+    return tmp_path
+
+
+def run(folder: Path, *more: object, **options: object) -> tuple[int, str, str]:
+    """The command on the files of `folder`; options replace or, with None, drop those of a good call."""
+    good = {"jobs": folder / "ads.csv", "candidates": folder / "people.csv", "scores": folder / "scores.npy", "k": 3}
+    words = [word for name, value in (good | options).items() if value is not None
+             for word in (f"--{name.replace('_', '-')}", str(value))]  # fmt: skip
+    result = runner.invoke(cli.app, ["audit", *words, *map(str, more)])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result.exit_code, result.stdout, result.stderr
+
+
+def _write(name: str, content: bytes | str):
+    data = content if isinstance(content, bytes) else content.encode()
+    return lambda folder: (folder / name).write_bytes(data)
+
+
+def _edit(name: str, change):
+    def apply(folder: Path) -> None:
+        table = change(pd.read_csv(folder / name, dtype=str, keep_default_na=False))
+        table.to_csv(folder / name, index=False)
+
+    return apply
+
+
+def _save(array):
+    return lambda folder: np.save(folder / "scores.npy", array)
+
+
+def _pairs(change):
+    def apply(folder: Path) -> None:
+        scores = np.load(folder / "scores.npy")
+        rows = [(str(j + 1), str(c), scores[j, c]) for j in range(3) for c in range(20)]
+        table = pd.DataFrame(rows, columns=["job_id", "candidate_id", "score"])
+        change(table).to_csv(folder / "scores.csv", index=False)
+
+    return apply
+
+
+PAIRS = {"scores": "scores.csv"}
+MISTAKES = {
+    "no such file": (None, {"jobs": "none.csv"}, "none.csv: no such file"),
+    "no scores file": (None, {"scores": "none.npy"}, "none.npy: no such file"),
+    "another suffix": (None, {"scores": "scores.xlsx"}, "no such file"),
+    "a spreadsheet": (_write("scores.xlsx", "x"), {"scores": "scores.xlsx"}, "suffix '.xlsx' is not one of .npy"),
+    "empty file": (_write("people.csv", b""), {}, "the file is empty"),
+    "header only": (_write("ads.csv", "job_id,occupation\n"), {}, "no rows"),
+    "Latin-1": (_write("ads.csv", "job_id,occupation\n1,Krankenpfl\xe9ger\n".encode("latin-1")), {}, "is not UTF-8"),
+    "no id column": (_edit("people.csv", lambda t: t.rename(columns={"candidate_id": "id"})), {}, "'candidate_id'"),
+    "no attribute": (None, {"groups": "gendr"}, "rename 'gender'"),
+    "no groups": (None, {"groups": " , "}, "no attribute"),
+    "all unknown": (_edit("people.csv", lambda t: t.assign(gender="")), {}, "no known value in any row"),
+    "doubled ids": (_edit("people.csv", lambda t: t.assign(candidate_id="7")), {}, "'7' occurs more than once"),
+    "one occupation": (_edit("people.csv", lambda t: t.drop(columns="occupation")), {}, "no column 'occupation'"),
+    "text missing": (None, {"scores": None}, "no column 'text'"),
+    "k of 0": (None, {"k": 0}, "k=0"),
+    "negative k": (None, {"k": -1}, "k=-1"),
+    "k above all": (None, {"k": 21}, "larger than the pool of all 20 candidates"),
+    "k above the qualified": (None, {"k": 11}, "larger than the pool of every ad: the largest has 10"),
+    "unknown reference": (None, {"reference": "women"}, "reference group 'women' is not one of f, m"),
+    "threshold": (None, {"threshold": 8}, "threshold=8"),
+    "format": (None, {"format": "xml"}, "one of text, json, csv, markdown"),
+    "date": (None, {"distribution_date": "01/02/2026"}, "write it as in 2026-01-31"),
+    "mapping": (None, {"map": "ads.text=body"}, "write jobs.COLUMN=NAME"),
+    "wrong shape": (_save(np.zeros((3, 19))), {}, "shape (3, 19), but the files have 3 ads and 20 candidates"),
+    "transposed": (_save(np.zeros((20, 3))), {}, "it is the transpose"),
+    "one row": (_save(np.zeros(20)), {}, "shape (20,)"),
+    "NaN": (_save(np.full((3, 20), np.nan)), {}, "the score of ad '1', candidate '0' is nan"),
+    "infinity": (_save(np.full((3, 20), np.inf)), {}, "is inf"),
+    "texts": (_save(np.full((3, 20), "high")), {}, "not numbers"),
+    "objects": (lambda f: np.save(f / "scores.npy", np.full((3, 20), None), allow_pickle=True), {}, "not a matrix"),
+    "no matrix": (_write("scores.npy", "0.1 0.2"), {}, "not a matrix in NumPy's format"),
+    "cut off": (lambda f: (f / "scores.npy").write_bytes((f / "scores.npy").read_bytes()[:300]), {}, "not a matrix"),
+    "missing pair": (_pairs(lambda t: t.iloc[1:]), PAIRS, "'1', '0' has no score (1 such pairs of 60)"),
+    "doubled pair": (_pairs(lambda t: pd.concat([t, t.head(2)])), PAIRS, "occurs twice (2 such pairs"),
+    "another ad": (_pairs(lambda t: t.replace({"job_id": {"3": "9"}})), PAIRS, "job_id '9' in row 41"),
+    "another person": (_pairs(lambda t: t.replace({"candidate_id": {"3": "x"}})), PAIRS, "'x' in row 4"),
+    "no number": (_pairs(lambda t: t.assign(score="high")), PAIRS, "'high' in row 1 is not a finite"),
+    "score column": (_pairs(lambda t: t.rename(columns={"score": "s"})), PAIRS, "no column 'score'"),
+}
+
+
+@pytest.mark.parametrize("case", MISTAKES)
+def test_a_mistake_is_one_line_and_code_2(folder: Path, case: str, monkeypatch):
+    prepare, options, message = MISTAKES[case]
+    if prepare:
+        prepare(folder)
+    monkeypatch.chdir(folder)
+    code, out, error = run(folder, **options)
+    assert code == 2 and not out
+    assert len(error.strip().splitlines()) == 1 and error.startswith("error: ") and message in error, error
+
+
+def test_out_that_is_a_file(folder: Path):
+    code, _, error = run(folder, out=folder / "ads.csv")
+    assert code == 2 and "is a file" in error
+
+
+def test_exit_codes_and_formats(folder: Path):
+    code, out, _ = run(folder)
+    assert code == 0 and "gender=f" in out and "No finding at k = 3" in out
+    scores = np.tile(np.where(np.arange(20) % 2, 1.0, 0.0), (3, 1))
+    np.save(folder / "scores.npy", scores)
+    code, out, _ = run(folder)
+    assert code == 1 and "gender = f: impact ratio 0.000" in out
+    code, out, _ = run(folder, "--json")
+    result = json.loads(out)
+    assert code == 1 and result["findings"] and result["groups"][0]["impact_ratio"] == 0 and result["k"] == 3
+    assert json.loads(run(folder, format="json")[1])["groups"] == result["groups"]
+    code, out, _ = run(folder, format="csv")
+    assert out.splitlines()[0].startswith("attribute,pool,k,group,candidates") and len(out.splitlines()) == 7
+    assert "| Category |" in run(folder, format="markdown")[1]
+
+
+def test_pairs_and_matrix_give_the_same_audit(folder: Path):
+    _pairs(lambda table: table.sample(frac=1, random_state=0))(folder)
+    files = ("scores.npy", "scores.csv")
+    matrix, pairs = (json.loads(run(folder, "--json", scores=folder / name)[1]) for name in files)
+    assert matrix["groups"] == pairs["groups"] and matrix["quality"] == pairs["quality"]
+
+
+def test_values_that_mean_unknown(folder: Path):
+    _edit("people.csv", lambda table: table.assign(gender=["Declined", "", "unknown", *table["gender"][3:]]))(folder)
+    result = json.loads(run(folder, "--json", unknown="declined", min_share=0)[1])
+    assert {row["group"]: row["candidates"] for row in result["groups"][:3]} == {"f": 8, "m": 9, "unknown": 3}
+
+
+def test_no_torch_where_scores_are_given(folder: Path):
+    import subprocess
+    import sys
+
+    words = [f"--{name}={folder / file}" for name, file in
+             (("jobs", "ads.csv"), ("candidates", "people.csv"), ("scores", "scores.npy"))]  # fmt: skip
+    code = (
+        "import sys; from autorefine_lib import cli; sys.argv[1:] = ['audit', '--k=3', *sys.argv[1:]]\n"
+        "try: cli.main()\nexcept SystemExit: print(sorted({'torch', 'sentence_transformers'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"

@@ -1,0 +1,78 @@
+"""The bench on a model of a few thousand weights: its fields, its sums and its arithmetic."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from typer.testing import CliRunner
+
+from autorefine_lib.bench import ppo_speed
+from autorefine_lib.bench.ppo_speed import Workload
+from autorefine_lib.cli import app
+from autorefine_lib.errors import InputError
+
+TINY = Workload(hidden=16, layers=2, heads=2, vocab=32, prompt=5, response=6, batch=4, epochs=2, steps=3)
+
+
+def test_the_fields_and_that_the_phases_add_up_to_the_step():
+    figures = ppo_speed.measure(TINY, micro_batch=2)
+    named = ("hidden", "layers", "vocab", "prompt", "response", "batch", "minibatches", "epochs", "steps")
+    assert {name: figures[name] for name in named} == {name: getattr(TINY, name) for name in named}
+    phases = sum(figures.get(f"{name}_s", 0) for name in ("rollout", "reference", "reward", "update", "rest"))
+    assert phases == pytest.approx(figures["seconds_per_step"], rel=0.01, abs=0.003)
+    assert figures["episodes_per_s"] == pytest.approx(TINY.batch / figures["seconds_per_step"], rel=0.05)
+    # No response ends early.
+    tokens = TINY.batch * TINY.response / figures["seconds_per_step"]
+    assert figures["response_tokens_per_s"] == pytest.approx(tokens, rel=0.05)
+    assert figures["peak_rss_mib"] > 100 and figures["threads"] >= 1
+
+
+@pytest.mark.parametrize("steps, expected", [(1, 0.1), (2, 0.2), (3, 0.25), (4, 0.3)])
+def test_a_step_is_timed_end_to_end_and_the_median_taken(monkeypatch, steps, expected):
+    """The first step lasts 0.1 s and is not counted where there are others, the second 0.2, then 0.3 and 0.9."""
+    durations = iter([0.1, 0.2, 0.3, 0.9])
+
+    class Steps:
+        def __init__(self, *unused, on_step):
+            self.on_step = on_step
+
+        def train(self, resume):
+            for _ in range(steps):
+                step = next(durations)
+                clock[0] += step
+                half = {f"seconds/{name}": step / 8 for name in ("rollout", "reference", "reward", "update")}
+                self.on_step(half)
+
+    clock = [0.0]
+    monkeypatch.setattr(ppo_speed, "PPOTrainer", Steps)
+    monkeypatch.setattr(ppo_speed, "matmul_rate", lambda device: 1e9)
+    monkeypatch.setattr(ppo_speed.time, "perf_counter", lambda: clock[0])
+    figures = ppo_speed.measure(replace(TINY, steps=steps))
+    assert figures["seconds_per_step"] == pytest.approx(expected)
+    assert figures["rest_s"] == pytest.approx(expected / 2) and figures["update_s"] == pytest.approx(
+        expected / 8, abs=1e-3
+    )
+
+
+def test_multiplications_by_hand():
+    model = ppo_speed._model(TINY)
+    # A layer: four 16 x 16 attention matrices, three 16 x 44 feed-forward ones, two norms of 16.
+    trunk = 2 * (4 * 16 * 16 + 3 * 16 * 44 + 2 * 16)
+    forward = 2 * 4 * ((5 + 6) * trunk + 6 * 16 * 32)
+    assert ppo_speed.multiplications(model, TINY) == forward * (1 + 1 + 3 * 2)
+
+
+def test_impossible_sizes_are_one_line():
+    with pytest.raises(InputError, match="batch is 0; a bench needs at least 1"):
+        ppo_speed.measure(Workload(batch=0))
+    with pytest.raises(InputError, match="hidden 30 is not divisible by twice the 4 heads"):
+        ppo_speed.measure(Workload(hidden=30))
+
+
+def test_the_command_prints_json():
+    options = "--hidden 16 --layers 1 --heads 2 --vocab 32 --prompt 4 --response 3 --batch 2 --epochs 1 --steps 1"
+    result = CliRunner().invoke(app, ["bench", "ppo", "--json", *options.split()])
+    assert result.exit_code == 0, result.output
+    figures = json.loads(result.stdout)
+    assert figures["what"] == "ppo" and figures["engine"] == "autorefine PPOTrainer" and figures["hidden"] == 16
+    assert CliRunner().invoke(app, ["bench", "ppo", "--batch", "0"]).exit_code == 2

@@ -1,0 +1,141 @@
+"""The synthetic corpus: sizes, published shares, split hygiene, wording patterns, alignment pairs."""
+
+import random
+import re
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autorefine_lib.align import practice_sentences
+from autorefine_lib.align.pairs import alignment_pairs
+from autorefine_lib.data import corpus
+from autorefine_lib.text import sentences, wording
+
+
+@pytest.fixture(scope="module")
+def jobs():
+    return corpus.make_jobs()
+
+
+@pytest.fixture(scope="module")
+def candidates():
+    return corpus.make_candidates()
+
+
+@pytest.fixture(scope="module")
+def pairs():
+    return alignment_pairs(n=4000, seed=3)
+
+
+def test_sizes_of_the_issue(jobs, candidates):
+    assert len(jobs) >= 1500 and len(candidates) >= 5000
+    assert jobs["occupation"].nunique() == candidates["occupation"].nunique() == 28
+    assert jobs["split"].value_counts().to_dict() == {"train": 1008, "test": 420, "validation": 252}
+    assert jobs["job_id"].is_unique and candidates["candidate_id"].is_unique
+    assert jobs["text"].is_unique and candidates["text"].is_unique
+
+
+def test_published_shares_of_women():
+    # The data set card gives 46.1 % women over all biographies; our rounded table must add up to it.
+    content = corpus.occupations().values()
+    assert sum(o["share_of_bios"] for o in content) == pytest.approx(1, abs=0.001)
+    assert sum(o["share_women"] * o["share_of_bios"] for o in content) == pytest.approx(0.461, abs=0.001)
+
+
+def test_candidates_follow_the_shares(candidates):
+    women = candidates["gender"].eq("female").groupby(candidates["occupation"]).mean()
+    for occupation, content in corpus.occupations().items():
+        assert women[occupation] == pytest.approx(content["share_women"], abs=0.5 / 190 + 1e-9)
+    assert candidates["race"].value_counts(normalize=True)["White"] == pytest.approx(0.60, abs=0.03)
+    assert set(candidates["age_band"]) == set(corpus.AGE_BANDS)
+
+
+def test_companies_and_families_belong_to_one_split(jobs):
+    assert (jobs.groupby("company")["split"].nunique() == 1).all()
+    assert (jobs.groupby("family")["split"].nunique() == 1).all()
+    assert jobs["family"].nunique() >= 6
+
+
+def test_no_sentence_template_is_shared_by_two_families():
+    templates = [t for f in corpus.families().values() for key, ts in f.items() if key != "split" for t in ts]
+    assert len(templates) == len(set(templates))
+
+
+def test_same_seed_same_corpus_other_seed_another(jobs):
+    pd.testing.assert_frame_equal(jobs, corpus.make_jobs())
+    other = corpus.make_jobs(corpus.CorpusConfig(seed=1))
+    assert (other["text"] != jobs["text"]).mean() > 0.99
+
+
+def test_ads_are_well_formed(jobs):
+    for text in jobs["text"]:
+        assert not re.search(r"[{}<>~]|  |\b[Aa] (?!one\b)[aeio]\w|\ban [bcdfgjklmnpqrstvwxyz]\w", text), text
+        parts = [part for part in sentences.split(text)[2::2] if part]
+        assert 6 <= len(parts) <= 11
+        assert all(part[0].isupper() and part[-1] in ".?" for part in parts)
+        assert all(3 <= len(part.split()) <= 30 for part in parts)
+
+
+def test_ads_run_from_masculine_to_feminine(jobs):
+    counts = pd.DataFrame([wording.coded_count(text) for text in jobs["text"]])
+    balance = counts["masculine"] - counts["feminine"]
+    assert balance.min() <= -5 and balance.max() >= 8 and balance.mean() > 1
+    # Gaucher et al. (2011): more masculine words in male-dominated fields.
+    women = jobs["occupation"].map(lambda name: corpus.occupations()[name]["share_women"])
+    assert counts["masculine"].corr(women) < -0.1
+
+
+def test_biographies_use_one_gender_and_the_documented_patterns(candidates):
+    she = candidates["text"].str.contains(r"\b(?:She|she|Her|her)\b")
+    he = candidates["text"].str.contains(r"\b(?:He|he|His|his)\b")
+    assert (she == candidates["gender"].eq("female")).all() and (he == candidates["gender"].eq("male")).all()
+    caring = candidates["text"].str.contains("caring|warm, kind|compassionate|nurtures|volunteers|considerate|gentle")
+    rate = caring.groupby(candidates["gender"]).mean()
+    assert rate["female"] > rate["male"] + 0.03
+    lengths = candidates["text"].map(lambda text: len([s for s in sentences.split(text)[::2] if s]))
+    assert lengths.between(2, 5).all()
+
+
+@pytest.mark.parametrize(("base", "third"), [("teach yoga", "teaches yoga"), ("carry bags", "carries bags"),
+                                             ("play music", "plays music"), ("mix cues", "mixes cues")])  # fmt: skip
+def test_third_person(base, third):
+    assert corpus.third_person(base) == third
+
+
+@given(st.floats(0, 1), st.integers(0, 10**6))
+def test_coding_shares_are_a_distribution(share_women, seed):
+    shares = corpus.coding_shares(corpus.CorpusConfig(), share_women, random.Random(seed))
+    assert set(shares) == set(wording.CODINGS)
+    assert sum(shares.values()) == pytest.approx(1) and min(shares.values()) >= 0
+
+
+def test_alignment_pairs(pairs):
+    copies = pairs["source"] == pairs["target"]
+    assert len(pairs) == 4000 and copies.mean() == pytest.approx(0.40, abs=0.03)
+    assert pairs["source"].str.split().map(len).between(5, 40).all()
+    assert not any(wording.find(source) for source in pairs["source"][copies])
+    assert all(wording.find(source) for source in pairs["source"][~copies])
+
+
+def test_alignment_swaps_bring_in_listed_words_only(pairs):
+    for source, target in pairs.itertuples(index=False):
+        new = set(re.findall(r"[a-z']+", target.lower())) - set(re.findall(r"[a-z']+", source.lower()))
+        assert new <= wording.ad_words()
+
+
+def test_alignment_never_sees_validation_or_test_templates(pairs):
+    for split in ("validation", "test"):
+        for family in corpus.families(split).values():
+            for key, templates in family.items():
+                # The longest piece of fixed text of a template identifies it.
+                fixed = [max(re.split(r"[{<][^}>]*[}>]|a~", t), key=len).strip() for t in templates if key != "split"]
+                for piece in (piece for piece in fixed if len(piece.split()) >= 4):
+                    assert not pairs["source"].str.contains(piece, regex=False).any(), piece
+
+
+def test_practice_draws_on_the_whole_vocabulary():
+    assert len(practice_sentences.vocabulary()) > 18_000
+    first = alignment_pairs(n=50, seed=1)
+    pd.testing.assert_frame_equal(first, alignment_pairs(n=50, seed=1))

@@ -1,0 +1,103 @@
+"""The schema: good data passes unchanged, each mistake gets one line that names it."""
+
+import pandas as pd
+import pytest
+from datasets import Dataset
+
+from autorefine_lib.data import schema
+from autorefine_lib.errors import InputError
+
+
+def good_jobs():
+    return pd.DataFrame(
+        {
+            "job_id": [1, 2, 3],
+            "title": ["Nurse", "Nurse", "Poet"],
+            "text": ["We want a nurse.", "A nurse is wanted.", "Write poems."],
+            "occupation": ["nurse", "nurse", "poet"],
+            "split": ["train", "validation", "test"],
+            "company": ["A", "B", "C"],
+        }
+    )
+
+
+def good_candidates():
+    return pd.DataFrame(
+        {
+            "candidate_id": ["a", "b", "c", "d"],
+            "text": ["She is a nurse.", "He is a nurse.", "She writes.", "He writes."],
+            "occupation": ["nurse", "nurse", "poet", "poet"],
+            "gender": ["female", "male", "female", "male"],
+        }
+    )
+
+
+def test_good_data_pass_and_keep_further_columns():
+    jobs = schema.check_jobs(good_jobs(), "jobs")
+    assert jobs.column_names == ["job_id", "title", "text", "occupation", "split", "company"]
+    assert jobs["job_id"][0] == "1"
+    candidates = schema.check_candidates(good_candidates(), "candidates", ["gender"])
+    assert len(candidates) == 4
+    schema.check_match(jobs, candidates, "gender")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda df: df.rename(columns={"text": "texts"}), r"x: no column 'text' among .*; rename 'texts' or map it"),
+        (lambda df: df.drop(columns="split"), "x: no column 'split'"),
+        (lambda df: df.iloc[:0], "x: no rows"),
+        (lambda df: df.assign(job_id=[1, 1, 2]), "'job_id' '1' occurs more than once"),
+        (lambda df: df.assign(job_id=[1, None, 2]), "'job_id' is empty in row 2"),
+        (lambda df: df.assign(text=["a", float("nan"), "b"]), "'text' is empty, NaN or not text in row 2"),
+        (lambda df: df.assign(text=["a", " \n", ""]), "'text' is empty, NaN or not text in 2 rows, the first is row 2"),
+        (lambda df: df.assign(text=["a", "b", "é" * 1_000_000]), "the text of row 3 has 2,000,000 bytes"),
+        (lambda df: df.assign(title=["a", None, "b"]), "'title' is empty"),
+        (lambda df: df.assign(occupation=["a", None, "b"]), "'occupation' is empty"),
+        (lambda df: df.assign(split=["train", "tets", "test"]), "split 'tets' is not one of .*did you mean 'test'"),
+    ],
+)
+def test_bad_jobs(change, message):
+    with pytest.raises(InputError, match=message) as error:
+        schema.check_jobs(change(good_jobs()), "x")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda df: df.rename(columns={"gender": "Gender"}), "no column 'gender' .*rename 'Gender'"),
+        (lambda df: df.assign(gender=["f", "m", None, "m"]), "'gender' is empty, NaN or not text in row 3"),
+        (lambda df: df.assign(gender="f"), "'gender' has the one group 'f'"),
+        (lambda df: df.assign(candidate_id=["a", "a", "b", "c"]), "occurs more than once"),
+    ],
+)
+def test_bad_candidates(change, message):
+    with pytest.raises(InputError, match=message):
+        schema.check_candidates(change(good_candidates()), "y", ["gender"])
+
+
+def test_numeric_groups_become_text():
+    df = good_candidates().assign(gender=[0, 1, 0, 1])
+    assert set(schema.check_candidates(df, "y", ["gender"])["gender"]) == {"0", "1"}
+
+
+def test_occupation_without_candidates():
+    jobs = schema.check_jobs(good_jobs().assign(occupation=["nurse", "nurse", "poets"]), "jobs")
+    candidates = schema.check_candidates(good_candidates(), "candidates", ["gender"])
+    with pytest.raises(InputError, match=r"no candidate has the occupation 'poets' \(1 .*nearest is 'poet'"):
+        schema.check_match(jobs, candidates, "gender")
+
+
+def test_group_of_one_candidate():
+    jobs = schema.check_jobs(good_jobs(), "jobs")
+    df = good_candidates().assign(gender=["female", "male", "male", "male"])
+    with pytest.raises(InputError, match="the group 'female' of 'gender' has 1 of 4 candidates; at least 2"):
+        schema.check_match(jobs, schema.check_candidates(df, "candidates", ["gender"]), "gender")
+
+
+def test_columns_that_name_groups():
+    columns = {"candidate_id": list("abcdefghijkl"), "text": ["x", "y"] * 6, "occupation": ["dj", "nurse"] * 6}
+    columns |= {"gender": ["f", "m"] * 6, "race": ["a", "b", None] * 4, "city": ["Rome"] * 12}
+    columns |= {"name": list("ABCDEFGHIJKL"), "years": [1, 2] * 6, "tags": [["t"], ["u"]] * 6}
+    assert schema.attribute_columns(Dataset.from_dict(columns)) == ["gender", "race"]

@@ -1,0 +1,180 @@
+"""Methods judged again by other recommenders and other candidates: hand-computed ratios, and pools never seen."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from datasets import Dataset
+
+from autorefine_lib.data import corpus
+from autorefine_lib.errors import InputError
+from autorefine_lib.evaluation import transfer
+from autorefine_lib.evaluation.method import Method
+from autorefine_lib.metrics import ranking
+
+# Two nurses' ads and one cook's; women f, men m. The cooks are one man short of a comparison.
+CANDIDATES = Dataset.from_dict(
+    {
+        "candidate_id": list("abcdefg"),
+        "text": ["ann", "bea", "carl", "dan", "eve", "fay", "gus"],
+        "occupation": ["nurse"] * 4 + ["cook"] * 3,
+        "gender": ["f", "f", "m", "m", "f", "f", "f"],
+    }
+)
+JOBS = Dataset.from_dict(
+    {
+        "job_id": ["n1", "n2", "c1"],
+        "title": ["Nurse", "Head nurse", "Cook"],
+        "text": ["nurse strong", "nurse bold", "cook"],
+        "occupation": ["nurse", "nurse", "cook"],
+        "split": ["test"] * 3,
+    }
+)
+SOFT = ["nurse kind", "nurse bold", "cook"]
+
+
+class Judge:
+    """Prefers men for ads with a word of `men`, women otherwise; ties among equals."""
+
+    def __init__(self, *men: str):
+        self.men = set(men)
+
+    def fit(self, candidates: Dataset) -> "Judge":
+        self.women = np.array(candidates["gender"]) == "f"
+        self.nurses = np.array(candidates["occupation"]) == "nurse"
+        return self
+
+    def rank(self, ads: list[str]) -> np.ndarray:
+        prefers_men = np.array([bool(self.men & set(ad.split())) for ad in ads])[:, None]
+        wants_nurse = np.array(["nurse" in ad for ad in ads])[:, None]
+        return 2.0 * (self.nurses == wants_nurse) + 1.0 * (self.women != prefers_men)
+
+
+def method(name: str, texts: list[str], seed: int = 0) -> Method:
+    quality = pd.DataFrame({"job_id": JOBS["job_id"], "mrr": 0.0, "ndcg": 0.0, "similarity": 1.0, "protected": ""})
+    quality["changed"] = [new != old for new, old in zip(texts, JOBS["text"], strict=True)]
+    return Method(name, seed, 0.0, 0, texts, pd.DataFrame(), quality)
+
+
+METHODS = {"original ads": [method("original ads", list(JOBS["text"]))], "PPO": [method("PPO", SOFT)]}
+
+
+def measured(recommenders: dict, pools: dict | None = None, methods: dict = METHODS, k: int = 2) -> pd.DataFrame:
+    return transfer.measure(methods, JOBS, recommenders, pools or {"seen": CANDIDATES}, "gender", "f", "m", k)
+
+
+def test_measure_by_hand():
+    """k = 2 of two women and two men. A takes men for "strong" and "bold", B takes them for "bold" alone."""
+    table = measured({"A": Judge("strong", "bold"), "B": Judge("bold")}).set_index(["recommender", "method"])
+    assert (table["n"] == 2).all(), "cooks are all women: nothing to compare"
+    # A selects men for both original ads (rates 0 and 1), then women for one and men for the other (1/2 each).
+    assert table.loc[("A", "original ads"), "impact_ratio"] == 0
+    assert table.loc[("A", "PPO"), "impact_ratio"] == 1 and table.loc[("A", "PPO"), "change"] == 1
+    assert table.loc[("A", "PPO"), "closer"] == 1
+    # For B the first ad was never masculine: nothing changes, and nothing can in any resample.
+    assert table.loc[("B", "original ads"), "impact_ratio"] == 1
+    assert table.loc[("B", "PPO"), ["change", "change_low", "change_high", "closer"]].tolist() == [0] * 4
+    assert (table["mrr"] == 1).all() and (table["ndcg_change"].dropna() == 0).all()
+    assert table.loc[("A", "original ads"), ["change", "closer", "mrr_change"]].isna().all()
+
+
+def test_seeds_above_and_below_parity_are_not_close_to_it():
+    """One seed selects women for one ad in two, as wished; the mean of the ratios is not what counts."""
+    both = ["nurse kind", "nurse kind", "cook"]
+    methods = METHODS | {"PPO": [method("PPO", both, 0), method("PPO", list(JOBS["text"]), 1)]}
+    k1 = Judge("strong", "bold")
+    table = measured({"A": k1}, methods=methods, k=3).set_index("method")
+    # k = 3 of 4: two of one group and one of the other. Original: 1/2 over 1; seed 0: 1 over 1/2; seed 1: original.
+    assert table.loc["original ads", "impact_ratio"] == 0.5 and table.loc["PPO", "impact_ratio"] == 1
+    assert table.loc["PPO", "closer"] == pytest.approx(0.5 - (1 + 0.5) / 2)
+    assert table.loc["PPO", "seeds"] == "0 1"
+
+
+def test_equal_scores_do_not_favor_the_group_that_stands_first():
+    """Forty candidates in group order, all scored alike: the order of the file would select women only."""
+    people = Dataset.from_dict({"text": ["x"] * 40, "occupation": ["nurse"] * 40, "gender": ["f"] * 20 + ["m"] * 20})
+    again = transfer.rejudge(METHODS["PPO"][0], lambda ads: np.zeros((len(ads), 40)), JOBS, people, "gender", 10)
+    women = again.groups.query("pool == 'qualified' and group == 'f'")["selected"]
+    assert women.between(1, 9).all() and women.nunique() == 1, "the same order for every ad"
+
+
+def test_rejudging_by_the_same_recommender_changes_nothing():
+    people = corpus.make_candidates(corpus.CorpusConfig(candidates_per_occupation=12))
+    people = Dataset.from_pandas(people[people["occupation"].isin(["nurse", "teacher"])], preserve_index=False)
+    jobs = JOBS.to_pandas().assign(occupation=["nurse", "teacher", "nurse"])
+    jobs = Dataset.from_pandas(jobs, preserve_index=False)
+    scores = np.random.default_rng(0).random((3, len(people)))
+    again = transfer.rejudge(METHODS["PPO"][0], lambda ads: scores, jobs, people, "gender", 3)
+    pd.testing.assert_frame_equal(again.groups, ranking.per_job(scores, jobs, people, "gender", 3))
+    pd.testing.assert_series_equal(again.quality["ndcg"], ranking.ranking_quality(scores, jobs, people, 3)["ndcg"])
+    assert again.texts == SOFT and again.seed == 0
+
+
+def test_fresh_candidates_are_other_people_of_the_same_kind():
+    config = corpus.CorpusConfig(candidates_per_occupation=12)
+    seen = corpus.make_candidates(config)
+    seen = Dataset.from_pandas(seen[seen["occupation"].isin(["nurse", "teacher"])], preserve_index=False)
+    fresh = transfer.fresh_candidates(seen, seed=1000)
+    assert not set(fresh["text"]) & set(seen["text"])
+    assert set(fresh["occupation"]) == {"nurse", "teacher"} and len(fresh) == len(seen)
+    assert fresh.to_pandas()["gender"].value_counts().to_dict() == seen.to_pandas()["gender"].value_counts().to_dict()
+    with pytest.raises(InputError, match="seed 0: every candidate's text is in the run's own pool"):
+        transfer.fresh_candidates(seen, seed=config.seed)
+
+
+def test_candidates_of_a_file_without_those_already_seen(tmp_path):
+    file = tmp_path / "people.csv"
+    others = pd.DataFrame({"candidate_id": ["x", "y", "z"], "text": ["Ann!", "zoe", "max"], "occupation": "nurse"})
+    others.assign(gender=["f", "f", "m"]).to_csv(file, index=False)
+    assert transfer.candidates_of(file, CANDIDATES, "gender")["text"] == ["zoe", "max"]
+    with pytest.raises(InputError, match="gender"):
+        others.to_csv(file, index=False)
+        transfer.candidates_of(file, CANDIDATES, "gender")
+
+
+def test_agreement_by_hand():
+    orders = {"up": [1, 2, 3, 4], "down": [4, 3, 2, 1], "swapped": [2, 1, 3, 4], "flat": [0, 0, 0, 0]}
+
+    class Fixed:
+        def __init__(self, name: str):
+            self.scores = np.array([*orders[name], 0, 0, 0], float)
+
+        def fit(self, candidates: Dataset) -> "Fixed":
+            return self
+
+        def rank(self, ads: list[str]) -> np.ndarray:
+            return np.tile(self.scores, (len(ads), 1))
+
+    def pair(first: str, second: str) -> pd.Series:
+        judges = {name: Fixed(name) for name in (first, second)}
+        return transfer.agreement(judges, JOBS, CANDIDATES, "gender", 2).iloc[0]
+
+    assert pair("up", "down")[["spearman", "shared", "n"]].tolist() == [-1, 0, 2]
+    # 1 - 6 * (1 + 1) / (4 * 15)
+    assert pair("up", "swapped")["spearman"] == pytest.approx(0.8) and pair("up", "swapped")["shared"] == 1
+    with pytest.raises(InputError, match="scores all candidates of a job alike"):
+        pair("up", "flat")
+
+
+def test_some_ads():
+    saved = replace(METHODS["PPO"][0], groups=pd.DataFrame({"job_id": ["n1", "n1", "n2", "c1"], "selected": range(4)}))
+    [part] = transfer.of_some_ads({"PPO": [saved]}, np.array([0, 2]))["PPO"]
+    assert part.texts == ["nurse kind", "cook"] and part.quality["job_id"].tolist() == ["n1", "c1"]
+    assert part.groups["selected"].tolist() == [0, 1, 3]
+
+
+def test_bad_input():
+    other = replace(METHODS["PPO"][0], quality=METHODS["PPO"][0].quality.assign(job_id=["n2", "n1", "c1"]))
+    with pytest.raises(InputError, match="'PPO' with seed 0 rewrote other jobs"):
+        measured({"A": Judge()}, methods=METHODS | {"PPO": [other]})
+    with pytest.raises(InputError, match="the original ads are not among the methods PPO"):
+        measured({"A": Judge()}, methods={"PPO": METHODS["PPO"]})
+    with pytest.raises(InputError, match="no job has more than k=4 candidates"):
+        measured({"A": Judge()}, k=4)
+    with pytest.raises(InputError, match="no column 'race'"):
+        transfer.answerable(JOBS, CANDIDATES, "race", 2)
+    nan = Judge()
+    nan.rank = lambda ads: np.full((len(ads), 7), np.nan)
+    with pytest.raises(InputError, match="rank returned nan"):
+        measured({"A": nan})

@@ -1,0 +1,204 @@
+"""Generators come back from disk as they were saved, and a model that cannot be had is one clear error."""
+
+import shutil
+
+import pytest
+import torch
+from datasets import Dataset
+from peft import AutoPeftModelForCausalLM, AutoPeftModelForSeq2SeqLM, PeftModel
+from tiny_models import VOCAB, tiny_model, tiny_tokenizer
+from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
+
+from autorefine_lib.errors import InputError
+from autorefine_lib.generator import pretrained
+from autorefine_lib.generator.generator import Generator
+from autorefine_lib.generator.scoring import add_lora, decoder_start
+from autorefine_lib.ppo.config import PPOConfig
+from autorefine_lib.ppo.trainer import PPOTrainer
+from autorefine_lib.report import model_card
+from autorefine_lib.report.model_card import Card
+
+CARD = Card("PPO", "embedded (synthetic)", 0, "autorefine reproduce")
+CHAT = "{% for m in messages %}{{ m['content'] }} {% endfor %}w8 "
+
+
+@pytest.mark.parametrize("kind", ["llama", "t5"])
+def test_save_and_load_a_checkpoint(kind, tmp_path):
+    tokenizer = tiny_tokenizer()
+    tokenizer.chat_template = CHAT if kind == "llama" else None
+    saved = Generator(tiny_model(kind), tokenizer, "ad", max_new_tokens=9)
+    pretrained.save(saved, tmp_path / "model")
+    assert not list((tmp_path / "model").glob("*.bin"))
+    loaded = pretrained.load(str(tmp_path / "model"))
+    assert (loaded.level, loaded.max_new_tokens, loaded.vocabulary) == ("ad", 9, None)
+    weights = saved.model.state_dict()
+    assert all(torch.equal(weights[name], value) for name, value in loaded.model.state_dict().items())
+    assert loaded.prompt("w3").endswith("w8 ") == (kind == "llama")
+
+
+def test_an_adapter_is_saved_by_itself_and_found_again(tmp_path):
+    pretrained.save(Generator(tiny_model("llama"), tiny_tokenizer(), "ad"), tmp_path / "base")
+    base = pretrained.load(str(tmp_path / "base"))
+    base.model = add_lora(base.model, 4, 8.0, "all-linear")
+    with torch.no_grad():
+        for name, parameter in base.model.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_()
+    pretrained.save(base, tmp_path / "adapter")
+    assert (tmp_path / "adapter/adapter_model.safetensors").is_file()
+    assert not (tmp_path / "adapter/model.safetensors").exists()
+    tokens = torch.tensor([[3, 4, 5]])
+    with torch.no_grad():
+        before, after = (g.model(tokens).logits for g in (base, pretrained.load(str(tmp_path / "adapter"))))
+    assert torch.allclose(before, after, atol=1e-5)
+
+
+def logits(model, tokens=((3, 4, 5), (6, 7, 8))):
+    tokens = torch.tensor(tokens)
+    if model.config.is_encoder_decoder:
+        answer = torch.cat([torch.full((2, 1), decoder_start(model)), tokens[:, :-1]], 1)
+        return model(input_ids=tokens, decoder_input_ids=answer).logits.detach()
+    return model(tokens).logits.detach()
+
+
+def saved_adapter(folder, kind="llama"):
+    """A policy with moved adapters, saved in `folder`/adapter beside its base; its logits."""
+    pretrained.save(Generator(tiny_model(kind), tiny_tokenizer(), "ad", max_new_tokens=9), folder / "base")
+    policy = pretrained.load(str(folder / "base"))
+    policy.model = add_lora(policy.model, 4, 8.0, "all-linear")
+    with torch.no_grad():
+        for name, parameter in policy.model.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_()
+    pretrained.save(policy, folder / "adapter")
+    model_card.write(folder / "adapter", policy, CARD)
+    assert not torch.allclose(logits(policy.model), logits(tiny_model(kind)), atol=0.1)
+    return logits(policy.model)
+
+
+@pytest.mark.parametrize("kind", ["llama", "t5", "bart", "bert2bert"])
+def test_transformers_loads_a_policy_without_this_library(kind, tmp_path):
+    policy = Generator(tiny_model(kind), tiny_tokenizer(), "ad")
+    pretrained.save(policy, tmp_path)
+    model_card.write(tmp_path, policy, CARD)
+    load = AutoModelForCausalLM if kind == "llama" else AutoModelForSeq2SeqLM
+    torch.testing.assert_close(logits(load.from_pretrained(tmp_path).eval()), logits(policy.model), rtol=0, atol=0)
+    assert AutoTokenizer.from_pretrained(tmp_path)("w3").input_ids == policy.tokenizer("w3").input_ids
+
+
+@pytest.mark.parametrize("kind", ["llama", "t5"])
+def test_peft_loads_an_adapter_without_this_library(kind, tmp_path):
+    expected = saved_adapter(tmp_path, kind)
+    load = AutoModelForCausalLM if kind == "llama" else AutoModelForSeq2SeqLM
+    by_hand = PeftModel.from_pretrained(load.from_pretrained(tmp_path / "base"), tmp_path / "adapter")
+    torch.testing.assert_close(logits(by_hand.eval()), expected, rtol=0, atol=1e-6)
+    auto = (AutoPeftModelForCausalLM if kind == "llama" else AutoPeftModelForSeq2SeqLM).from_pretrained(
+        tmp_path / "adapter"
+    )
+    torch.testing.assert_close(logits(auto.eval()), expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["llama", "t5", "bert2bert"])
+def test_a_merged_adapter_is_a_checkpoint_of_its_own(kind, tmp_path):
+    expected = saved_adapter(tmp_path, kind)
+    out = pretrained.merge(tmp_path / "adapter", tmp_path / "merged")
+    shutil.rmtree(tmp_path / "base")
+    load = AutoModelForCausalLM if kind == "llama" else AutoModelForSeq2SeqLM
+    torch.testing.assert_close(logits(load.from_pretrained(out).eval()), expected, rtol=0, atol=1e-5)
+    assert not list(out.glob("adapter*")) and not list(out.glob("*.bin"))
+    again = pretrained.load(str(out))
+    assert (again.level, again.max_new_tokens) == ("ad", 9)
+    assert "library_name: transformers" in (out / "README.md").read_text()
+
+
+def test_merge_joins_the_embedded_generators_weights(tmp_path):
+    policy = pretrained.load(pretrained.EMBEDDED, seed=1)
+    with torch.no_grad():
+        for parameter in policy.model.parameters():
+            parameter += 0.01 if parameter.requires_grad else 0.0
+    pretrained.save(policy, tmp_path / "policy")
+    plain = AutoModelForSeq2SeqLM.from_pretrained(pretrained.merge(tmp_path / "policy", tmp_path / "out"))
+    tokens = ((101, 2057, 102), (101, 2300, 102))
+    # Another implementation of attention; the logits lie between -30 and 10.
+    torch.testing.assert_close(logits(plain.eval(), tokens), logits(policy.model, tokens), rtol=0, atol=2e-4)
+
+
+def test_merge_refuses_what_it_cannot_do(tmp_path):
+    with pytest.raises(InputError, match="no adapter_config.json.* nothing to merge; give"):
+        pretrained.merge(tmp_path, tmp_path / "out")
+    saved_adapter(tmp_path)
+    with pytest.raises(InputError, match="nothing to merge"):
+        pretrained.merge(tmp_path / "base", tmp_path / "out")
+    with pytest.raises(InputError, match="base exists and is not an empty folder; choose another"):
+        pretrained.merge(tmp_path / "adapter", tmp_path / "base")
+    shutil.rmtree(tmp_path / "base")
+    with pytest.raises(InputError, match="generator '.*base' could not be loaded.*; allowed: "):
+        pretrained.merge(tmp_path / "adapter", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_embedded_generator_comes_back(tmp_path):
+    first = pretrained.load(pretrained.EMBEDDED, seed=1)
+    pretrained.save(first, tmp_path)
+    second = pretrained.load(str(tmp_path))
+    assert second.restrict_vocabulary and second.level == "sentence"
+    weights = first.model.state_dict()
+    assert all(torch.equal(weights[name], value) for name, value in second.model.state_dict().items())
+
+
+def test_the_shipped_weights_have_the_checksum_on_their_card():
+    from autorefine_lib.generator import bert2bert
+
+    generator = pretrained.load(pretrained.EMBEDDED)
+    path, sha256 = pretrained.shipped_weights()
+    assert path.stat().st_size <= 30e6
+    bert2bert.load_trained(generator.model, path, sha256)
+    [rewrite] = generator.rewrite(["Send us your resume with 2 references by mail."])
+    assert rewrite.text == "Send us your resume with 2 references by mail."
+
+
+def test_an_unknown_model_names_what_is_allowed(monkeypatch):
+    # Not the environment variable, which is read when the module is imported.
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(InputError, match="'no/such-model' could not be loaded.*minilm-bert2bert.*hf download"):
+        pretrained.load("no/such-model")
+
+
+def test_four_bits_need_bitsandbytes_and_a_checkpoint(tmp_path, monkeypatch):
+    monkeypatch.setattr(pretrained, "is_bitsandbytes_available", lambda: False)
+    with pytest.raises(InputError, match="bitsandbytes, which is not installed; `pip install"):
+        pretrained.load(str(tmp_path), four_bit=True)
+    monkeypatch.setattr(pretrained, "is_bitsandbytes_available", lambda: True)
+    with pytest.raises(InputError, match="not for 'minilm-bert2bert'"):
+        pretrained.load(pretrained.EMBEDDED, four_bit=True)
+
+
+def test_adapters_on_four_bit_weights_are_trained(tmp_path):
+    """Skipped where bitsandbytes is not installed: it is in no lock, and needs no GPU."""
+    bitsandbytes = pytest.importorskip("bitsandbytes")
+    size = dict(hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=2)
+    ids = dict(vocab_size=VOCAB, pad_token_id=0, eos_token_id=1, max_position_embeddings=64)
+    model = LlamaForCausalLM(LlamaConfig(**size, **ids))
+    pretrained.save(Generator(model, tiny_tokenizer(), "ad"), tmp_path / "base")
+    policy = pretrained.load(str(tmp_path / "base"), four_bit=True)
+    quantised = [m for m in policy.model.modules() if isinstance(m, bitsandbytes.nn.Linear4bit)]
+    assert len(quantised) == 2 * 7
+    config = PPOConfig(steps=2, batch_size=4, max_new_tokens=3, lora_rank=4, learning_rate=1e-2)
+    data = Dataset.from_dict({"prompt": ["w1 w2", "w3", "w4 w5", "w6"]})
+
+    def words(completions):
+        return [float(len(completion)) for completion in completions]
+
+    trainer = PPOTrainer(policy.model, policy.tokenizer, words, data, config, tmp_path / "run")
+    log = trainer.train()
+    assert trainer.reference is None and {m.weight.dtype for m in quantised} == {torch.uint8}
+    assert {p.dtype for p in trainer.parameters} == {torch.float32}
+    assert log["kl/response"][0] == pytest.approx(0, abs=1e-3) and log["policy/kl"][0] > 0
+    trainer.save_pretrained(tmp_path / "policy")
+    assert (tmp_path / "policy/adapter_model.safetensors").is_file()
+    with pytest.raises(InputError, match="no parameter of the model requires a gradient"):
+        frozen = pretrained.load(str(tmp_path / "base"), four_bit=True)
+        frozen.model.requires_grad_(False)
+        PPOTrainer(
+            frozen.model, frozen.tokenizer, words, data, PPOConfig(batch_size=4, max_new_tokens=3), tmp_path / "full"
+        )

@@ -1,0 +1,34 @@
+"""Log-probabilities, entropies and their gradients against autograd of the formulas."""
+
+import torch
+
+from autorefine_lib.generator.scoring import FORBIDDEN, TokenScores
+
+
+def logits_and_tokens():
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(2, 3, 7, generator=generator, dtype=torch.float64, requires_grad=True)
+    return logits, torch.randint(7, (2, 3), generator=generator)
+
+
+def test_token_scores_equal_the_formulas():
+    logits, tokens = logits_and_tokens()
+    logprobs, entropy = TokenScores.apply(logits, tokens)
+    expected = torch.distributions.Categorical(logits=logits)
+    torch.testing.assert_close(logprobs, expected.log_prob(tokens))
+    torch.testing.assert_close(entropy, expected.entropy())
+
+
+def test_token_scores_have_the_right_gradients():
+    logits, tokens = logits_and_tokens()
+    assert torch.autograd.gradcheck(lambda x: TokenScores.apply(x, tokens), (logits,))
+    assert torch.autograd.gradcheck(lambda x: TokenScores.apply(x, tokens)[0], (logits,))
+    assert torch.autograd.gradcheck(lambda x: TokenScores.apply(x, tokens)[1], (logits,))
+
+
+def test_a_forbidden_token_has_no_gradient_and_no_entropy():
+    logits = torch.tensor([[0.0, 0.0, FORBIDDEN]], requires_grad=True)
+    logprobs, entropy = TokenScores.apply(logits, torch.tensor([0]))
+    (logprobs + entropy).sum().backward()
+    torch.testing.assert_close(entropy, torch.tensor([2.0]).log())
+    torch.testing.assert_close(logits.grad, torch.tensor([[0.5, -0.5, 0.0]]))

@@ -1,0 +1,171 @@
+"""Selection rates, impact ratios, MRR and NDCG: hand-computed numbers, fairlearn and ranx as references."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from datasets import Dataset
+from fairlearn.metrics import MetricFrame, selection_rate
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from ranx import Qrels, Run, evaluate
+
+from autorefine_lib.errors import InputError
+from autorefine_lib.metrics import ranking
+from autorefine_lib.recommender.scores import top_k
+
+# Four nurses (2 f, 2 m) and three cooks (1 f, 2 m); one nurse job, one cook job.
+CANDIDATES = Dataset.from_dict(
+    {
+        "candidate_id": list("abcdefg"),
+        "occupation": ["nurse"] * 4 + ["cook"] * 3,
+        "gender": ["f", "f", "m", "m", "f", "m", "m"],
+    }
+)
+JOBS = Dataset.from_dict({"job_id": ["n1", "c1"], "occupation": ["nurse", "cook"]})
+SCORES = np.array(
+    [
+        [0.9, 0.1, 0.8, 0.7, 0.85, 0.0, 0.0],  # ranking a e c d b f g; nurses: a c d b
+        [0.9, 0.8, 0.0, 0.0, 0.5, 0.7, 0.6],  # ranking a b f g e c d; cooks: f g e
+    ]
+)
+
+
+def table(k: int = 2) -> pd.DataFrame:
+    return ranking.per_job(SCORES, JOBS, CANDIDATES, "gender", k)
+
+
+def counts(frame: pd.DataFrame, job: str, pool: str) -> dict:
+    rows = frame[(frame["job_id"] == job) & (frame["pool"] == pool)]
+    return {row.group: (row.selected, row.available) for row in rows.itertuples()}
+
+
+def test_per_job_counts_by_hand():
+    frame = table()
+    assert counts(frame, "n1", "qualified") == {"f": (1, 2), "m": (1, 2)}  # a c
+    assert counts(frame, "n1", "all") == {"f": (2, 3), "m": (0, 4)}  # a e
+    assert counts(frame, "c1", "qualified") == {"f": (0, 1), "m": (2, 2)}  # f g
+    assert counts(frame, "c1", "all") == {"f": (2, 3), "m": (0, 4)}  # a b
+    assert len(frame) == 8 and frame["job_id"].drop_duplicates().tolist() == ["n1", "c1"]
+
+
+def test_impact_ratio_pools_over_jobs():
+    ratios = ranking.impact_ratio(table()).set_index("group")
+    # f: (1 + 0) / (2 + 1) = 1/3; m: (1 + 2) / (2 + 2) = 3/4
+    assert ratios.loc["f", "rate"] == pytest.approx(1 / 3)
+    assert ratios.loc["m", "rate"] == pytest.approx(3 / 4)
+    assert ratios["reference"].tolist() == ["m", "m"]
+    assert ratios.loc["f", "impact_ratio"] == pytest.approx(4 / 9)
+    assert ratios.loc["m", "impact_ratio"] == 1
+    against_f = ranking.impact_ratio(table(), reference="f").set_index("group")
+    assert against_f.loc["m", "impact_ratio"] == pytest.approx(9 / 4)
+
+
+def test_undefined_ratio_is_nan_with_its_reason():
+    ratios = ranking.impact_ratio(table(), pool="all", reference="m")
+    assert ratios["rate"].notna().all()
+    assert ratios["impact_ratio"].isna().all()
+    assert ratios["note"].str.contains("nobody of the reference group m").all()
+    men_nurses = [2, 3, 4]  # and a cook, who is a woman
+    frame = ranking.per_job(SCORES[:1, men_nurses], JOBS.select([0]), CANDIDATES.select(men_nurses), "gender", 1)
+    row = ranking.impact_ratio(frame).set_index("group").loc["f"]
+    assert np.isnan(row["rate"]) and np.isnan(row["impact_ratio"]) and "no candidate" in row["note"]
+
+
+def test_a_missing_attribute_belongs_to_no_group():
+    candidates = CANDIDATES.remove_columns("gender").add_column("gender", ["f", None, "m", "m", "f", "m", "m"])
+    frame = ranking.per_job(SCORES, JOBS, candidates, "gender", 2)
+    assert counts(frame, "c1", "all") == {"f": (1, 2), "m": (0, 4)}
+
+
+def test_an_attribute_without_values_is_refused():
+    candidates = CANDIDATES.remove_columns("gender").add_column("gender", [None] * 7)
+    with pytest.raises(InputError, match="'gender' is empty"):
+        ranking.group_members(candidates, "gender")
+
+
+def test_rate_counts_follow_the_jobs():
+    assert ranking.rate_counts(table(), "f", "m").tolist() == [[1, 2, 1, 2], [0, 1, 2, 2]]
+    with pytest.raises(InputError, match="'x' is not one of f, m"):
+        ranking.rate_counts(table(), "x", "m")
+
+
+def test_ties_keep_the_order_of_the_candidates():
+    assert top_k(np.array([[1.0, 2.0, 2.0, 1.0, 2.0]]), 4).tolist() == [[1, 2, 4, 0]]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**6), st.integers(1, 4))
+def test_selection_rates_agree_with_fairlearn(seed, k):
+    rng = np.random.default_rng(seed)
+    candidates = Dataset.from_dict(
+        {"occupation": ["a"] * 6 + ["b"] * 5, "race": ["x", "y", "z"] + rng.choice(list("xyz"), 8).tolist()}
+    )
+    jobs = Dataset.from_dict({"job_id": ["1", "2", "3"], "occupation": ["a", "b", "a"]})
+    scores = rng.normal(size=(3, 11))
+    frame = ranking.per_job(scores, jobs, candidates, "race", k)
+    selected = (scores.argsort(1).argsort(1) >= 11 - k).astype(int).ravel()
+    race = list(candidates["race"]) * 3
+    reference = MetricFrame(metrics=selection_rate, y_true=selected, y_pred=selected, sensitive_features=race)
+    ours = ranking.impact_ratio(frame, pool="all").set_index("group")
+    np.testing.assert_allclose(ours["rate"], reference.by_group.loc[ours.index])
+    assert ours["impact_ratio"].min() == pytest.approx(reference.ratio())
+
+
+def test_ranking_quality_by_hand():
+    quality = ranking.ranking_quality(SCORES, JOBS, CANDIDATES, 2)
+    assert quality["mrr"].tolist() == [1, pytest.approx(1 / 3)]  # the first cook comes third
+    assert quality["ndcg"].tolist() == [pytest.approx(1 / (1 + 1 / np.log2(3))), 0]  # nurse, cook | ideal: two nurses
+    assert quality["recall"].tolist() == [1 / 4, 0] and quality["precision"].tolist() == [1 / 2, 0]
+
+
+@settings(max_examples=15, deadline=None)
+@given(arrays(np.int8, (3, 12), elements=st.integers(-5, 5)), st.integers(1, 12))
+def test_ranking_quality_is_that_of_ranx(values, k):
+    # Distinct scores: ranx itself breaks ties arbitrarily.
+    scores = values + np.linspace(0, 0.5, 12)[::-1]
+    relevant = [np.array([0, 5]), np.array([11]), np.array([2, 3, 7, 9])]
+    qrels = Qrels({f"q{i}": {f"d{j}": 1 for j in row} for i, row in enumerate(relevant)})
+    run = Run({f"q{i}": {f"d{j}": float(score) for j, score in enumerate(row)} for i, row in enumerate(scores)})
+    expected = evaluate(qrels, run, ["mrr", f"ndcg@{k}", f"recall@{k}", f"precision@{k}"], return_mean=False)
+    ours = ranking.quality(scores, relevant, k)
+    for name, theirs in (("mrr", "mrr"), *((name, f"{name}@{k}") for name in ("ndcg", "recall", "precision"))):
+        np.testing.assert_allclose(ours[name], expected[theirs], rtol=0, atol=1e-12)
+    mrr, ndcg = ranking.mrr_and_ndcg(scores, relevant, k)
+    assert mrr.tolist() == ours["mrr"].tolist() and ndcg.tolist() == ours["ndcg"].tolist()
+
+
+@settings(max_examples=40, deadline=None)
+@given(arrays(np.float32, (2, 9), elements=st.sampled_from([-0.0, 0.0, 1.0, 2.0])), st.integers(1, 9))
+def test_ties_go_by_the_order_of_the_candidates_as_in_a_full_sort(scores, k):
+    order = np.argsort(-scores, axis=1, kind="stable")
+    np.testing.assert_array_equal(top_k(scores, k), order[:, :k])
+    relevant = np.array([2, 5, 8])
+    first = np.isin(order, relevant).argmax(1) + 1
+    assert ranking.quality(scores, [relevant] * 2, k)["mrr"].tolist() == (1 / first).tolist()
+
+
+def test_small_integers_do_not_wrap():
+    assert top_k(np.array([[0, 255, 3]], np.uint8), 3).tolist() == [[1, 2, 0]]
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: table(4), "k=4 is larger than the pool: 3 candidates have the occupation 'cook'"),
+        (lambda: table(0), "k=0 is not between"),
+        (lambda: ranking.ranking_quality(SCORES, JOBS, CANDIDATES, 8), "k=8 is not between 1 and 7"),
+        (lambda: ranking.per_job(SCORES, JOBS, CANDIDATES, "race", 1), "no column 'race'"),
+        (lambda: ranking.per_job(SCORES[:1], JOBS, CANDIDATES, "gender", 1), r"shape \(1, 7\), not \(2, 7\)"),
+        (lambda: ranking.per_job(SCORES * np.nan, JOBS, CANDIDATES, "gender", 1), "nan for ad 0"),
+        (lambda: ranking.per_job(SCORES[:, :4], JOBS, CANDIDATES.select(range(4)), "gender", 1), "occupation 'cook'"),
+        (lambda: ranking.impact_ratio(table(), reference="x"), "reference group 'x' is not one of f, m"),
+        (lambda: ranking.selection_rates(table(), pool="some"), "pool='some'"),
+        (lambda: ranking.quality(SCORES, [np.array([0]), np.array([], int)], 1), "row 1 has no relevant candidate"),
+        (lambda: ranking.ranking_quality(SCORES > 0, JOBS, CANDIDATES, 1), "rank returned bool instead of numbers"),
+    ],
+)
+def test_bad_input_is_named_in_one_line(call, message):
+    with pytest.raises(InputError, match=message) as error:
+        call()
+    assert "\n" not in str(error.value)

@@ -1,0 +1,143 @@
+"""Text metrics: every column by hand on small ads, collapse by hand, bad input named, a thousand ads in seconds."""
+
+import math
+import random
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from autorefine_lib.data.corpus import make_jobs
+from autorefine_lib.errors import InputError
+from autorefine_lib.metrics import text_metrics
+from autorefine_lib.models import static_embedding
+from autorefine_lib.text import wording
+
+ADS = make_jobs()["text"].tolist()
+AD = "We need a competitive leader with 5 years of Python. She leads a supportive team."
+REWRITE = "We need a warm person with 3 years of Python. They lead a supportive team of young people. We pay a bonus."
+
+
+def letters(texts):
+    """Counts of the letters a to z: a meaning model simple enough for counting by hand."""
+    return np.array([[text.lower().count(letter) for letter in "abcdefghijklmnopqrstuvwxyz"] for text in texts], float)
+
+
+def test_columns_by_hand():
+    row = text_metrics.measure([REWRITE], [AD], letters).iloc[0]
+    old, new = letters([AD, REWRITE])
+    assert row["meaning"] == pytest.approx(old @ new / np.linalg.norm(old) / np.linalg.norm(new))
+    assert row["lost"] == ["lost years '5 years'"] and row["requirements_lost"] == 1
+    assert row["invented"] == ["brings in years '3 years'", "brings in benefit 'bonus'"]
+    assert row["requirements_invented"] == 2
+    assert (row["protected_in"], row["protected_out"]) == (["young"], ["she"])
+    assert (row["n_protected_in"], row["n_protected_out"]) == (1, 1)
+    assert (row["masculine_before"], row["masculine_after"]) == (3, 1)  # competitive, leader, leads; lead
+    assert (row["feminine_before"], row["feminine_after"]) == (1, 2)  # supportive; warm, supportive
+    assert row["lexicon_masculine_before"] == wording.coded_count(AD)["masculine"]
+    assert (row["words_before"], row["words_after"]) == (15, 22) and row["length_ratio"] == pytest.approx(22 / 15)
+    assert row["note"] == ""
+
+
+def test_identical_ads_change_nothing():
+    table = text_metrics.measure(ADS[:20], ADS[:20], static_embedding.embed)
+    assert np.allclose(table["meaning"], 1) and (table["length_ratio"] == 1).all()
+    counts = ["requirements_lost", "requirements_invented", "n_protected_in", "n_protected_out"]
+    assert (table[counts] == 0).all(axis=None)
+    for column in table:
+        if column.endswith("_before"):
+            assert table[column].equals(table[column.replace("_before", "_after")].rename(column)), column
+
+
+def test_empty_texts_have_a_note_and_no_number():
+    table = text_metrics.measure(["", "x"], ["Nurse in Rome", ""], letters)
+    assert table["note"].tolist() == ["the rewrite has no words", "the original has no words"]
+    assert table["meaning"].isna().all()
+    assert table["length_ratio"].tolist()[0] == 0 and math.isnan(table["length_ratio"][1])
+    assert math.isnan(table["grade_after"][0])
+
+
+def test_repetition_by_hand():
+    assert text_metrics.repetition("a b c a b c") == pytest.approx(1 - 3 / 4)  # abc bca cab abc
+    assert text_metrics.repetition("a b") == 0
+    assert text_metrics.repetition("go " * 102) == pytest.approx(0.99)
+    assert text_metrics.repetition("a a b", n=1) == pytest.approx(1 / 3)
+
+
+def test_distinct_by_hand():
+    assert text_metrics.distinct(["a b", "a c"], 1) == pytest.approx(3 / 4)
+    assert text_metrics.distinct(["a b", "a b"], 2) == pytest.approx(1 / 2)
+    assert math.isnan(text_metrics.distinct(["a", ""], 2))
+
+
+def test_collapse_by_hand():
+    vectors = {"north": [1, 0], "east": [0, 2], "half": [3, 3]}
+    table = text_metrics.collapse(
+        ["north"] * 3, ["north", "east", "half"], lambda texts: [vectors[text] for text in texts]
+    )
+    assert table.loc["mean_cosine", "originals"] == pytest.approx(2 * math.sqrt(0.5) / 3)
+    assert table.loc["mean_cosine", "rewrites"] == pytest.approx(1)
+    assert table["change"].tolist() == pytest.approx([1 - 2 * math.sqrt(0.5) / 3, 1 / 3 - 1, math.nan], nan_ok=True)
+
+
+def test_ads_that_become_alike_are_seen():
+    table = text_metrics.collapse([ADS[0]] * 20, ADS[:400:20], static_embedding.embed)
+    assert table.loc["mean_cosine", "change"] > 0.3 and table.loc["distinct_2", "change"] < -0.3
+
+
+@pytest.mark.parametrize(
+    ("rewrites", "originals", "embed", "message"),
+    [
+        (["a"], ["a", "b"], letters, "1 rewrites for 2 originals"),
+        ("ad", ["ad"], letters, "rewrites='ad' is one text"),
+        ([None], ["a"], letters, "rewrites\\[0\\] is None"),
+        (["a"], [float("nan")], letters, "originals\\[0\\] is nan"),
+        ([], [], letters, "no ads to measure"),
+        (["a"], ["a"], lambda texts: np.ones(2), "shape \\(2,\\) for 2 texts"),
+        (["a"], ["a"], lambda texts: np.ones((1, 3)), "shape \\(1, 3\\) for 2 texts"),
+        (["a"], ["a"], lambda texts: np.full((2, 3), np.nan), "finite"),
+    ],
+)
+def test_bad_input_is_named(rewrites, originals, embed, message):
+    with pytest.raises(InputError, match=message):
+        text_metrics.measure(rewrites, originals, embed)
+
+
+def test_collapse_and_n_grams_name_bad_input():
+    with pytest.raises(InputError, match="at least two"):
+        text_metrics.collapse(["a"], ["a"], letters)
+    with pytest.raises(InputError, match="n=0"):
+        text_metrics.repetition("a", 0)
+    with pytest.raises(InputError, match="n=0"):
+        text_metrics.distinct(["a"], 0)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.tuples(st.text(max_size=40), st.text(max_size=40)), min_size=1, max_size=3))
+def test_no_text_crashes_it_and_counts_are_counts(pairs):
+    rewrites, originals = map(list, zip(*pairs, strict=True))
+    table = text_metrics.measure(rewrites, originals, letters)
+    assert len(table) == len(pairs)
+    assert (table.filter(regex="^n_|requirements|masculine|feminine|words") >= 0).all(axis=None)
+    assert table["meaning"].dropna().between(-1, 1).all()
+
+
+@pytest.mark.parametrize("text", ["a" * 1_000_000, "五年 😀 " * 100_000, "- " * 100_000, "5 years, " * 15_000])
+def test_a_megabyte_does_not_hang(text):
+    begin = time.process_time()
+    table = text_metrics.measure([text], [text], letters)
+    assert table["requirements_lost"][0] == 0
+    assert time.process_time() - begin < 30
+
+
+def test_two_hundred_ads_take_a_second_or_two():
+    rng = random.Random(0)
+    ads = [f"{ADS[i]}\n\n{ADS[-i - 1]}" for i in range(200)]  # some 240 words each
+    rewrites = [wording.swap(ad, rng) for ad in ads]
+    text_metrics.measure(rewrites[:1], ads[:1], letters)
+    begin = time.process_time()
+    table = text_metrics.measure(rewrites, ads, letters)
+    assert time.process_time() - begin < 10  # 1 s on an idle core; the limit allows for a busy machine
+    assert table["requirements_lost"].sum() == 0 and table["requirements_invented"].sum() == 0

@@ -1,0 +1,100 @@
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from autorefine_lib.ppo import ppo_math
+
+
+def gae_by_hand(rewards, values, gamma, lam):
+    """The definition for one response without padding: A_t = sum over l of (gamma lam)^l delta_{t+l}."""
+    following = values[1:] + [0.0]
+    deltas = [r + gamma * n - v for r, v, n in zip(rewards, values, following, strict=True)]
+    return [sum((gamma * lam) ** (j - t) * deltas[j] for j in range(t, len(deltas))) for t in range(len(deltas))]
+
+
+@given(
+    lengths=st.lists(st.integers(1, 6), min_size=1, max_size=4),
+    gamma=st.floats(0.5, 1),
+    lam=st.floats(0, 1),
+    seed=st.integers(0, 1000),
+)
+@settings(max_examples=50, deadline=None)
+def test_gae_equals_its_definition(lengths, gamma, lam, seed):
+    generator = torch.Generator().manual_seed(seed)
+    time = max(lengths)
+    mask = torch.arange(time) < torch.tensor(lengths)[:, None]
+    rewards = torch.randn(len(lengths), time, generator=generator) * mask
+    values = torch.randn(len(lengths), time, generator=generator)  # on padding too: it must not count
+    advantages, returns = ppo_math.gae(rewards, values, mask, gamma, lam)
+    for row, n in enumerate(lengths):
+        expected = torch.tensor(gae_by_hand(rewards[row, :n].tolist(), values[row, :n].tolist(), gamma, lam))
+        torch.testing.assert_close(advantages[row, :n], expected, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(returns[row, :n], expected + values[row, :n], atol=1e-5, rtol=1e-5)
+        assert not advantages[row, n:].any() and not returns[row, n:].any()
+
+
+def test_gae_of_two_tokens():
+    advantages, returns = ppo_math.gae(
+        torch.tensor([[0.0, 1.0]]), torch.tensor([[0.5, 0.25]]), torch.ones(1, 2, dtype=torch.bool), 1.0, 0.5
+    )
+    # delta = [0 + 0.25 - 0.5, 1 - 0.25] = [-0.25, 0.75]; A_0 = -0.25 + 0.5 * 0.75
+    assert advantages.tolist() == [[0.125, 0.75]]
+    assert returns.tolist() == [[0.625, 1.0]]
+
+
+def test_masked_whiten():
+    values, mask = torch.tensor([[1.0, 3.0, 99.0]]), torch.tensor([[True, True, False]])
+    whitened = ppo_math.masked_whiten(values, mask)  # mean 2, unbiased variance 2
+    torch.testing.assert_close(whitened, torch.tensor([[-1, 1, 0]]) / math.sqrt(2))
+    unshifted = ppo_math.masked_whiten(values, mask, shift_mean=False)
+    torch.testing.assert_close(unshifted, torch.tensor([[2 - 1 / math.sqrt(2), 2 + 1 / math.sqrt(2), 0]]))
+
+
+def test_policy_loss_clips_gains_but_not_losses():
+    old = torch.zeros(4)
+    new = torch.log(torch.tensor([1.5, 1.5, 0.5, 1.1]))
+    loss, clipped = ppo_math.policy_loss(new, old, torch.tensor([1.0, -1.0, -1.0, 2.0]), 0.2)
+    torch.testing.assert_close(loss, torch.tensor([-1.2, 1.5, 0.8, -2.2]))
+    assert clipped.tolist() == [True, False, True, False]
+
+
+def test_value_loss_takes_the_larger():
+    loss, clipped = ppo_math.value_loss(torch.tensor([1.0, 0.1]), torch.zeros(2), torch.ones(2), 0.2)
+    torch.testing.assert_close(loss, torch.tensor([0.5 * 0.8**2, 0.5 * 0.9**2]))
+    assert clipped.tolist() == [True, False]
+
+
+def test_a_value_within_the_range_is_not_clipped_by_rounding():
+    generator = torch.Generator().manual_seed(0)
+    old, returns = torch.randn(2, 1000, generator=generator)
+    values = old + 0.19 * (2 * torch.rand(1000, generator=generator) - 1)
+    assert not ppo_math.value_loss(values, old, returns, 0.2)[1].any()
+
+
+def test_kl_estimators_agree_with_the_exact_divergence():
+    p, q = torch.tensor([0.5, 0.3, 0.2]), torch.tensor([0.2, 0.5, 0.3])
+    exact = (p * (p / q).log()).sum()
+    torch.testing.assert_close((p * ppo_math.kl_k1(p.log(), q.log())).sum(), exact)
+    torch.testing.assert_close((p * ppo_math.kl_k3(p.log(), q.log())).sum(), exact)
+    assert (ppo_math.kl_k3(p.log(), q.log()) >= 0).all()
+
+
+def test_explained_variance():
+    mask, returns = torch.ones(1, 4, dtype=torch.bool), torch.tensor([[1.0, 2.0, 3.0, 4.0]])
+    assert ppo_math.explained_variance(returns, returns, mask) == 1
+    assert ppo_math.explained_variance(torch.zeros(1, 4), returns, mask) == 0
+    assert math.isnan(ppo_math.explained_variance(returns, torch.ones(1, 4), mask))
+
+
+def test_kl_controller():
+    adaptive = ppo_math.KLController(0.1, target=6.0, horizon=1000)
+    adaptive.update(kl=60.0, responses=100)  # the error 9 is cut to 0.2
+    assert adaptive.coef == pytest.approx(0.1 * 1.02)
+    adaptive.update(kl=5.4, responses=100)
+    assert adaptive.coef == pytest.approx(0.1 * 1.02 * 0.99)
+    fixed = ppo_math.KLController(0.1)
+    fixed.update(kl=60.0, responses=100)
+    assert fixed.coef == 0.1
