@@ -6,7 +6,7 @@ import pytest
 from accelerate.commands.config.config_args import load_config_from_file
 from accelerate.utils import DistributedType
 
-FOLDER = Path(__file__).parents[1] / "env" / "accelerate"
+FOLDER = Path(__file__).parents[2] / "env" / "accelerate"
 TYPES = {"ddp": DistributedType.MULTI_GPU, "fsdp": DistributedType.FSDP, "deepspeed": DistributedType.DEEPSPEED}
 
 

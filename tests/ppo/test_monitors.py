@@ -13,7 +13,7 @@ from autorefine_lib.ppo.config import PPOConfig
 from autorefine_lib.ppo.monitors import MONITORS, Alarm, MonitorConfig, check, history
 from autorefine_lib.ppo.trainer import PPOTrainer
 
-TABLES = Path(__file__).parents[1] / "reports/embedded/tables"
+TABLES = Path(__file__).parents[2] / "reports/embedded/tables"
 HEALTHY = {
     "reward/mrr_loss": 0.001, "reward/ndcg_loss": 0.001, "kl/response": 2.0, "policy/entropy": 0.6,
     "response/length": 14.0, "response/repetition": 0.02, "response/distinct": 0.95,

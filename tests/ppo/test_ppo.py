@@ -152,7 +152,7 @@ def test_killed_and_resumed_equals_uninterrupted(tmp_path):
         "trainer(sys.argv[1], on_step=lambda row: row['step'] == 3 and os.kill(os.getpid(), signal.SIGKILL)).train()"
     )
     here = Path(__file__).parent
-    environment = {**os.environ, "PYTHONPATH": f"{here}{os.pathsep}{here.parent}"}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (here, here.parent, here.parents[1])))}
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], env=environment, capture_output=True)
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert checkpoint.found(tmp_path)[-1].name == "checkpoint-2"

@@ -15,7 +15,7 @@ from autorefine_lib.ppo.config import PPOConfig
 from autorefine_lib.ppo.trainer import PPOTrainer
 from autorefine_lib.reward.ad_value import RewardConfig
 
-REPORTS = Path(__file__).parents[1] / "reports"
+REPORTS = Path(__file__).parents[2] / "reports"
 RIGHT, DETAILS, LOG = (REPORTS / "ppo.md").read_text().split("\n## ")[1:]
 OPTIONS = {field.name for field in fields(PPOConfig)}
 WEIGHTS = {"reward_weights"} | {field.name for field in fields(RewardConfig)}

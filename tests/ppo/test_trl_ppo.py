@@ -30,7 +30,7 @@ from autorefine_lib.ppo import ppo_math
 from autorefine_lib.ppo.config import PPOConfig
 from autorefine_lib.ppo.trainer import PPOTrainer
 
-FIXTURE = Path(__file__).parent / "fixtures" / "trl_ppo"
+FIXTURE = Path(__file__).parents[1] / "fixtures" / "trl_ppo"
 TENSORS = load_file(FIXTURE.with_suffix(".safetensors"))
 RUNS = json.loads(FIXTURE.with_suffix(".json").read_text())["runs"]
 
