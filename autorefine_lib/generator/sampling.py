@@ -16,7 +16,6 @@ from transformers.modeling_outputs import BaseModelOutput
 
 from autorefine_lib.generator.actor import check_decoder
 from autorefine_lib.generator.scoring import Prompts, decoder_start, encode, position_ids, restrict, restricted_head
-from autorefine_lib.models import onednn
 
 
 @dataclass(frozen=True)
@@ -232,7 +231,7 @@ def generate(
     for first in tqdm(range(0, len(order), batch_size), desc="generate", disable=not progress):
         rows = order[first : first + batch_size]
         encoded = encode(tokenizer, model, [prompts[i] for i in rows], max_new_tokens, vocabulary, add_special_tokens)
-        with precision(model, bf16), onednn.linear_layers(model):
+        with precision(model, bf16):
             samples = sample(
                 model, encoded, tokenizer.eos_token_id, tokenizer.pad_token_id, max_new_tokens, temperature,
                 uniforms[rows].to(model.device), logits_processor=logits_processor,

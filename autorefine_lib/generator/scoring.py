@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from peft import LoraConfig, PeftModel, get_peft_model
 from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from autorefine_lib.errors import InputError
 from autorefine_lib.generator.actor import answer_only, check_decoder
-from autorefine_lib.models import onednn
 
 FORBIDDEN = -1e9
 """Logit of a token that the vocabulary of a row forbids: finite, so that 0 * log 0 in the entropy is 0, not NaN."""
@@ -147,7 +147,7 @@ def restricted_head(model: PreTrainedModel, token_ids: Tensor | None, last: int)
     An output layer that is not a plain `nn.Linear` (one with LoRA) is evaluated in full and cut afterwards.
     """
     head = model.get_output_embeddings()
-    plain = type(head) in (nn.Linear, onednn.Linear)
+    plain = type(head) is nn.Linear
     # Gathered once, not once a decoding step; in training once a forward pass, for each has its own graph.
     gathered = {}
 
@@ -163,7 +163,7 @@ def restricted_head(model: PreTrainedModel, token_ids: Tensor | None, last: int)
     def forward(hidden: Tensor) -> Tensor:
         features.hidden = hidden[:, -last:]
         if plain:
-            return onednn.linear(features.hidden, cut(head.weight), cut(head.bias))
+            return F.linear(features.hidden, cut(head.weight), cut(head.bias))
         logits = type(head).forward(head, features.hidden)
         return logits if token_ids is None else logits[..., token_ids]
 

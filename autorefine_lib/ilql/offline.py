@@ -16,7 +16,6 @@ from autorefine_lib.files import write_atomic
 from autorefine_lib.generator.generator import Generator
 from autorefine_lib.generator.sampling import precision, sample
 from autorefine_lib.generator.scoring import encode
-from autorefine_lib.models import onednn
 from autorefine_lib.ppo.batches import Batches
 from autorefine_lib.ppo.ppo_finetuning import episodes, ranking_reward
 from autorefine_lib.reward.ad_value import RewardConfig
@@ -82,7 +81,7 @@ def _collect(
         texts = columns["prompt"]
         model, tokenizer, longest = generator.model, generator.tokenizer, generator.max_new_tokens
         prompts = encode(tokenizer, model, texts, longest, generator.vocabulary, generator.add_special_tokens)
-        with precision(model, bf16), onednn.linear_layers(model):
+        with precision(model, bf16):
             samples = sample(
                 model, prompts, tokenizer.eos_token_id, tokenizer.pad_token_id, longest, temperature,
                 batches.uniforms(batch, longest).to(model.device),

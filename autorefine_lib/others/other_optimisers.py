@@ -25,7 +25,6 @@ from autorefine_lib.errors import InputError
 from autorefine_lib.generator.generator import Generator
 from autorefine_lib.generator.sampling import precision
 from autorefine_lib.generator.scoring import add_lora, encode, score
-from autorefine_lib.models import onednn
 from autorefine_lib.others import trl_trainers
 from autorefine_lib.ppo.batches import Batches
 from autorefine_lib.ppo.config import PPOConfig
@@ -161,8 +160,7 @@ def _train(
             callbacks=[log],
         )
         trainer.remove_callback(PrinterCallback)
-        with onednn.linear_layers(generator.model, trainer.ref_model):
-            trainer.train()
+        trainer.train()
     generator.model = trainer.model.eval()
     if isinstance(generator.model, PeftModel) and "ref" in generator.model.peft_config:
         generator.model.delete_adapter("ref")  # TRL's RLOO copies the adapter before the training, its GRPO does not
@@ -270,13 +268,12 @@ def reward_weighted(
         share = weights[rows] / weights[rows].sum()
         optimizer.zero_grad()
         loss = 0.0
-        with onednn.linear_layers(generator.model):
-            for part in torch.arange(batch_size).split(micro_batch_size):
-                with precision(generator.model, bf16):
-                    likelihood = _log_likelihood(generator, data.iloc[rows[part].tolist()])
-                term = -(share[part].to(likelihood.device) * likelihood).sum()
-                term.backward()
-                loss += float(term.detach())
+        for part in torch.arange(batch_size).split(micro_batch_size):
+            with precision(generator.model, bf16):
+                likelihood = _log_likelihood(generator, data.iloc[rows[part].tolist()])
+            term = -(share[part].to(likelihood.device) * likelihood).sum()
+            term.backward()
+            loss += float(term.detach())
         norm = torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         log.append({

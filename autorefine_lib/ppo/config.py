@@ -76,8 +76,7 @@ class PPOConfig:
     """Modules with an adapter: PEFT's `target_modules`, "all-linear" or a regular expression for whole names."""
     compile: bool = False
     """Whether torch.compile fuses the small operations of scoring and update: faster from the second step on, where
-    responses are of much the same length. On a CPU it needs a C++ compiler, and in float32 it is slower on AMD's, for
-    what is compiled does without `onednn`."""
+    responses are of much the same length. On a CPU it needs a C++ compiler."""
     gradient_checkpointing: bool = False
     """Whether activations are computed again in the backward pass: less memory, a third more time in the update."""
     report_to: str = "tensorboard"

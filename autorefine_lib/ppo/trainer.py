@@ -34,7 +34,6 @@ from autorefine_lib.generator.scoring import (
     score,
     trained_parameters,
 )
-from autorefine_lib.models import onednn
 from autorefine_lib.ppo import checkpoint, monitors, ppo_math, processes, sharding, zero
 from autorefine_lib.ppo.batches import Batches
 from autorefine_lib.ppo.config import PPOConfig, check_config, learning_rate_factor
@@ -138,8 +137,7 @@ class PPOTrainer:
         try:
             with checkpoint.interrupts() as interrupted:
                 for step in bar:
-                    with onednn.linear_layers(self.actor, self.frozen):
-                        row = self._step(step)
+                    row = self._step(step)
                     self.log.add(row)
                     bar.set_postfix(reward=f"{row['reward/mean']:.3f}", kl=f"{row['kl/response']:.2f}")
                     if self.on_step is not None:

@@ -16,7 +16,6 @@ from tiny_models import KINDS, VOCAB, tiny_model, tiny_tokenizer
 
 from autorefine_lib.errors import InputError
 from autorefine_lib.generator import actor
-from autorefine_lib.models import onednn
 from autorefine_lib.ppo import checkpoint
 from autorefine_lib.ppo.config import PPOConfig, learning_rate_factor
 from autorefine_lib.ppo.trainer import PPOTrainer
@@ -237,17 +236,6 @@ def test_bf16_starts_at_ratio_one(tmp_path, kind, lora_rank):
     assert log["kl/response"][0] == pytest.approx(0, abs=1e-6)
     assert log["policy/kl"][0] == pytest.approx(0, abs=1e-3)  # other rows beside, other rounding
     assert {p.dtype for p in ppo.parameters} == {torch.float32}
-
-
-@pytest.mark.skipif(not onednn.IS_THERE, reason="this CPU or this PyTorch has no such kernels")
-@pytest.mark.parametrize("kind, lora_rank", [("llama", 0), ("llama", 4), ("t5", 0), ("bert2bert", 0)])
-def test_every_linear_layer_of_a_step_is_computed_by_onednn(tmp_path, kind, lora_rank, monkeypatch):
-    def pytorch_s(*unused):
-        raise AssertionError("a product was left to PyTorch")
-
-    ppo = trainer(tmp_path, kind, replace(SMALL, steps=1, lora_rank=lora_rank))
-    monkeypatch.setattr(torch.nn.functional, "linear", pytorch_s)
-    assert len(ppo.train()) == 1
 
 
 @pytest.mark.parametrize("kind, lora_rank", [("llama", 0), ("llama", 4), ("bert2bert", 0)])
