@@ -16,11 +16,10 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from autorefine_lib import provenance
+from autorefine_lib import provenance, resources
 from autorefine_lib.errors import InputError, disk_is_full
 from autorefine_lib.files import sha256, write_json, write_text
 
@@ -81,7 +80,7 @@ class Run:
 
 def profiles() -> dict[str, dict]:
     """The profiles of resources/profiles.json by name."""
-    return json.loads(resources.files("autorefine_lib").joinpath("resources/profiles.json").read_text("utf-8"))
+    return resources.load("profiles")
 
 
 def _nearest(word: str, allowed: Sequence[str]) -> str:

@@ -7,13 +7,11 @@ Facts, sentence templates and phrase sets lie in ``resources/``; every number of
 import random
 import re
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from itertools import count
-from json import loads
 
 import pandas as pd
 
+from autorefine_lib import resources
 from autorefine_lib.text import wording
 
 AGE_BANDS = ("20-34", "35-49", "50-69")
@@ -88,19 +86,14 @@ class CorpusConfig:
     # Years of work that a biography of each age band may state; the only sign of age in it. Ours.
 
 
-@cache
-def _resource(name: str) -> dict:
-    return loads(files("autorefine_lib").joinpath(f"resources/{name}.json").read_text(encoding="utf-8"))
-
-
 def occupations() -> dict[str, dict]:
     """The 28 occupations of Bias in Bios: published share of women, and what the synthetic texts say of them."""
-    return _resource("corpus")["occupations"]
+    return resources.load("corpus")["occupations"]
 
 
 def families(split: str | None = None) -> dict[str, dict]:
     """The template families of the ads, of one split or of all."""
-    found = _resource("ad_templates")["families"]
+    found = resources.load("ad_templates")["families"]
     return {name: family for name, family in found.items() if split in (None, family["split"])}
 
 
@@ -173,7 +166,7 @@ def ad_facts(occupation: str, company: str, rng: random.Random) -> dict[str, str
         **_work_facts(content, rng),
         "company": company,
         "title": rng.choice(content["titles"]),
-        "city": rng.choice(_resource("corpus")["cities"]),
+        "city": rng.choice(resources.load("corpus")["cities"]),
         "credential": rng.choice(content["credentials"]),
         "years": str(rng.randint(2, 9)),
         "size": str(rng.randint(3, 15)),
@@ -211,7 +204,7 @@ def company_names(config: CorpusConfig) -> dict[str, dict[str, list[str]]]:
     splits = ("train", "validation", "test")
     names: dict[str, dict[str, list[str]]] = {split: {} for split in splits}
     taken: set[str] = set()
-    first_names = _resource("corpus")["company_names"]
+    first_names = resources.load("corpus")["company_names"]
     for occupation, content in occupations().items():
         possible = [f"{name} {kind}" for name in first_names for kind in content["organizations"]]
         free = [name for name in possible if name not in taken]
@@ -245,7 +238,7 @@ def make_jobs(config: CorpusConfig | None = None) -> pd.DataFrame:
 
 def _bio_facts(config: CorpusConfig, occupation: str, woman: bool, age: int, rng: random.Random) -> dict[str, str]:
     content = occupations()[occupation]
-    cities = rng.sample(_resource("corpus")["cities"], 2)
+    cities = rng.sample(resources.load("corpus")["cities"], 2)
     name = "DJ" if occupation == "dj" else occupation.replace("_", " ")
     typed = rng.random() < config.typed_spouse_rate
     return {
@@ -265,7 +258,7 @@ def _bio_facts(config: CorpusConfig, occupation: str, woman: bool, age: int, rng
 
 
 def _bio(config: CorpusConfig, occupation: str, woman: bool, race: str, age: int, rng: random.Random) -> str:
-    templates, column = _resource("bio_templates"), 0 if woman else 1
+    templates, column = resources.load("bio_templates"), 0 if woman else 1
     facts = _bio_facts(config, occupation, woman, age, rng)
     chosen = rng.sample(templates["opening"], 1) + rng.sample(templates["work"], rng.randint(1, 2))
     if rng.random() < config.trait_rate:

@@ -6,13 +6,12 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.resources import files
-from json import loads
 from pathlib import Path
 
 import pandas as pd
 from datasets import Dataset, DownloadConfig, load_dataset
 
+from autorefine_lib import resources
 from autorefine_lib.data import corpus, schema
 from autorefine_lib.data.read_files import read_table
 from autorefine_lib.errors import InputError
@@ -255,8 +254,8 @@ def plain_text(markup: str) -> str:
 
 @cache
 def _title_words() -> dict[str, re.Pattern[str]]:
-    synonyms = loads(files("autorefine_lib").joinpath("resources/title_words.json").read_text(encoding="utf-8"))
-    return {name: re.compile(rf"\b(?:{'|'.join(words)})s?\b", re.IGNORECASE) for name, words in synonyms.items()}
+    synonyms = resources.load("title_words").items()
+    return {name: re.compile(rf"\b(?:{'|'.join(words)})s?\b", re.IGNORECASE) for name, words in synonyms}
 
 
 def occupation_of(title: str) -> str | None:

@@ -5,17 +5,16 @@ names the part that made the difference. `leave_one_out` switches one guard off 
 honest rewrites that are refused: a guard that refuses everything would win the first two tables.
 """
 
-import json
 import random
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
-from importlib.resources import files
 
 import pandas as pd
 from tqdm.auto import tqdm
 
+from autorefine_lib import resources
 from autorefine_lib.evaluation.attacks import ATTACKS, Attack
 from autorefine_lib.metrics import bootstrap
 from autorefine_lib.reward.ad_value import LOSSES, AdValues, RewardConfig
@@ -128,8 +127,7 @@ def false_alarms(originals: list[str], rewrites: list[str], guards: Sequence[str
 
 def paraphrases() -> tuple[list[str], list[str]]:
     """Synthetic ads and their paraphrases written by hand, honest ones: sources and rewrites."""
-    text = files("autorefine_lib").joinpath("resources/paraphrases.json").read_text(encoding="utf-8")
-    pairs = json.loads(text)["paraphrases"]
+    pairs = resources.load("paraphrases")["paraphrases"]
     return [pair["source"] for pair in pairs], [pair["rewrite"] for pair in pairs]
 
 

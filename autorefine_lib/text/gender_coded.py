@@ -6,10 +6,10 @@ its remarks is ``resources/gender_coded.json``. Counting follows the published t
 every entry is the beginning of a word, and a hyphenated word that is not listed as such is split.
 """
 
-import json
 import re
 from functools import cache, lru_cache
-from importlib.resources import files
+
+from autorefine_lib import resources
 
 CODINGS = ("masculine", "feminine")
 _WORD = re.compile(r"[a-z]+(?:-[a-z]+)*")
@@ -18,8 +18,8 @@ _WORD = re.compile(r"[a-z]+(?:-[a-z]+)*")
 @cache
 def stems() -> dict[str, tuple[str, ...]]:
     """The listed beginnings of words by coding, lower case."""
-    resource = json.loads(files("autorefine_lib").joinpath("resources/gender_coded.json").read_text(encoding="utf-8"))
-    return {coding: tuple(entry.rstrip("*") for entry in resource[coding]) for coding in CODINGS}
+    listed = resources.load("gender_coded")
+    return {coding: tuple(entry.rstrip("*") for entry in listed[coding]) for coding in CODINGS}
 
 
 def coded_words(text: str) -> dict[str, list[str]]:

@@ -8,17 +8,16 @@ All are rules on the text and one similarity (static embeddings, not the recomme
 time, and open to whoever wants to get around them. They refuse known cheats, and prove nothing about others.
 """
 
-import json
 import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from functools import cache, lru_cache
-from importlib.resources import files
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from autorefine_lib import resources
 from autorefine_lib.models import static_embedding
 from autorefine_lib.text import requirements, sentences, wording
 
@@ -51,7 +50,7 @@ _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 
 def names(source: str, rewrite: str) -> Iterator[str]:
     """Given names brought in: they name a gender or an origin as surely as a pronoun does."""
-    known, listed = set(_words(source)), set(_resource()["given_names"])
+    known, listed = set(_words(source)), set(resources.load("guards")["given_names"])
     for word in sorted({word for word in _WORD.findall(rewrite) if word[0].isupper()}):
         key = word.lower().removesuffix("'s").removesuffix("’s")
         if key in listed and key not in known:
@@ -158,18 +157,13 @@ def scrambled(source: str, rewrite: str) -> Iterator[str]:
 
 
 @cache
-def _resource() -> dict:
-    return json.loads(files("autorefine_lib").joinpath("resources/guards.json").read_text(encoding="utf-8"))
-
-
-@cache
 def _injection() -> tuple[re.Pattern[str], ...]:
-    return tuple(re.compile(pattern, re.IGNORECASE) for pattern in _resource()["injection"])
+    return tuple(re.compile(pattern, re.IGNORECASE) for pattern in resources.load("guards")["injection"])
 
 
 @cache
 def _stems() -> re.Pattern[str]:
-    stems = [stem for coding in _resource()["coded_stems"].values() for stem in coding]
+    stems = [stem for coding in resources.load("guards")["coded_stems"].values() for stem in coding]
     return re.compile("|".join(map(re.escape, stems)))
 
 

@@ -4,11 +4,11 @@ They are the cheapest way to move an embedding ("she" turns a ranking around) an
 may use. The list with its legal sources is ``resources/protected.json``.
 """
 
-import json
 import re
 import unicodedata
 from functools import cache
-from importlib.resources import files
+
+from autorefine_lib import resources
 
 # Letters of other scripts that look like Latin ones, and digits and signs that stand for letters inside a word.
 _LOOKALIKES = str.maketrans("аеорсухіјѕԁһԛԝмтαεορυιν", "aeopcyxijsdhqwmtaeopuiv")
@@ -36,19 +36,14 @@ def protected_words(text: str) -> set[str]:
 @cache
 def categories() -> dict[str, tuple[str, ...]]:
     """The listed words and phrases by the attribute they name."""
-    return {name: tuple(words) for name, words in _resource()["categories"].items()}
-
-
-@cache
-def _resource() -> dict:
-    return json.loads(files("autorefine_lib").joinpath("resources/protected.json").read_text(encoding="utf-8"))
+    return {name: tuple(words) for name, words in resources.load("protected")["categories"].items()}
 
 
 @cache
 def _phrases() -> dict[tuple[str, ...], str | None]:
     """Every listed phrase as a tuple of words; None for the exceptions."""
     listed = {tuple(phrase.split()): phrase for words in categories().values() for phrase in words}
-    return listed | {tuple(phrase.split()): None for phrase in _resource()["exceptions"]}
+    return listed | {tuple(phrase.split()): None for phrase in resources.load("protected")["exceptions"]}
 
 
 @cache

@@ -7,13 +7,12 @@ name. A fact is kept wherever and however the rewrite says it: order, case, numb
 not looked at.
 """
 
-import json
 import re
 from collections.abc import Iterable
 from functools import cache, lru_cache
-from importlib.resources import files
 from typing import NamedTuple
 
+from autorefine_lib import resources
 from autorefine_lib.text import quantities, wording
 from autorefine_lib.text.tokens import Token, has_inner_capital, names, tokenize
 
@@ -111,11 +110,6 @@ def _line_starts(text: str, tokens: list[Token]) -> set[int]:
     return starts
 
 
-@cache
-def _resource() -> dict:
-    return json.loads(files("autorefine_lib").joinpath("resources/requirements.json").read_text(encoding="utf-8"))
-
-
 @lru_cache(maxsize=1 << 16)
 def _fold(key: str) -> str:
     """A word without its plural or genitive s, so that either form is found."""
@@ -132,11 +126,11 @@ def _phrases() -> dict[str, list[tuple[tuple[str, ...], str, str]]]:
     """Listed phrases by their first word, the longest first: (words, kind, value)."""
     # Wording is no fact: the phrases that a rewrite exchanges are passed over as the exceptions are.
     listed = [phrase for phrase_set in wording.phrase_sets().values() for phrase in phrase_set.phrases()]
-    rows = [(_phrase(phrase), "", "") for phrase in [*listed, *_resource()["exceptions"]]]
+    rows = [(_phrase(phrase), "", "") for phrase in [*listed, *resources.load("requirements")["exceptions"]]]
     for kind in ("skill", "degree", "licence", "benefit", "place", MUST, SHOULD):
-        for entry in _resource()[kind]:
+        for entry in resources.load("requirements")[kind]:
             rows += [(_phrase(phrase), kind, entry.split("|")[0]) for phrase in entry.split("|")]
-    for entry in _resource()["state"]:
+    for entry in resources.load("requirements")["state"]:
         name, code = entry.split("|")
         rows += [(_phrase(name), "place", name), ((",", code), "place", name)]
     table: dict[str, list[tuple[tuple[str, ...], str, str]]] = {}
@@ -147,7 +141,7 @@ def _phrases() -> dict[str, list[tuple[tuple[str, ...], str, str]]]:
 
 @cache
 def _written_as(how: str) -> frozenset[tuple[str, ...]]:
-    return frozenset(map(_phrase, _resource()[how]))
+    return frozenset(map(_phrase, resources.load("requirements")[how]))
 
 
 def _listed(tokens: list[Token], named: set[int]) -> list[tuple[str, str, int, int, bool]]:

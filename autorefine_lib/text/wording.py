@@ -6,12 +6,12 @@ changes whom an ad appeals to (Gaucher, Friesen and Kay, 2011, JPSP 101(1), 109-
 members fit the same place in a sentence, so that a replacement needs no grammar but "a" or "an".
 """
 
-import json
 import random
 import re
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
+
+from autorefine_lib import resources
 
 CODINGS = ("masculine", "neutral", "feminine")
 
@@ -37,14 +37,9 @@ class PhraseSet:
 
 
 @cache
-def _resource() -> dict:
-    return json.loads(files("autorefine_lib").joinpath("resources/wording.json").read_text(encoding="utf-8"))
-
-
-@cache
 def function_words() -> frozenset[str]:
     """Articles, pronouns, prepositions and the like: what a grammatical repair may bring in."""
-    return frozenset(_resource()["function_words"])
+    return frozenset(resources.load("wording")["function_words"])
 
 
 @cache
@@ -54,7 +49,7 @@ def phrase_sets() -> dict[str, PhraseSet]:
         row["name"]: PhraseSet(
             row["name"], *(tuple(row[coding]) for coding in CODINGS), frozenset(row.get("into_only", ()))
         )
-        for row in _resource()["sets"]
+        for row in resources.load("wording")["sets"]
     }
 
 
@@ -67,7 +62,7 @@ def _listed() -> dict[str, tuple[PhraseSet, str] | None]:
             for phrase in phrase_set.phrases(coding):
                 if phrase not in phrase_set.into_only:
                     listed[phrase] = (phrase_set, coding)
-    return listed | dict.fromkeys(_resource()["keep"])
+    return listed | dict.fromkeys(resources.load("wording")["keep"])
 
 
 # A hyphen counts as part of a word: "user-friendly" is not "friendly".

@@ -1,14 +1,13 @@
 """Requirements: each kind by hand, losses and inventions with their reasons, and what must raise no alarm."""
 
-import json
 import random
 import time
-from importlib.resources import files
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from autorefine_lib import resources
 from autorefine_lib.data.corpus import make_jobs
 from autorefine_lib.text import sentences, wording
 from autorefine_lib.text.requirements import KINDS, extract, invented, lost
@@ -186,7 +185,7 @@ def test_nothing_left_of_an_ad_loses_every_fact():
 
 
 def test_no_listed_skill_or_licence_is_wording():
-    resource = json.loads(files("autorefine_lib").joinpath("resources/requirements.json").read_text(encoding="utf-8"))
+    resource = resources.load("requirements")
     listed = {
         phrase for kind in ("skill", "licence", "degree") for entry in resource[kind] for phrase in entry.split("|")
     }
