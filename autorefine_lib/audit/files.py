@@ -61,8 +61,8 @@ def read(
         where unknown). An occupation column is kept when both files have one.
 
     Raises:
-        InputError: as `read_files.read_table`; a missing column, an empty or doubled id, an empty text or occupation, an
-            occupation in one file only, an attribute without any value.
+        InputError: as `read_files.read_table`; a missing column, an empty or doubled id, an empty text or occupation,
+            an occupation in one file only, an attribute without any value.
     """
     columns = columns or {}
     jobs = read_table(jobs_path, columns.get("jobs"))

@@ -67,7 +67,7 @@ class LearningCurve:
         known = self._table()
         same = (known[KEY] == pd.Series(point)[KEY]).all(axis=1)
         write_csv(self.path, pd.concat([known[~same], rows[COLUMNS]], ignore_index=True))
-        return float(parity_of_sums(*sums.to_numpy(float).T, self.reward_config.over_groups))
+        return float(parity_of_sums(*sums.to_numpy(float).T))
 
     def follow(
         self, method: str, seed: int, batch_size: int, rewrite: Rewrite, keep: Callable[[float, int], object]
@@ -95,7 +95,7 @@ class LearningCurve:
     def _parity(self, texts: list[str]) -> float:
         measures = self._values.measure(texts, list(self.judge.jobs["job_id"]))
         sums = measures.exposure.sum(0), measures.members.sum(0)
-        return float(parity_of_sums(*sums, self.reward_config.over_groups))
+        return float(parity_of_sums(*sums))
 
     def _table(self) -> pd.DataFrame:
         return pd.read_csv(self.path) if self.path.is_file() else pd.DataFrame(columns=COLUMNS)

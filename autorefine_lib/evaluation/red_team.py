@@ -180,7 +180,6 @@ def _caught_by(config: RewardConfig, episodes: pd.DataFrame, texts: list[str]) -
     counts: Counter[str] = Counter()
     for row, text in zip(episodes.itertuples(), texts, strict=True):
         found = _found(row.source, text, config.guards)
-        weights = {"mrr_loss": config.w_quality, "ndcg_loss": config.w_quality, "meaning_loss": config.w_meaning,
-                   "requirement_loss": config.w_requirements}  # fmt: skip
+        weights = {"mrr_loss": config.w_quality, "ndcg_loss": config.w_quality, "meaning_loss": config.w_meaning}
         counts.update(list(found) or [max(LOSSES, key=lambda name, row=row: weights[name] * getattr(row, name))])
     return ", ".join(f"{name} {count / len(texts):.0%}" for name, count in counts.most_common())

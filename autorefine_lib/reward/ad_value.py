@@ -1,9 +1,9 @@
-"""What an ad is worth: the parity of its ranking, less what quality, meaning and requirements lose.
+"""What an ad is worth: the parity of its ranking, less the ranking quality and the meaning that it loses.
 
-Parity is smooth in the scores, and so are the losses of quality where that is asked for (`smooth_quality`): a reward
-that jumps only when a candidate crosses rank k teaches little. The measures that are reported are the hard ones, in
-`ranking`. Every part lies between 0 and 1, so that the weights of `RewardConfig` bound what it can give or take;
-pooled over n ads, one rewrite's change of the common parity counts n times (`reward`).
+Parity is smooth in the scores, because a reward that jumps only when a candidate crosses rank k teaches little. The
+measures that are reported are the hard ones, in `ranking`. Every part lies between 0 and 1, so the weights of
+`RewardConfig` bound what it can give or take. Pooled over n ads, one rewrite's change of the common parity counts n
+times (`reward`).
 """
 
 from collections.abc import Callable, Sequence
@@ -15,12 +15,11 @@ from datasets import Dataset
 
 from autorefine_lib.errors import InputError
 from autorefine_lib.metrics import groups, ranking
-from autorefine_lib.models import static_embedding
 from autorefine_lib.recommender.scores import Rank, check_scores
-from autorefine_lib.text import faithfulness, requirements
+from autorefine_lib.text import faithfulness
 from autorefine_lib.text.guards import GUARDS
 
-LOSSES = ("mrr_loss", "ndcg_loss", "meaning_loss", "requirement_loss")
+LOSSES = ("mrr_loss", "ndcg_loss", "meaning_loss")
 """The parts that are taken off, each between 0 and 1."""
 
 
@@ -34,10 +33,6 @@ class RewardConfig:
     """Weight of the MRR and the NDCG@k lost against the original ad; gains are not paid."""
     w_meaning: float = 0.2
     """Weight of the meaning lost: 1 - cosine of the embeddings of the ad and its original."""
-    w_requirements: float = 0.0
-    """Weight of the requirements lost and made up, as a share of the original's (`requirements`). 0 because the check
-    of rewritten sentences refuses both already, and so do the guards of whole ads; above 0 it tells a policy how far
-    off it is where those are off."""
     w_violation: float = 0.03
     """Taken off for a completion that is refused; the text it was to replace stays."""
     w_protected: float = 0.2
@@ -46,14 +41,6 @@ class RewardConfig:
     """Width of the soft threshold at rank k, in standard deviations of the qualified candidates' scores: narrower
     follows the hard top k more closely, wider is less noisy but drifts towards the mean score's own parity. On the
     synthetic validation ads PPO learned little from 0.25 and much from 1."""
-    over_groups: str = "mean"
-    """How the parities of three or more groups become one: "mean" or "worst"."""
-    meaning_by: str = "recommender"
-    """Whose embeddings tell the meaning lost: "recommender", or "static" for a model that the recommender does not use
-    (`static_embedding`), so that what fools the ranking does not excuse itself."""
-    smooth_quality: bool = False
-    """Whether MRR and NDCG are taken with soft ranks, for losses that are smooth in the scores too; False takes those
-    that are reported, which stay the same until a rank changes."""
     guards: tuple[str, ...] = GUARDS
     """The guards that a rewrite of a whole ad must pass (`guards.GUARDS`); leave one out to see what it is for.
     Sentences pass the strict check instead, which needs none of them but "protected"."""
@@ -62,17 +49,13 @@ class RewardConfig:
     False judges every ad by itself, so that ads whose ranking happens to favor opposite groups pull apart."""
 
     def __post_init__(self) -> None:
-        for name in ("w_parity", "w_quality", "w_meaning", "w_requirements", "w_violation", "w_protected"):
+        for name in ("w_parity", "w_quality", "w_meaning", "w_violation", "w_protected"):
             if not 0 <= getattr(self, name) < np.inf:
                 raise InputError(f"{name}={getattr(self, name)} is negative or no number; allowed: 0 or more")
         if self.w_protected < self.w_violation:
             raise InputError(f"w_protected={self.w_protected} is below w_violation={self.w_violation}; raise it")
         if not self.smoothing > 0:
             raise InputError(f"smoothing={self.smoothing} is not above 0; choose for instance 0.25")
-        if self.over_groups not in ("mean", "worst"):
-            raise InputError(f"over_groups={self.over_groups!r} is not one of mean, worst")
-        if self.meaning_by not in ("recommender", "static"):
-            raise InputError(f"meaning_by={self.meaning_by!r} is not one of recommender, static")
         faithfulness.check_guards(self.guards)
 
     def value(self, parts: pd.DataFrame) -> pd.Series:
@@ -81,7 +64,6 @@ class RewardConfig:
             self.w_parity * parts["parity"].fillna(0)
             - self.w_quality * (parts["mrr_loss"] + parts["ndcg_loss"])
             - self.w_meaning * parts["meaning_loss"]
-            - self.w_requirements * parts["requirement_loss"]
         )
 
 
@@ -98,12 +80,12 @@ def selection_weights(scores: np.ndarray, k: int, smoothing: float) -> np.ndarra
     return _sigmoid((scores - tau) / width)
 
 
-def parity(weights: np.ndarray, members: np.ndarray, over_groups: str = "mean") -> np.ndarray:
+def parity(weights: np.ndarray, members: np.ndarray) -> np.ndarray:
     """Closeness of groups' exposures to each other, float [ads] in (0, 1], 1 at parity, from both sides.
 
     With E_g the mean weight in group g and r_g = E_g / (mean weight of everyone else who belongs to a group):
-    exp(-|log r_g|) = min(r_g, 1 / r_g), averaged over the groups or the worst of them. With two groups both are
-    the same number. A ratio of 1.25 counts as much as one of 0.8: overshooting costs as much as falling short.
+    exp(-|log r_g|) = min(r_g, 1 / r_g), averaged over the groups. A ratio of 1.25 counts as much
+    as one of 0.8: overshooting costs as much as falling short.
 
     Args:
         weights: float [ads, candidates].
@@ -113,10 +95,10 @@ def parity(weights: np.ndarray, members: np.ndarray, over_groups: str = "mean") 
         NaN for every ad when fewer than two groups have members.
     """
     members = members.astype(np.float64)
-    return parity_of_sums(weights @ members.T, members.sum(1), over_groups)
+    return parity_of_sums(weights @ members.T, members.sum(1))
 
 
-def parity_of_sums(exposure: np.ndarray, members: np.ndarray, over_groups: str = "mean") -> np.ndarray:
+def parity_of_sums(exposure: np.ndarray, members: np.ndarray) -> np.ndarray:
     """`parity` from the summed weights and the numbers of the groups' members, both float [..., groups]."""
     members = np.broadcast_to(members, exposure.shape)
     others = members.sum(-1, keepdims=True) - members
@@ -124,9 +106,6 @@ def parity_of_sums(exposure: np.ndarray, members: np.ndarray, over_groups: str =
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = (exposure / members) / ((exposure.sum(-1, keepdims=True) - exposure) / others)
         closeness = np.exp(-np.abs(np.log(ratio)))
-    if over_groups == "worst":
-        worst = np.where(defined, closeness, np.inf).min(-1)
-        return np.where(defined.any(-1), worst, np.nan)
     with np.errstate(invalid="ignore"):
         return np.where(defined, closeness, 0).sum(-1) / np.where(defined.any(-1), defined.sum(-1), np.nan)
 
@@ -145,8 +124,6 @@ class Measures:
     """NDCG@k lost against the original ad; 0 where it rose."""
     meaning_loss: np.ndarray
     """1 - cosine of the embeddings of the ad and its original, at most 1."""
-    requirement_loss: np.ndarray
-    """Requirements lost and made up by those of the original, at most 1; 0 where their weight is 0."""
     watched_exposure: np.ndarray
     """As `exposure`, of the groups of the watched attributes, which earn nothing."""
     watched_members: np.ndarray
@@ -167,8 +144,7 @@ class AdValues:
         attribute: the candidates' column that names the groups; several columns stand for their intersections, the
             groups "female & White" and so on, in which who lacks a value of any of them belongs to none.
         k: the number of candidates selected.
-        embed: texts to unit vectors [texts, dimension], for the loss of meaning; None counts no such loss, unless
-            the configuration asks for static embeddings.
+        embed: texts to unit vectors [texts, dimension], for the loss of meaning; None counts no such loss.
         watched: further attributes of the candidates whose groups' exposures are measured but count for nothing.
 
     Raises:
@@ -186,8 +162,7 @@ class AdValues:
         embed: Callable[[list[str]], np.ndarray] | None = None,
         watched: Sequence[str] = (),
     ):
-        self.rank, self.k, self.config = rank, k, config
-        self.embed = static_embedding.embed if config.meaning_by == "static" else embed
+        self.rank, self.k, self.config, self.embed = rank, k, config, embed
         self.candidates = len(candidates)
         self.originals = dict(zip(jobs["job_id"], jobs["text"], strict=True))
         self._occupations = dict(zip(jobs["job_id"], jobs["occupation"], strict=True))
@@ -220,7 +195,7 @@ class AdValues:
         measures = self.measure(ads, job_ids)
         table = pd.DataFrame(
             {
-                "parity": parity_of_sums(measures.exposure, measures.members, self.config.over_groups),
+                "parity": parity_of_sums(measures.exposure, measures.members),
                 **{name: getattr(measures, name) for name in LOSSES},
             }
         )
@@ -239,8 +214,8 @@ class AdValues:
         before = np.array([self._known[job_id] for job_id in job_ids]).reshape(-1, 2 + 2 * every)
         mrr_loss, ndcg_loss = np.maximum(0, before - after)[:, :2].T
         exposure, watched, members, watched_members = np.split(after[:, 2:], [own, every, every + own], axis=1)
-        losses = mrr_loss, ndcg_loss, self._meaning_loss(ads, originals), self._requirement_loss(ads, originals)
-        return Measures(exposure, members, *losses, watched, watched_members)
+        meaning_loss = self._meaning_loss(ads, originals)
+        return Measures(exposure, members, mrr_loss, ndcg_loss, meaning_loss, watched, watched_members)
 
     def _measure(self, pairs: list[tuple[str, str]]) -> np.ndarray:
         """Each (job_id, ad)'s MRR, NDCG@k, exposures and members in a row; each distinct ad is ranked once."""
@@ -261,8 +236,7 @@ class AdValues:
                 exposure[rows, own:] = weights @ self._watched_members[:, pool].T
                 members[rows, :own] = self._members[:, pool].sum(1)
                 members[rows, own:] = self._watched_members[:, pool].sum(1)
-        quality = soft_mrr_and_ndcg if self.config.smooth_quality else ranking.mrr_and_ndcg
-        mrr, ndcg = quality(scores, [self._pools[occupation] for occupation in occupations], self.k)
+        mrr, ndcg = ranking.mrr_and_ndcg(scores, [self._pools[occupation] for occupation in occupations], self.k)
         return np.column_stack([mrr, ndcg, exposure, members])
 
     def _meaning_loss(self, ads: list[str], originals: list[str]) -> np.ndarray:
@@ -270,40 +244,6 @@ class AdValues:
             return np.zeros(len(ads))
         vectors = self.embed([*ads, *originals])
         return np.clip(1 - (vectors[: len(ads)] * vectors[len(ads) :]).sum(1), 0, 1)
-
-    def _requirement_loss(self, ads: list[str], originals: list[str]) -> np.ndarray:
-        if self.config.w_requirements == 0:
-            return np.zeros(len(ads))
-        pairs = dict.fromkeys(zip(ads, originals, strict=True))
-        losses = {(ad, original): requirement_loss(original, ad) for ad, original in pairs}
-        return np.array([losses[pair] for pair in zip(ads, originals, strict=True)])
-
-
-def requirement_loss(source: str, rewrite: str) -> float:
-    """Requirements lost and made up, as a share of those that the source states, at most 1."""
-    if rewrite == source:
-        return 0.0
-    wrong = len(requirements.lost(source, rewrite)) + len(requirements.invented(source, rewrite))
-    return min(1.0, wrong / max(1, len(requirements.lost(source, ""))))
-
-
-def soft_mrr_and_ndcg(scores: np.ndarray, relevant: list[np.ndarray], k: int) -> tuple[np.ndarray, np.ndarray]:
-    """`ranking.mrr_and_ndcg` with soft ranks, continuous in the scores, both in [0, 1]; it needs k < candidates.
-
-    The rank of candidate i is 1/2 + sum over all j of sigmoid((s_j - s_i) / T) (Qin, Liu and Li, 2010, Information
-    Retrieval 13(4), "A general approximation framework for direct optimization of information retrieval measures"),
-    with T a twentieth of the standard deviation of the ad's scores; rank k is passed as softly, over one rank.
-    """
-    mrr, ndcg = np.zeros((2, len(scores)))
-    for row, (own, indices) in enumerate(zip(np.asarray(scores, np.float64), relevant, strict=True)):
-        # Nobody far below rank k counts: the best of the relevant ones are enough, and cheap.
-        best = indices[np.argsort(-own[indices], kind="stable")[: 2 * k]]
-        width = max(own.std() / 20, 1e-9)
-        ranks = 0.5 + _sigmoid((own[None, :] - own[best, None]) / width).sum(1)
-        mrr[row] = 1 / ranks.min()
-        ideal = (1 / np.log2(np.arange(2, min(k, len(indices)) + 2))).sum()
-        ndcg[row] = min(1.0, (_sigmoid(k + 0.5 - ranks) / np.log2(ranks + 1)).sum() / ideal)
-    return mrr, ndcg
 
 
 def _sigmoid(x: np.ndarray) -> np.ndarray:

@@ -130,7 +130,7 @@ def _batch_parity(config: RewardConfig, episodes: pd.DataFrame, measures: Measur
     pooled = np.empty(len(episodes))
     for rows, jobs in _draws(episodes):
         sums = measures.exposure[jobs].sum(0), measures.members[jobs].sum(0)
-        pooled[rows] = parity_of_sums(*sums, config.over_groups)
+        pooled[rows] = parity_of_sums(*sums)
     return pooled
 
 
@@ -157,15 +157,15 @@ def _parity_changes(
     Pooled, the ads of one draw are one selection: the change is that of their common parity, the other ads as deployed,
     times their number, so that it has the size of a change to one ad.
     """
-    own = parity_of_sums(after.exposure, after.members, config.over_groups)
+    own = parity_of_sums(after.exposure, after.members)
     if not config.pooled:
-        return own - parity_of_sums(before.exposure, before.members, config.over_groups)
+        return own - parity_of_sums(before.exposure, before.members)
     changes = np.full(len(episodes), np.nan)
     for rows, jobs in _draws(episodes):
         members = deployed.members[jobs].sum(0)
         others = deployed.exposure[jobs].sum(0) - deployed.exposure[rows]
         with_it, without_it = (
-            parity_of_sums(others + part.exposure[rows], members, config.over_groups) for part in (after, before)
+            parity_of_sums(others + part.exposure[rows], members) for part in (after, before)
         )
         changes[rows] = len(jobs) * (with_it - without_it)
     return np.where(np.isnan(own), np.nan, changes)

@@ -39,7 +39,8 @@ for folder, fsdp in zip(folders, ("false", "true")):
 
 def two_processes(script: Path, *arguments: str) -> subprocess.CompletedProcess:
     launch = ["torch.distributed.run", "--standalone", "--nproc_per_node=2"]
-    paths = os.pathsep.join(filter(None, [str(HERE), str(HERE.parent), str(HERE.parents[1]), os.environ.get("PYTHONPATH")]))
+    folders = [str(HERE), str(HERE.parent), str(HERE.parents[1]), os.environ.get("PYTHONPATH")]
+    paths = os.pathsep.join(filter(None, folders))
     return subprocess.run(
         [sys.executable, "-m", *launch, str(script), *arguments],
         env={**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=300,

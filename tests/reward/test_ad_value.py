@@ -8,17 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autorefine_lib.errors import InputError
-from autorefine_lib.metrics import ranking
+from autorefine_lib.models import static_embedding
 from autorefine_lib.reward.ad_value import (
     LOSSES,
     AdValues,
     RewardConfig,
     parity,
-    requirement_loss,
     selection_weights,
-    soft_mrr_and_ndcg,
 )
-from autorefine_lib.text import requirements
 
 CANDIDATES = Dataset.from_dict(
     {"occupation": ["nurse"] * 6 + ["cook"] * 3, "gender": ["f", "m", "f", "m", "f", "m", "m", "m", "m"]}
@@ -76,7 +73,6 @@ def test_parity_of_three_groups():
     # against the rest: 0.1 / 0.3, 0.2 / 0.25, 0.4 / 0.15
     expected = [1 / 3, 0.8, 0.375]
     np.testing.assert_allclose(parity(weights, members), np.mean(expected))
-    np.testing.assert_allclose(parity(weights, members, "worst"), 1 / 3)
 
 
 def test_parity_of_one_group_is_undefined():
@@ -141,10 +137,8 @@ def test_no_ads_give_no_rows():
         (lambda: RewardConfig(w_quality=-1), "w_quality=-1 is negative"),
         (lambda: RewardConfig(w_protected=0), "below w_violation"),
         (lambda: RewardConfig(smoothing=0), "smoothing=0"),
-        (lambda: RewardConfig(over_groups="best"), "over_groups='best'"),
-        (lambda: RewardConfig(meaning_by="mine"), "meaning_by='mine'"),
         (lambda: RewardConfig(guards=("facts", "fact")), "'fact' is no guard"),
-        (lambda: RewardConfig(w_requirements=float("nan")), "w_requirements=nan"),
+        (lambda: RewardConfig(w_meaning=float("nan")), "w_meaning=nan"),
         (lambda: AdValues(rank, JOBS, CANDIDATES, (), 2, RewardConfig()), "names no column"),
         (lambda: AdValues(rank, JOBS, CANDIDATES, ("gender", "race"), 2, RewardConfig()), "no column 'race'"),
     ],
@@ -156,7 +150,7 @@ def test_bad_input_is_named(call, message):
 
 def test_intersections_of_several_columns():
     people = CANDIDATES.add_column("race", ["x", "y", "y", "x", "x", "y", "x", "y", None])
-    ours = AdValues(rank, JOBS, people, ("gender", "race"), 2, RewardConfig(over_groups="worst"))
+    ours = AdValues(rank, JOBS, people, ("gender", "race"), 2, RewardConfig())
     assert ours.groups == ["f & x", "f & y", "m & x", "m & y"]
     measured = ours.measure(["plain nurse"], ["n"])
     # The qualified are f x, m y, f y, m x, f x, m y: a cook without a race is in no group.
@@ -165,10 +159,8 @@ def test_intersections_of_several_columns():
     by_group = [weights[[0, 4]].sum(), weights[2], weights[3], weights[[1, 5]].sum()]
     assert measured.exposure[0].tolist() == pytest.approx(by_group)
     members = np.array([[1, 0, 0, 0, 1, 0], [0, 0, 1, 0, 0, 0], [0, 0, 0, 1, 0, 0], [0, 1, 0, 0, 0, 1]], bool)
-    worst = ours(["plain nurse"], ["n"])["parity"][0]
-    assert worst == pytest.approx(parity(weights[None], members, "worst")[0])
-    mean = AdValues(rank, JOBS, people, ["gender", "race"], 2, RewardConfig())(["plain nurse"], ["n"])["parity"][0]
-    assert worst < mean == pytest.approx(parity(weights[None], members)[0])
+    mean = ours(["plain nurse"], ["n"])["parity"][0]
+    assert mean == pytest.approx(parity(weights[None], members)[0])
 
 
 def test_one_column_is_the_same_alone_or_in_a_list():
@@ -179,55 +171,21 @@ def test_one_column_is_the_same_alone_or_in_a_list():
 AD = "You need a master's degree in nursing, 5 years of practice and a driving license. The pay is $80,000."
 
 
-def test_requirement_loss_by_hand():
-    assert requirement_loss(AD, AD) == 0
-    assert requirement_loss(AD, "") == 1
-    stated = len(requirements.lost(AD, ""))
-    assert requirement_loss(AD, AD.replace("5 years of practice", "practice")) == pytest.approx(1 / stated)
-
-
 texts = st.lists(st.sampled_from([*AD.split(), "Python", "7", "$9", "must", "PhD", "she"]), max_size=30).map(" ".join)
 
 
 @settings(max_examples=40, deadline=None)
-@given(texts, st.lists(st.floats(-1, 1, width=32), min_size=9, max_size=9), st.booleans())
-def test_every_part_is_bounded(text, scores, smooth):
+@given(texts, st.lists(st.floats(-1, 1, width=32), min_size=9, max_size=9))
+def test_every_part_is_bounded(text, scores):
     """Whatever the text and the scores: parity and each loss between 0 and 1, so the value between bounds too."""
     jobs = JOBS.remove_columns("text").add_column("text", [AD, AD])
 
     def any_rank(ads: list[str]) -> np.ndarray:
         return np.array([scores if ad == text else SCORES["plain nurse"] for ad in ads])
 
-    config = RewardConfig(w_requirements=0.3, meaning_by="static", smooth_quality=smooth)
-    table = AdValues(any_rank, jobs, CANDIDATES, "gender", 2, config)([text, AD], ["n", "n"])
+    values = AdValues(any_rank, jobs, CANDIDATES, "gender", 2, RewardConfig(), embed=static_embedding.embed)
+    table = values([text, AD], ["n", "n"])
     parts = table[["parity", *LOSSES]].to_numpy()
     assert ((parts >= 0) & (parts <= 1 + 1e-9)).all()
-    assert table.loc[1, list(LOSSES)].tolist() == pytest.approx([0, 0, 0, 0], abs=1e-6)
-    assert (table["value"] <= 1).all() and (table["value"] >= -2 - 0.2 - 0.3).all()
-
-
-def test_soft_quality_by_hand_and_in_its_limit():
-    relevant = [np.array([0, 2])]
-    # Far apart, against a twentieth of their spread: the ranks are those of the sorted scores.
-    scores = np.array([[4.0, 3.0, 2.0, 1.0, 0.0]])
-    soft, reported_ones = soft_mrr_and_ndcg(scores, relevant, 3), ranking.mrr_and_ndcg(scores, relevant, 3)
-    for ours, reported in zip(soft, reported_ones, strict=True):
-        assert ours[0] == pytest.approx(reported[0], abs=0.25) and 0 <= ours[0] <= 1
-    mrr, _ = soft_mrr_and_ndcg(scores, relevant, 3)
-    assert mrr[0] == pytest.approx(1, abs=1e-3)
-
-
-@settings(max_examples=30, deadline=None)
-@given(st.lists(st.integers(-20, 20), min_size=6, max_size=9, unique=True), st.integers(1, 4))
-def test_soft_quality_rises_with_a_relevant_candidates_score(scores, k):
-    rows = np.array([scores, scores], float)
-    rows[1, 0] += 0.01  # too little to change a rank: the reported measures stand still
-    relevant = [np.array([0]), np.array([0])]
-    for values in soft_mrr_and_ndcg(rows, relevant, k):
-        assert values[1] >= values[0] - 1e-12
-    assert soft_mrr_and_ndcg(rows, relevant, k)[0][1] - soft_mrr_and_ndcg(rows, relevant, k)[0][0] < 0.1
-
-
-def test_meaning_by_static_embeddings_needs_no_embed():
-    table = values(meaning_by="static")(["plain nurse", "fair nurse"], ["n", "n"])
-    assert table["meaning_loss"][0] == pytest.approx(0, abs=1e-6) and table["meaning_loss"][1] > 0.05
+    assert table.loc[1, list(LOSSES)].tolist() == pytest.approx([0, 0, 0], abs=1e-6)
+    assert (table["value"] <= 1).all() and (table["value"] >= -2 - 0.2).all()
