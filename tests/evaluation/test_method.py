@@ -9,7 +9,6 @@ from datasets import Dataset
 
 from autorefine_lib.data import data_prep
 from autorefine_lib.errors import InputError
-from autorefine_lib.evaluation import method
 from autorefine_lib.evaluation.method import clear_methods, load_method, measure_method, saved_methods
 from autorefine_lib.reward.judge import Judge, load_judge
 
@@ -132,7 +131,7 @@ def test_evaluator_reads_the_run(tmp_path, monkeypatch):
         def keep(self, texts: list[str]) -> None:
             self.kept = texts
 
-    monkeypatch.setattr(method, "DenseRecommender", Recommender)
+    monkeypatch.setattr("autorefine_lib.reward.judge.DenseRecommender", Recommender)
     files = {"jobs_path": tmp_path / "jobs.csv", "candidates_path": tmp_path / "people.csv"}
     JOBS.to_pandas().to_csv(files["jobs_path"], index=False)
     CANDIDATES.to_pandas().to_csv(files["candidates_path"], index=False)
