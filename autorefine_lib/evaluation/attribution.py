@@ -51,7 +51,12 @@ class Attribution:
 
 
 # The part of a hyphenated or shortened word that stands before an edit, and the part behind it.
-_BEGUN, _ENDED = re.compile(r"(?:\w+[-'’])*$"), re.compile(r"(?:[-'’]\w+)*")
+_BEGUN, _ENDED = re.compile(r"(?:\w+[-'’])*$"), re.compile(r"^(?:[-'’]\w+)*")
+
+
+def _part(pattern: re.Pattern[str], text: str) -> str:
+    found = pattern.search(text)
+    return found.group() if found else ""
 
 
 def edited_pieces(original: str, rewrite: str) -> list[tuple[str, str]]:
@@ -65,8 +70,8 @@ def edited_pieces(original: str, rewrite: str) -> list[tuple[str, str]]:
         pieces.append((texts["equal"],) * 2 if kept else (texts.get("delete", ""), texts.get("insert", "")))
     for place, (old, new) in enumerate(pieces):
         if old != new:
-            begun = _BEGUN.search(pieces[place - 1][0][-60:])[0] if place else ""
-            ended = _ENDED.match(pieces[place + 1][0])[0] if place + 1 < len(pieces) else ""
+            begun = _part(_BEGUN, pieces[place - 1][0][-60:]) if place else ""
+            ended = _part(_ENDED, pieces[place + 1][0]) if place + 1 < len(pieces) else ""
             pieces[place] = (begun + old + ended, begun + new + ended)
             if begun:
                 pieces[place - 1] = (pieces[place - 1][0].removesuffix(begun),) * 2

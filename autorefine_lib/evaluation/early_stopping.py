@@ -23,7 +23,7 @@ class BestPolicy:
         path: a safetensors file; what an earlier part of the same training left there counts.
     """
 
-    def __init__(self, path: Path | str):
+    def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
 
     @property

@@ -183,25 +183,6 @@ def spread(before: np.ndarray, after: np.ndarray) -> float:
     return found
 
 
-def requirements(
-    before: np.ndarray, after: np.ndarray, effects: Mapping[str, float] | None = None, power: float = 0.8, alpha=0.05
-) -> pd.DataFrame:
-    """One row an effect: effect (name), change, jobs (measured), power (at these), jobs_needed (for `power`).
-
-    Args:
-        effects: name and size of each; None takes the paper's and the measured one.
-
-    Raises:
-        InputError: as `jobs_needed`.
-    """
-    rows = []
-    for name, change in (effects or default_effects(before, after)).items():
-        row = {"effect": name, "change": change, "jobs": len(before)}
-        row["power"] = normal_power(before, after, len(before), change, alpha)
-        rows.append(row | {"jobs_needed": jobs_needed(before, after, change, power, alpha)})
-    return pd.DataFrame(rows)
-
-
 def default_effects(before: np.ndarray, after: np.ndarray) -> dict[str, float]:
     """The paper's effect and, unless it is 0, the measured one, by the names they have in tables and figures.
 

@@ -5,6 +5,7 @@ names the part that made the difference. `leave_one_out` switches one guard off 
 honest rewrites that are refused: a guard that refuses everything would win the first two tables.
 """
 
+import inspect
 import random
 from collections import Counter
 from collections.abc import Sequence
@@ -61,7 +62,7 @@ def evaluate(
         rows.append(
             {
                 "attack": attack.__name__.replace("_", " "),
-                "description": attack.__doc__.strip(),
+                "description": inspect.getdoc(attack),
                 "ads": len(texts),
                 **dict(zip(("temptation", "temptation_low", "temptation_high"), first, strict=True)),
                 "temptation_max": temptation.max(),
@@ -178,8 +179,8 @@ def _score(values: AdValues, ids: list[str], texts: list[str]) -> pd.DataFrame:
 
 def _caught_by(config: RewardConfig, episodes: pd.DataFrame, texts: list[str]) -> str:
     counts: Counter[str] = Counter()
-    for row, text in zip(episodes.itertuples(), texts, strict=True):
-        found = _found(row.source, text, config.guards)
-        weights = {"mrr_loss": config.w_quality, "ndcg_loss": config.w_quality, "meaning_loss": config.w_meaning}
-        counts.update(list(found) or [max(LOSSES, key=lambda name, row=row: weights[name] * getattr(row, name))])
+    weights = {"mrr_loss": config.w_quality, "ndcg_loss": config.w_quality, "meaning_loss": config.w_meaning}
+    dearest = (episodes[list(LOSSES)] * [weights[name] for name in LOSSES]).idxmax(axis=1)
+    for source, text, loss in zip(episodes["source"], texts, dearest, strict=True):
+        counts.update(list(_found(source, text, config.guards)) or [loss])
     return ", ".join(f"{name} {count / len(texts):.0%}" for name, count in counts.most_common())

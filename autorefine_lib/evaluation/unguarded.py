@@ -41,7 +41,7 @@ class EditPolicy(Generator):
         seed: of the weights and of the edits' choices.
     """
 
-    def __init__(self, judge: Judge, attacks: Sequence[Attack], seed: int = 0):
+    def __init__(self, judge: Judge, attacks: Sequence[Attack], seed: int = 0) -> None:
         self.edits: dict[str, Callable[..., str]] = {
             "keep": lambda ad, *_: ad,
             **{name: partial(_swap, toward=name) for name in HONEST[1:]},

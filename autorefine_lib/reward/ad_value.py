@@ -161,7 +161,7 @@ class AdValues:
         config: RewardConfig,
         embed: Callable[[list[str]], np.ndarray] | None = None,
         watched: Sequence[str] = (),
-    ):
+    ) -> None:
         self.rank, self.k, self.config, self.embed = rank, k, config, embed
         self.candidates = len(candidates)
         self.originals = dict(zip(jobs["job_id"], jobs["text"], strict=True))
@@ -257,5 +257,5 @@ def _group_members(candidates: Dataset, attribute: str | Sequence[str]) -> tuple
     found = groups.of(candidates, attribute)
     names = [name for name in found.names if name != groups.UNKNOWN]
     members = np.stack([found.codes == number for number in range(len(names))])
-    there = members.any(1)
-    return [name for name, somebody in zip(names, there, strict=True) if somebody], members[there]
+    there = np.flatnonzero(members.any(axis=1))
+    return [names[number] for number in there], members[there]

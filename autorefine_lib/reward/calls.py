@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from numbers import Real
+from typing import Any
 
 import numpy as np
 
@@ -40,7 +41,7 @@ class RewardResult:
         return row | self.metrics
 
 
-def names(rewards: list[Reward]) -> list[str]:
+def function_names(rewards: list[Reward]) -> list[str]:
     """The function names, which label the log columns; InputError for none, no function, or two of one name."""
     if not rewards:
         raise InputError("there is no reward function; give at least one")
@@ -54,8 +55,8 @@ def names(rewards: list[Reward]) -> list[str]:
 
 
 def check_weights(rewards: list[Reward], weights: list[float]) -> dict[str, float]:
-    """Weights by function name; InputError unless there is a finite number for each, and what `names` refuses."""
-    found = names(rewards)
+    """Weights by function name; InputError unless there is a finite one for each, or as `function_names`."""
+    found = function_names(rewards)
     if len(weights) != len(found):
         raise InputError(f"{len(weights)} reward_weights for {len(rewards)} reward functions; give one each")
     if not all(isinstance(weight, Real) and math.isfinite(weight) for weight in weights):
@@ -78,14 +79,14 @@ def call_rewards(
         logged.setdefault(name, []).append(float(value))
 
     parts = {}
-    for name, reward in zip(names(rewards), rewards, strict=True):
+    for name, reward in zip(function_names(rewards), rewards, strict=True):
         try:
-            values = run(reward, prompts=prompts, completions=completions, log_metric=log_metric, **columns)
+            values = call_reward(reward, prompts=prompts, completions=completions, log_metric=log_metric, **columns)
         except Exception as error:
             culprit = find_culprit(reward, prompts, completions, columns, error)
             text = one_line(str(error))
             raise RuntimeError(f"reward {name!r} raised {type(error).__name__}: {text}; {culprit}") from error
-        parts[name] = check(name, values, prompts)
+        parts[name] = check_rewards(name, values, prompts)
     table = np.stack(list(parts.values()))
     for row in np.flatnonzero(np.isnan(table).all(0)):
         raise InputError(f"every reward function returned None for the prompt {prompts[row][:80]!r}; one must apply")
@@ -93,7 +94,7 @@ def call_rewards(
     return RewardResult(total, parts, {name: float(np.mean(values)) for name, values in logged.items()})
 
 
-def run(reward: Reward, /, **arguments) -> list[float | None]:
+def call_reward(reward: Reward, /, **arguments: Any) -> list[float | None]:
     """Call the function with the arguments that it names, or with all if it takes `**columns`.
 
     An `async` one is waited for on a thread, because in a notebook this thread's event loop is already running. A
@@ -106,7 +107,7 @@ def run(reward: Reward, /, **arguments) -> list[float | None]:
     if not inspect.isawaitable(values):
         return list(values) if isinstance(values, Iterator) else values
 
-    async def wait():
+    async def wait() -> list[float | None]:
         return await values
 
     with ThreadPoolExecutor(1) as thread:
@@ -118,7 +119,7 @@ def find_culprit(reward: Reward, prompts: list[str], completions: list[str], col
     for row, prompt in enumerate(prompts):
         one = {"prompts": [prompt], "completions": [completions[row]]} | {k: [v[row]] for k, v in columns.items()}
         try:
-            run(reward, log_metric=lambda name, value: None, **one)
+            call_reward(reward, log_metric=lambda name, value: None, **one)
         except type(error):
             return f"prompt {prompt[:80]!r}, completion {completions[row][:80]!r}"
         except Exception:  # alone it fails in another way: a batch of one is not what the function expects
@@ -126,7 +127,7 @@ def find_culprit(reward: Reward, prompts: list[str], completions: list[str], col
     return f"no single row reproduces it, the batch starts with the prompt {prompts[0][:80]!r}"
 
 
-def check(name: str, values: list[float | None], prompts: list[str]) -> np.ndarray:
+def check_rewards(name: str, values: list[float | None], prompts: list[str]) -> np.ndarray:
     """The rewards of one function as floats, None as NaN; InputError if they are not one finite number per prompt.
 
     A tuple, an array or a tensor is as good as a list.

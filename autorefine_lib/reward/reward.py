@@ -10,6 +10,7 @@ functions for members of collectives"), the whole ad less the ad without the one
 of the ad's value; but it ranks a quarter more texts, and on the synthetic ads PPO learned no better from it.
 """
 
+import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
@@ -53,7 +54,15 @@ def build_reward(
     """
     values = AdValues(rank, jobs, candidates, attribute, k, config or RewardConfig(), embed, watched)
 
-    def fairness_reward(prompts, completions, *, job_id, position, log_metric=None, **columns) -> list[float]:
+    def fairness_reward(
+        prompts: list[str],
+        completions: list[str],
+        *,
+        job_id: list[str],
+        position: list[int],
+        log_metric: Callable[[str, float], None] | None = None,
+        **columns: list,
+    ) -> list[float]:
         episodes = score_episodes(values, finish, completions, job_id, position)
         if log_metric is not None and len(episodes):
             for name, value in parts(episodes).items():
@@ -98,10 +107,9 @@ def score_episodes(
         InputError: an unknown job, or a position that is no sentence of its ad.
     """
     episodes = _episodes(values, finish, completions, job_id, position)
-    deployed, after, before = _deployed_ads(values, episodes)
     ids = episodes["job_id"].tolist()
     n, originals = len(ids), [values.original(job_id) for job_id in ids]
-    measures = values.measure(deployed + after + before + originals, ids * 4)
+    measures = values.measure([*itertools.chain(*_deployed_ads(values, episodes)), *originals], ids * 4)
     deployed, after, before, at_first = (measures.rows(slice(part * n, (part + 1) * n)) for part in range(4))
     changes = _parity_changes(values.config, episodes, deployed, after, before)
     episodes["parity"] = np.nan_to_num(changes)
@@ -171,9 +179,11 @@ def _parity_changes(
     return np.where(np.isnan(own), np.nan, changes)
 
 
-def _episodes(values: AdValues, finish: Finish, completions, job_id, position) -> pd.DataFrame:
+def _episodes(
+    values: AdValues, finish: Finish, completions: list[str], job_id: list[str], position: list[int]
+) -> pd.DataFrame:
     """Each completion with its source, the text that would be deployed and the draw it belongs to."""
-    rows, seen = [], Counter()
+    rows, seen = [], Counter[tuple[str, int]]()
     for completion, job, place in zip(completions, job_id, position, strict=True):
         source = _source(values.original(job), place, job)
         text, reasons = finish(source, completion)
@@ -210,7 +220,9 @@ def _deployed_ads(values: AdValues, episodes: pd.DataFrame) -> tuple[list[str], 
             old = sentences.split(values.original(row.job_id))
             drafts[row.job_id, row.draw] = old, list(old)
         drafts[row.job_id, row.draw][1][row.position] = row.text
-    deployed, after, before = [], [], []
+    deployed: list[str] = []
+    after: list[str] = []
+    before: list[str] = []
     for row in rows:
         if row.position == WHOLE_AD:
             ads = [row.text, row.text, row.source]

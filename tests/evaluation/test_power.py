@@ -15,11 +15,10 @@ from autorefine_lib.evaluation.power import (
     noise_floor,
     normal_power,
     power_curve,
-    requirements,
     spread,
 )
 from autorefine_lib.generator import placebos
-from autorefine_lib.metrics.bootstrap import interval, resample
+from autorefine_lib.metrics.bootstrap import resample
 from autorefine_lib.text import wording
 
 RNG = np.random.default_rng(21)
@@ -146,20 +145,6 @@ def test_jobs_needed_by_formula():
 
 def test_normal_power_has_the_size_of_the_test_where_the_effect_vanishes():
     assert normal_power(BEFORE, AFTER, 50, 1e-9, alpha=0.1) == pytest.approx(0.1, abs=1e-6)
-
-
-def test_requirements():
-    table = requirements(BEFORE, AFTER)
-    assert table["effect"].tolist() == ["the paper's effect", "this run's effect"] and table["jobs"].eq(120).all()
-    assert table["change"].tolist() == pytest.approx([0.05, interval(BEFORE, AFTER).value])
-    assert table["jobs_needed"].tolist() == [jobs_needed(BEFORE, AFTER, change) for change in table["change"]]
-    assert table["power"][1] == normal_power(BEFORE, AFTER, 120, table["change"][1])
-    up_and_down = requirements(np.zeros(2), np.array([1.0, -1.0]))
-    assert up_and_down["effect"].tolist() == ["the paper's effect"], "no number of jobs finds a change of 0"
-    with pytest.raises(InputError, match="nobody of the reference group is selected"):
-        requirements(BEFORE, NEVER)
-    one = requirements(BEFORE, AFTER, {"half": 0.025}, power=0.9, alpha=0.01)
-    assert one.loc[0, "jobs_needed"] == jobs_needed(BEFORE, AFTER, 0.025, 0.9, 0.01)
 
 
 def test_simulated_power_agrees_with_the_approximation():

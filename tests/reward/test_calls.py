@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from autorefine_lib.errors import InputError
-from autorefine_lib.reward.calls import call_rewards, names
+from autorefine_lib.reward.calls import call_rewards, function_names
 
 PROMPTS, COMPLETIONS = ["p0", "p1"], ["c0", "c1 c1"]
 
@@ -69,4 +69,4 @@ def test_exception_names_the_prompt():
 
 def test_equal_names():
     with pytest.raises(InputError, match="different names"):
-        names([length, length])
+        function_names([length, length])
