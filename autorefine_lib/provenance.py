@@ -8,7 +8,7 @@ from importlib import metadata
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = ("torch", "transformers", "peft", "trl", "datasets", "sentence-transformers", "ranx", "numpy", "pandas")
+PACKAGES = ("torch", "transformers", "peft", "trl", "datasets", "sentence-transformers", "numpy", "pandas")
 
 # Source that no notebook's numbers depend on: how a run is started.
 NOT_INPUT = {"cli.py", "reproduce.py", "progress.py"}

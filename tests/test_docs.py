@@ -1,0 +1,204 @@
+"""README and docs: every command and Python block works, every link and named file exists, lines are not too long.
+
+A command that this test does not know fails. Long commands are checked in their smoke form: their options parse, and
+what they name exists.
+"""
+
+import importlib.util
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer
+from accelerate.commands.launch import launch_command_parser
+from tiny_models import tiny_model, tiny_tokenizer
+from typer.testing import CliRunner
+
+from autorefine_lib import cli, provenance
+from autorefine_lib.bench.speed import WHAT
+from autorefine_lib.data import data_prep
+from autorefine_lib.generator import bert2bert, pretrained
+from autorefine_lib.reproduce import NOTEBOOKS, read_steps, resolve
+
+ROOT = provenance.ROOT
+PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
+PAGES += sorted((ROOT / "docs").glob("*.md"))
+LINKED = PAGES + [ROOT / name for name in ("reports/README.md", "reports/data_card.md")]
+COMMANDS = typer.main.get_command(cli.app).commands
+EMBEDDED = "reports/embedded/artefacts"
+# What a block says -> what is run instead of it, in a folder made by `place`.
+STAND_INS = {
+    "steps=20, batch_size=64": "steps=1, batch_size=4, max_new_tokens=4, report_to=''",
+    "pages.fill_readme()": "pages.fill_readme(ROOT / 'README.md', ROOT / 'reports/embedded')",
+}
+
+
+def blocks(page: Path) -> list[tuple[str, int, str]]:
+    """(kind, line, text) of each Python block, and of each command in a fenced or indented block."""
+    found, kind, begun, lines = [], None, 0, page.read_text("utf-8").splitlines()
+    for number, line in enumerate(lines, start=1):
+        if line.lstrip().startswith("```"):
+            kind, begun = (None, 0) if kind else (line.strip("` ") or "sh", number)
+            if kind == "python":
+                found.append(("python", number, ""))
+        elif kind == "python":
+            found[-1] = ("python", begun, f"{found[-1][2]}{line}\n")
+        elif kind == "sh" or (kind is None and line.startswith("    ")):
+            if found and lines[number - 2].endswith("\\"):
+                found[-1] = ("sh", found[-1][1], found[-1][2].removesuffix("\\") + line.strip())
+            else:
+                found.append(("sh", number, line.strip()))
+    return found
+
+
+def named(kind: str) -> list:
+    """The blocks of one kind, as parameters of a test."""
+    every = [(page.relative_to(ROOT), *block) for page in PAGES for block in blocks(page)]
+    return [pytest.param(text, id=f"{page}:{line}") for page, found, line, text in every if found == kind]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    """A folder with a small finished run, a tiny model, and the files that the commands name."""
+    folder = tmp_path_factory.mktemp("place")
+    limits = {"attributes": ["gender", "race"], "jobs_per_occupation": 1, "candidates_per_occupation": 25}
+    loaded = data_prep.prepare(folder / EMBEDDED / "data", **limits)
+    jobs, people = loaded.jobs.to_pandas(), loaded.candidates.to_pandas()
+    jobs[jobs["split"] == "test"].head(4).to_csv(folder / "ads.csv", index=False)
+    people.to_csv(folder / "people.csv", index=False)
+    np.save(folder / "scores.npy", np.random.default_rng(0).normal(size=(4, len(people))))
+    (folder / "ad.txt").write_text(jobs["text"].iloc[0])
+    writer = pretrained.load(pretrained.EMBEDDED)
+    bert2bert.load_trained(writer.model, *pretrained.shipped_weights())
+    for seed in (0, 1):
+        pretrained.save(writer, folder / EMBEDDED / f"models/ppo-{seed}")
+    tiny_model("llama").save_pretrained(folder / "path/to/model")
+    tiny_tokenizer().save_pretrained(folder / "path/to/model")
+    rows = [f"reports/{run}/tables/results.csv" for run in ("embedded", "local")]
+    for name in ("README.md", "docs/real_ads.md", *rows):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, folder / name)
+    return folder
+
+
+@pytest.mark.parametrize("text", named("python"))
+def test_python_blocks_run(text: str, place: Path, monkeypatch):
+    monkeypatch.chdir(place)
+    monkeypatch.setattr(provenance, "ROOT", place)
+    for said, run in STAND_INS.items():
+        text = text.replace(said, run)
+    exec(compile(text, "a block of the docs", "exec"), {"__name__": "docs"})
+
+
+@pytest.mark.parametrize("text", named("sh"))
+def test_commands_work(text: str, place: Path, monkeypatch):
+    program, *words = shlex.split(text.split("  #")[0])
+    monkeypatch.setattr(provenance, "ROOT", place)
+    monkeypatch.chdir(place if program == "autorefine" else ROOT)
+    name = program.removeprefix(".venv/bin/")
+    assert name in CHECKS, f"unknown command: {text}"
+    CHECKS[name](words)
+
+
+def check_autorefine(words: list[str]) -> None:
+    command, *options = words
+    given = COMMANDS[command].make_context(command, list(options)).params
+    if command == "reproduce":
+        stems = [step.name for step in resolve(read_steps(NOTEBOOKS), given["profile"], given["overrides"] or ())]
+        assert not given["start"] or any(stem.startswith(given["start"]) for stem in stems)
+    elif command == "bench":
+        assert given["what"] in WHAT
+    else:
+        result = CliRunner().invoke(cli.app, words)
+        assert result.exit_code in ((0, 1) if command == "audit" else (0,)), result.output
+        assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+
+
+def check_make(words: list[str]) -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    given = dict(word.split("=", 1) for word in words if "=" in word)
+    targets = [word for word in words if "=" not in word]
+    assert targets and set(targets) <= set(re.search(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)[1].split())
+    assert all(re.search(rf"^{name} \??=", makefile, re.MULTILINE) for name in given)
+    assert (ROOT / given.get("LOCK", "Makefile")).is_file()
+    if targets == ["reproduce"]:
+        check_autorefine(["reproduce", "--profile", given.get("PROFILE", "embedded"), *given.get("ARGS", "").split()])
+
+
+def check_pip(words: list[str]) -> None:
+    locked = (ROOT / "env/requirements.lock").read_text()
+    assert words[0] == "install"
+    for before, word in zip(words, words[1:], strict=False):
+        if before in ("-r", "-c", "-e") or word.startswith("."):
+            assert (ROOT / word.partition("[")[0]).exists(), word
+        elif not word.startswith("-") and not before.endswith("index-url"):
+            assert f"\n{word}" in locked, f"{word} is not what the lock has"
+
+
+def check_python(words: list[str]) -> None:
+    assert words[0] == "-m" and words[1] in ("venv", "pytest"), words
+    assert words[1] == "venv" or all((ROOT / word).exists() for word in words[2:] if not word.startswith("-")), words
+
+
+def check_launch(words: list[str]) -> None:
+    given = launch_command_parser().parse_args(words[1:])
+    assert words[0] == "launch" and (given.config_file is None or (ROOT / given.config_file).is_file())
+
+
+def check_conda(words: list[str]) -> None:
+    name = re.search(r"^name: (.*)$", (ROOT / "environment.yml").read_text(), re.MULTILINE)[1]
+    assert words in (["env", "create", "-f", "environment.yml"], ["activate", name])
+
+
+def check_tool(words: list[str]) -> None:
+    """A developer's tool, as `make lint` calls it."""
+    assert words in ([], ["check", "."]), words
+
+
+CHECKS = {
+    "autorefine": check_autorefine, "make": check_make, "pip": check_pip, "python": check_python,
+    "accelerate": check_launch, "conda": check_conda, "ruff": check_tool, "mypy": check_tool,
+    "lint-imports": check_tool,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_commands_inside_sentences_exist(page: Path):
+    for line in re.findall(r"`((?:autorefine|make) [a-z][^`\n]*)`", page.read_text("utf-8")):
+        program, command, *words = line.split()
+        if program == "make":
+            check_make([command, *words])
+        else:
+            options = {name for option in COMMANDS[command].params for name in option.opts}
+            assert {word for word in words if word.startswith("--")} <= options, line
+
+
+@pytest.mark.parametrize("page", LINKED, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_and_named_files_exist(page: Path):
+    text = page.read_text("utf-8")
+    links = [link for link in re.findall(r"\]\(([^)#\s]+)\)", text) if not link.startswith("http")]
+    files = re.findall(r"`((?:autorefine_lib|docs|env|notebooks|tests)/[\w./]+)`", text)
+    missing = [link for link in links if not (page.parent / link).exists()]
+    missing += [name for name in files if not (ROOT / name).exists() and "NN_" not in name]
+    assert not missing
+
+
+def test_pages_are_short_and_listed():
+    assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 100
+    for page in PAGES:
+        long = [line for line in page.read_text("utf-8").splitlines() if len(line) > 180 and line.lstrip()[0] != "|"]
+        assert not long, page
+    index = (ROOT / "docs/README.md").read_text("utf-8")
+    assert all(f"]({page.name})" in index for page in PAGES if page.parent.name == "docs" and page.stem != "README")
+
+
+def test_the_picture_and_the_table_of_modules_are_those_of_the_library():
+    picture = (ROOT / "CONTRIBUTING.md").read_text("utf-8").split("```mermaid")[1].split("```")[0]
+    packages = {path.parent.name for path in (ROOT / "autorefine_lib").glob("*/__init__.py")} - {"resources"}
+    assert packages <= set(re.findall(r"\w+", picture))
+    table = (ROOT / "CHANGELOG.md").read_text("utf-8").split("| now (`autorefine_lib.`) |")[1].split("\n\n")[0]
+    modules = [name for line in table.splitlines()[2:] for name in re.findall(r"`([a-z_.\d]+)`", line.split("|")[2])]
+    assert modules and all(importlib.util.find_spec(f"autorefine_lib.{name}") for name in modules)
