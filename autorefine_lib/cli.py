@@ -37,6 +37,7 @@ def one_line_errors(command: Callable) -> Callable:
         # Before transformers is imported: its loading reports are no news to whoever types a command.
         os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+        os.environ.setdefault("HF_HUB_VERBOSITY", "error")
         from autorefine_lib.reproduce import NotebookFailed
 
         try:

@@ -1,7 +1,5 @@
 """The audit: hand-computed ratios, what is shown when a number is undefined, findings, and a user's mistakes."""
 
-import json
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,14 +8,11 @@ from datasets import Dataset
 from fairlearn.metrics import MetricFrame, demographic_parity_ratio, selection_rate
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from typer.testing import CliRunner
 
-from autorefine_lib import cli
 from autorefine_lib.audit import measure
 from autorefine_lib.audit.measure import Criteria
 from autorefine_lib.errors import InputError
 
-runner = CliRunner()
 ALL = Criteria(k=2, min_share=0.0)
 
 
@@ -208,157 +203,3 @@ def test_agrees_with_fairlearn_and_does_not_depend_on_the_order_or_the_names(see
 def test_criteria_refuse_what_means_nothing(options: dict, message: str):
     with pytest.raises(InputError, match=message):
         Criteria(**options)
-
-
-# The command.
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    rng = np.random.default_rng(0)
-    ads = pd.DataFrame({"job_id": ["1", "2", "3"], "occupation": ["nurse", "nurse", "dj"]})
-    genders = ["f", "m"] * 10
-    men = pd.DataFrame({"candidate_id": range(20), "occupation": ["nurse", "nurse", "dj", "dj"] * 5, "gender": genders})
-    ads.to_csv(tmp_path / "ads.csv", index=False)
-    men.to_csv(tmp_path / "people.csv", index=False)
-    np.save(tmp_path / "scores.npy", rng.random((3, 20)))
-    return tmp_path
-
-
-def run(folder: Path, *more: object, **options: object) -> tuple[int, str, str]:
-    """The command on the files of `folder`; options replace or, with None, drop those of a good call."""
-    good = {"jobs": folder / "ads.csv", "candidates": folder / "people.csv", "scores": folder / "scores.npy", "k": 3}
-    words = [word for name, value in (good | options).items() if value is not None
-             for word in (f"--{name.replace('_', '-')}", str(value))]  # fmt: skip
-    result = runner.invoke(cli.app, ["audit", *words, *map(str, more)])
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-    return result.exit_code, result.stdout, result.stderr
-
-
-def _write(name: str, content: bytes | str):
-    data = content if isinstance(content, bytes) else content.encode()
-    return lambda folder: (folder / name).write_bytes(data)
-
-
-def _edit(name: str, change):
-    def apply(folder: Path) -> None:
-        table = change(pd.read_csv(folder / name, dtype=str, keep_default_na=False))
-        table.to_csv(folder / name, index=False)
-
-    return apply
-
-
-def _save(array):
-    return lambda folder: np.save(folder / "scores.npy", array)
-
-
-def _pairs(change):
-    def apply(folder: Path) -> None:
-        scores = np.load(folder / "scores.npy")
-        rows = [(str(j + 1), str(c), scores[j, c]) for j in range(3) for c in range(20)]
-        table = pd.DataFrame(rows, columns=["job_id", "candidate_id", "score"])
-        change(table).to_csv(folder / "scores.csv", index=False)
-
-    return apply
-
-
-PAIRS = {"scores": "scores.csv"}
-MISTAKES = {
-    "no such file": (None, {"jobs": "none.csv"}, "none.csv: no such file"),
-    "no scores file": (None, {"scores": "none.npy"}, "none.npy: no such file"),
-    "another suffix": (None, {"scores": "scores.xlsx"}, "no such file"),
-    "a spreadsheet": (_write("scores.xlsx", "x"), {"scores": "scores.xlsx"}, "suffix '.xlsx' is not one of .npy"),
-    "empty file": (_write("people.csv", b""), {}, "the file is empty"),
-    "header only": (_write("ads.csv", "job_id,occupation\n"), {}, "no rows"),
-    "Latin-1": (_write("ads.csv", "job_id,occupation\n1,Krankenpfl\xe9ger\n".encode("latin-1")), {}, "is not UTF-8"),
-    "no id column": (_edit("people.csv", lambda t: t.rename(columns={"candidate_id": "id"})), {}, "'candidate_id'"),
-    "no attribute": (None, {"groups": "gendr"}, "rename 'gender'"),
-    "no groups": (None, {"groups": " , "}, "no attribute"),
-    "all unknown": (_edit("people.csv", lambda t: t.assign(gender="")), {}, "no known value in any row"),
-    "doubled ids": (_edit("people.csv", lambda t: t.assign(candidate_id="7")), {}, "'7' occurs more than once"),
-    "one occupation": (_edit("people.csv", lambda t: t.drop(columns="occupation")), {}, "no column 'occupation'"),
-    "text missing": (None, {"scores": None}, "no column 'text'"),
-    "k of 0": (None, {"k": 0}, "k=0"),
-    "negative k": (None, {"k": -1}, "k=-1"),
-    "k above all": (None, {"k": 21}, "larger than the pool of all 20 candidates"),
-    "k above the qualified": (None, {"k": 11}, "larger than the pool of every ad: the largest has 10"),
-    "unknown reference": (None, {"reference": "women"}, "reference group 'women' is not one of f, m"),
-    "threshold": (None, {"threshold": 8}, "threshold=8"),
-    "format": (None, {"format": "xml"}, "one of text, json, csv, markdown"),
-    "date": (None, {"distribution_date": "01/02/2026"}, "write it as in 2026-01-31"),
-    "mapping": (None, {"map": "ads.text=body"}, "write jobs.COLUMN=NAME"),
-    "wrong shape": (_save(np.zeros((3, 19))), {}, "shape (3, 19), but the files have 3 ads and 20 candidates"),
-    "transposed": (_save(np.zeros((20, 3))), {}, "it is the transpose"),
-    "one row": (_save(np.zeros(20)), {}, "shape (20,)"),
-    "NaN": (_save(np.full((3, 20), np.nan)), {}, "the score of ad '1', candidate '0' is nan"),
-    "infinity": (_save(np.full((3, 20), np.inf)), {}, "is inf"),
-    "texts": (_save(np.full((3, 20), "high")), {}, "not numbers"),
-    "objects": (lambda f: np.save(f / "scores.npy", np.full((3, 20), None), allow_pickle=True), {}, "not a matrix"),
-    "no matrix": (_write("scores.npy", "0.1 0.2"), {}, "not a matrix in NumPy's format"),
-    "cut off": (lambda f: (f / "scores.npy").write_bytes((f / "scores.npy").read_bytes()[:300]), {}, "not a matrix"),
-    "missing pair": (_pairs(lambda t: t.iloc[1:]), PAIRS, "'1', '0' has no score (1 such pairs of 60)"),
-    "doubled pair": (_pairs(lambda t: pd.concat([t, t.head(2)])), PAIRS, "occurs twice (2 such pairs"),
-    "another ad": (_pairs(lambda t: t.replace({"job_id": {"3": "9"}})), PAIRS, "job_id '9' in row 41"),
-    "another person": (_pairs(lambda t: t.replace({"candidate_id": {"3": "x"}})), PAIRS, "'x' in row 4"),
-    "no number": (_pairs(lambda t: t.assign(score="high")), PAIRS, "'high' in row 1 is not a finite"),
-    "score column": (_pairs(lambda t: t.rename(columns={"score": "s"})), PAIRS, "no column 'score'"),
-}
-
-
-@pytest.mark.parametrize("case", MISTAKES)
-def test_a_mistake_is_one_line_and_code_2(folder: Path, case: str, monkeypatch):
-    prepare, options, message = MISTAKES[case]
-    if prepare:
-        prepare(folder)
-    monkeypatch.chdir(folder)
-    code, out, error = run(folder, **options)
-    assert code == 2 and not out
-    assert len(error.strip().splitlines()) == 1 and error.startswith("error: ") and message in error, error
-
-
-def test_out_that_is_a_file(folder: Path):
-    code, _, error = run(folder, out=folder / "ads.csv")
-    assert code == 2 and "is a file" in error
-
-
-def test_exit_codes_and_formats(folder: Path):
-    code, out, _ = run(folder)
-    assert code == 0 and "gender=f" in out and "No finding at k = 3" in out
-    scores = np.tile(np.where(np.arange(20) % 2, 1.0, 0.0), (3, 1))
-    np.save(folder / "scores.npy", scores)
-    code, out, _ = run(folder)
-    assert code == 1 and "gender = f: impact ratio 0.000" in out
-    code, out, _ = run(folder, "--json")
-    result = json.loads(out)
-    assert code == 1 and result["findings"] and result["groups"][0]["impact_ratio"] == 0 and result["k"] == 3
-    assert json.loads(run(folder, format="json")[1])["groups"] == result["groups"]
-    code, out, _ = run(folder, format="csv")
-    assert out.splitlines()[0].startswith("attribute,pool,k,group,candidates") and len(out.splitlines()) == 7
-    assert "| Category |" in run(folder, format="markdown")[1]
-
-
-def test_pairs_and_matrix_give_the_same_audit(folder: Path):
-    _pairs(lambda table: table.sample(frac=1, random_state=0))(folder)
-    files = ("scores.npy", "scores.csv")
-    matrix, pairs = (json.loads(run(folder, "--json", scores=folder / name)[1]) for name in files)
-    assert matrix["groups"] == pairs["groups"] and matrix["quality"] == pairs["quality"]
-
-
-def test_values_that_mean_unknown(folder: Path):
-    _edit("people.csv", lambda table: table.assign(gender=["Declined", "", "unknown", *table["gender"][3:]]))(folder)
-    result = json.loads(run(folder, "--json", unknown="declined", min_share=0)[1])
-    assert {row["group"]: row["candidates"] for row in result["groups"][:3]} == {"f": 8, "m": 9, "unknown": 3}
-
-
-def test_no_torch_where_scores_are_given(folder: Path):
-    import subprocess
-    import sys
-
-    words = [f"--{name}={folder / file}" for name, file in
-             (("jobs", "ads.csv"), ("candidates", "people.csv"), ("scores", "scores.npy"))]  # fmt: skip
-    code = (
-        "import sys; from autorefine_lib import cli; sys.argv[1:] = ['audit', '--k=3', *sys.argv[1:]]\n"
-        "try: cli.main()\nexcept SystemExit: print(sorted({'torch', 'sentence_transformers'} & set(sys.modules)))"
-    )
-    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "[]"
