@@ -140,7 +140,7 @@ def test_reproduce_mistakes(words: tuple[str, str], message: str, tmp_path: Path
     ],
 )
 def test_errors_of_a_user_never_show_a_traceback(monkeypatch, error: BaseException, code: int, message: str):
-    def fail(what: str, **sizes: object) -> None:
+    def fail(what: str, bf16: bool) -> None:
         raise error
 
     monkeypatch.setattr("autorefine_lib.bench.speed.measure", fail)
@@ -149,7 +149,7 @@ def test_errors_of_a_user_never_show_a_traceback(monkeypatch, error: BaseExcepti
 
 
 def test_other_errors_are_not_hidden(monkeypatch):
-    def fail(what: str, **sizes: object) -> None:
+    def fail(what: str, bf16: bool) -> None:
         raise ZeroDivisionError("a mistake of ours")
 
     monkeypatch.setattr("autorefine_lib.bench.speed.measure", fail)

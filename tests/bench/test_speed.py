@@ -1,4 +1,4 @@
-"""The bench of embedding, on a few texts."""
+"""The bench of ranking and embedding, on a few texts."""
 
 import pytest
 
@@ -6,13 +6,23 @@ from autorefine_lib.bench import speed
 from autorefine_lib.errors import InputError
 
 
-def test_embed_compares_with_plain_encode(monkeypatch):
-    monkeypatch.setattr(speed, "EMBEDDED_ADS", 2)
-    monkeypatch.setattr(speed, "EMBEDDED_BIOS", 6)
-    result = speed.measure("embed")
-    assert result["texts"] == 8 and result["what"] == "embed"
-    assert result["texts_per_second"] > 0 and result["plain_texts_per_second"] > 0
-    assert 0 <= result["largest_cosine_distance"] < 1e-2
+@pytest.mark.parametrize(
+    ("what", "rates"),
+    [("rank", ["candidates_per_second", "ads_per_second"]), ("embed", ["texts_per_second"])],
+)
+def test_rates_are_measured(monkeypatch, what: str, rates: list[str]):
+    monkeypatch.setattr(speed, "ADS", 2)
+    monkeypatch.setattr(speed, "CANDIDATES", 6)
+    result = speed.measure(what)
+    assert result["what"] == what and all(result[name] > 0 for name in rates)
+    assert result.get("texts", 8) == 8, "two ads and six biographies"
+    assert {"machine", "commit", "versions"} <= set(result)
+
+
+def test_a_rate_is_things_over_seconds(monkeypatch):
+    clock = iter([10.0, 10.5])
+    monkeypatch.setattr(speed.time, "perf_counter", lambda: next(clock))
+    assert speed._per_second(40, lambda: None) == 80
 
 
 def test_something_else_is_refused():
