@@ -1,66 +1,61 @@
-"""One line a notebook on the terminal: what runs, for how long, and how long it should take."""
+"""One line a notebook on standard error: what runs, for how long, and how long it should take."""
 
-import sys
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from rich.console import Console
+from rich.progress import Progress, ProgressColumn, Task
+from rich.text import Text
 
 from autorefine_lib.files import clock
 
 
-class Lines:
-    """Prints to standard error; on a terminal the running line counts on, elsewhere each event is one line."""
+class _Line(ProgressColumn):
+    """What happened to a notebook; while it runs, the time that it has taken so far."""
+
+    def render(self, task: Task) -> Text:
+        """The line of `task`, whose field `done` is empty while it runs."""
+        return Text(task.description + (task.fields["done"] or clock(task.elapsed or 0) + task.fields["about"]))
+
+
+class NotebookLines:
+    """Lines for `total` notebooks, as a context manager.
+
+    On a terminal the line of the running notebook counts on. Elsewhere each event is a line of its own.
+    """
 
     def __init__(self, total: int):
-        self.total, self.number = total, 0
-        self.live = sys.stderr.isatty()
-        self.stop = threading.Event()
-        self.thread: threading.Thread | None = None
+        self.total = total
+        self.console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+        self.lines = Progress(_Line(), console=self.console, refresh_per_second=2, disable=not self.console.is_terminal)
 
-    def _line(self, name: str, text: str, end: str = "\n") -> None:
-        start = "\r\033[K" if self.live else ""
-        print(f"{start}[{self.number}/{self.total}] {name:<22}{text}", end=end, file=sys.stderr, flush=True)
+    def __enter__(self) -> "NotebookLines":
+        self.lines.start()
+        return self
 
-    def skipped(self, name: str) -> None:
-        self.number += 1
-        self._line(name, "unchanged, kept")
+    def __exit__(self, *error: object) -> None:
+        self.lines.stop()
 
-    def started(self, name: str, expected: float | None) -> None:
-        self.number += 1
+    def start(self, name: str, expected: float | None) -> None:
+        """Begin the line of a notebook that should take `expected` seconds; None where nobody knows."""
         about = f", about {clock(expected)} expected" if expected else ""
-        if not self.live:
-            self._line(name, f"running{about}")
-            return
-        self.stop.clear()
-        began = time.monotonic()
+        self._add(name, about)
+        self._print(f"running{about}")
 
-        def count() -> None:
-            while not self.stop.wait(0.5):
-                self._line(name, f"{clock(time.monotonic() - began)}{about}", end="")
+    def finish(self, seconds: float) -> None:
+        """End the line of the running notebook."""
+        self._end(f"done in {clock(seconds)}")
 
-        self.thread = threading.Thread(target=count, daemon=True)
-        self.thread.start()
+    def skip(self, name: str) -> None:
+        """Say that a notebook need not run."""
+        self._add(name, "")
+        self._end("unchanged, kept")
 
-    def finished(self, name: str, seconds: float) -> None:
-        self.halt()
-        self._line(name, f"done in {clock(seconds)}")
+    def _add(self, name: str, about: str) -> None:
+        number = len(self.lines.tasks) + 1
+        self.lines.add_task(f"[{number}/{self.total}] {name:<22}", total=None, done="", about=about)
 
-    def halt(self) -> None:
-        """End the running line."""
-        self.stop.set()
-        if self.thread:
-            self.thread.join()
-            self.thread = None
+    def _end(self, done: str) -> None:
+        self.lines.update(self.lines.tasks[-1].id, done=done)
+        self._print(done)
 
-
-@contextmanager
-def show(total: int) -> Iterator[Lines]:
-    """Lines for `total` notebooks; the running line ends with the block, whatever happens in it."""
-    lines = Lines(total)
-    try:
-        yield lines
-    finally:
-        if lines.thread:
-            lines.halt()
-            print(file=sys.stderr)
+    def _print(self, state: str) -> None:
+        if self.lines.disable:
+            self.console.print(self.lines.tasks[-1].description + state)

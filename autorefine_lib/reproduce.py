@@ -46,6 +46,7 @@ class Step:
 
     @property
     def name(self) -> str:
+        """File name without its suffix, as in 04_ppo_finetuning."""
         return self.path.stem
 
 
@@ -64,10 +65,12 @@ class Run:
 
     @property
     def folder(self) -> Path:
+        """Where the run is kept, as an absolute path."""
         return Path(self.out).resolve() if self.out else provenance.ROOT / "reports" / self.profile
 
     @property
     def command(self) -> str:
+        """What to type to get this run, or to go on with it."""
         words = ["autorefine", "reproduce", "--profile", self.profile]
         for override in self.overrides:
             words += ["--set", override]
@@ -78,12 +81,12 @@ class Run:
         return shlex.join(words)
 
 
-def profiles() -> dict[str, dict]:
+def read_profiles() -> dict[str, dict]:
     """The profiles of resources/profiles.json by name."""
     return resources.load("profiles")
 
 
-def _nearest(word: str, allowed: Sequence[str]) -> str:
+def _find_nearest(word: str, allowed: Sequence[str]) -> str:
     return difflib.get_close_matches(word, allowed, n=1, cutoff=0.0)[0]
 
 
@@ -101,7 +104,7 @@ def read_steps(notebooks: Path) -> list[Step]:
     return steps
 
 
-def _parse(key: str, text: str, default: Any) -> Any:
+def _parse_value(key: str, text: str, default: Any) -> Any:
     """Read the typed text of `--set key=text` as the type that `default` has."""
     if isinstance(default, str):
         return text
@@ -117,16 +120,16 @@ def _parse(key: str, text: str, default: Any) -> Any:
     return value
 
 
-def resolve(steps: list[Step], profile: str, overrides: Sequence[str]) -> list[Step]:
+def resolve_parameters(steps: list[Step], profile: str, overrides: Sequence[str]) -> list[Step]:
     """Give every step the parameters of the profile, then those of `--set`; refuse names that no notebook has."""
     known = sorted({name for step in steps for name in step.defaults} - set(RUNNER_PARAMETERS))
-    chosen = profiles().get(profile)
+    chosen = read_profiles().get(profile)
     if chosen is None:
-        raise InputError(f"unknown profile '{profile}': one of {', '.join(profiles())}")
+        raise InputError(f"unknown profile '{profile}': one of {', '.join(read_profiles())}")
 
     def refuse_unknown(name: str, names: Sequence[str], where: str) -> None:
         if name not in names:
-            nearest = f"the nearest name is '{_nearest(name, names)}'" if names else "there are none"
+            nearest = f"the nearest name is '{_find_nearest(name, names)}'" if names else "there are none"
             raise InputError(f"{where}: no notebook has a parameter '{name}'; {nearest}")
 
     for name in chosen["common"]:
@@ -144,11 +147,11 @@ def resolve(steps: list[Step], profile: str, overrides: Sequence[str]) -> list[S
         refuse_unknown(name, known, f"--set {override}")
         for step in steps:
             if name in step.defaults:
-                step.parameters[name] = _parse(name, text, step.defaults[name])
+                step.parameters[name] = _parse_value(name, text, step.defaults[name])
     return steps
 
 
-def _content(value: Any) -> str | None:
+def _hash_file(value: Any) -> str | None:
     """Hash of the file that a parameter names; None where it names none."""
     if not isinstance(value, str) or not value or len(value) > 1000 or not Path(value).is_file():
         return None
@@ -158,7 +161,7 @@ def _content(value: Any) -> str | None:
 def fingerprint(step: Step, library: str, before: str) -> str:
     """Hash of everything that a notebook's result depends on, as 64 hexadecimal digits."""
     cells = [(cell["cell_type"], cell["source"]) for cell in json.loads(step.path.read_text("utf-8"))["cells"]]
-    files = {name: _content(value) for name, value in step.parameters.items()}
+    files = {name: _hash_file(value) for name, value in step.parameters.items()}
     inputs = [cells, step.parameters, files, library, before]
     return hashlib.sha256(json.dumps(inputs, sort_keys=True, default=str).encode()).hexdigest()
 
@@ -177,7 +180,7 @@ def ensure_kernel() -> None:
 
 
 @contextmanager
-def _environment(offline: bool) -> Iterator[None]:
+def _set_environment(offline: bool) -> Iterator[None]:
     """The kernels' environment: repeatable, without a screen and, where the profile says so, without the hub."""
     wanted = {
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
@@ -197,7 +200,7 @@ def _environment(offline: bool) -> Iterator[None]:
             os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
-def _place(folder: Path) -> str:
+def _shorten(folder: Path) -> str:
     """The run folder as `files.run_folder` reads it: short and free of this machine's paths inside the repository."""
     return str(folder.relative_to(provenance.ROOT)) if folder.is_relative_to(provenance.ROOT) else str(folder)
 
@@ -207,7 +210,7 @@ def _execute(step: Step, target: Path, run: Run, cell_timeout: int) -> None:
     import papermill
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
-    filled = {"run_dir": _place(run.folder), "command": run.command}
+    filled = {"run_dir": _shorten(run.folder), "command": run.command}
     parameters = step.parameters | {name: value for name, value in filled.items() if name in step.defaults}
     resume = f"to go on from there: {run.command}"
     try:
@@ -267,10 +270,10 @@ def reproduce(run: Run, force: bool = False, start: str | None = None) -> Path:
     Raises InputError (bad parameters, bad input data, full disk), NotebookFailed, and KeyboardInterrupt with the
     command to go on.
     """
-    from autorefine_lib import progress
+    from autorefine_lib.progress import NotebookLines
 
-    steps = resolve(read_steps(run.notebooks), run.profile, run.overrides)
-    chosen = profiles()[run.profile]
+    steps = resolve_parameters(read_steps(run.notebooks), run.profile, run.overrides)
+    chosen = read_profiles()[run.profile]
     starts = [step.name for step in steps if start and step.name.startswith(start)]
     if start and not starts:
         raise InputError(f"--from {start}: no such notebook; one of {', '.join(step.name for step in steps)}")
@@ -292,21 +295,21 @@ def reproduce(run: Run, force: bool = False, start: str | None = None) -> Path:
         write_json(folder / "run.json", {**facts, "notebooks": state})
 
     library, before, repeat = provenance.library_hash(), "", force
-    with _environment(chosen["offline"]), progress.show(len(steps)) as show:
+    with _set_environment(chosen["offline"]), NotebookLines(len(steps)) as lines:
         for step in steps:
             repeat = repeat or step.name in starts
             before = fingerprint(step, library, before)
             target = folder / "notebooks" / step.path.name
             done = state.get(step.name, {})
             if not repeat and (done.get("status"), done.get("fingerprint")) == ("done", before) and target.exists():
-                show.skipped(step.name)
+                lines.skip(step.name)
                 continue
             # Whatever comes after a notebook that ran reads new files, so it runs too.
             repeat = True
             state[step.name] = {"status": "running", "parameters": step.parameters, "seconds": done.get("seconds")}
             save()
             began = time.monotonic()
-            show.started(step.name, done.get("seconds") or chosen["seconds"].get(step.name))
+            lines.start(step.name, done.get("seconds") or chosen["seconds"].get(step.name))
             try:
                 _execute(step, target, run, chosen["cell_timeout"])
             except KeyboardInterrupt:
@@ -320,5 +323,5 @@ def reproduce(run: Run, force: bool = False, start: str | None = None) -> Path:
             seconds = round(time.monotonic() - began, 1)
             state[step.name] |= {"status": "done", "seconds": seconds, "fingerprint": before}
             save()
-            show.finished(step.name, seconds)
+            lines.finish(seconds)
     return folder

@@ -16,7 +16,7 @@ from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
 from autorefine_lib.files import write_text
-from autorefine_lib.reproduce import NOTEBOOKS, Run, ensure_kernel, read_steps, reproduce, resolve
+from autorefine_lib.reproduce import NOTEBOOKS, Run, ensure_kernel, read_steps, reproduce, resolve_parameters
 
 MARK = "# NBVAL_CHECK_OUTPUT"
 
@@ -33,7 +33,7 @@ def prepare(folder: Path, notebooks: Path = NOTEBOOKS) -> list[Path]:
     (run_dir / "artefacts").mkdir(parents=True)
     ensure_kernel()
     paths = []
-    for step in resolve(read_steps(notebooks), "smoke", []):
+    for step in resolve_parameters(read_steps(notebooks), "smoke", []):
         parameters = step.parameters | {"run_dir": str(run_dir)}
         notebook = parameterize_notebook(load_notebook_node(str(step.path)), parameters)
         paths.append(write_text(folder / step.path.name, nbformat.writes(notebook) + "\n"))

@@ -21,7 +21,7 @@ from autorefine_lib import cli, provenance
 from autorefine_lib.bench.speed import WHAT
 from autorefine_lib.data import data_prep
 from autorefine_lib.generator import bert2bert, pretrained
-from autorefine_lib.reproduce import NOTEBOOKS, read_steps, resolve
+from autorefine_lib.reproduce import NOTEBOOKS, read_steps, resolve_parameters
 
 ROOT = provenance.ROOT
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
@@ -107,7 +107,9 @@ def check_autorefine(words: list[str]) -> None:
     command, *options = words
     given = COMMANDS[command].make_context(command, list(options)).params
     if command == "reproduce":
-        stems = [step.name for step in resolve(read_steps(NOTEBOOKS), given["profile"], given["overrides"] or ())]
+        stems = [
+            step.name for step in resolve_parameters(read_steps(NOTEBOOKS), given["profile"], given["overrides"] or ())
+        ]
         assert not given["start"] or any(stem.startswith(given["start"]) for stem in stems)
     elif command == "bench":
         assert given["what"] in WHAT

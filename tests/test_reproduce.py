@@ -13,7 +13,16 @@ import nbformat
 import pytest
 
 from autorefine_lib.errors import InputError
-from autorefine_lib.reproduce import NotebookFailed, Run, _parse, fingerprint, profiles, read_steps, reproduce, resolve
+from autorefine_lib.reproduce import (
+    NotebookFailed,
+    Run,
+    _parse_value,
+    fingerprint,
+    read_profiles,
+    read_steps,
+    reproduce,
+    resolve_parameters,
+)
 
 PARAMETERS = 'run_dir: str = ""\ncommand: str = ""\nsteps: int = 3  # how many\nrate: float = 0.5\nname: str = "a"\n'
 
@@ -72,7 +81,7 @@ def test_without_artefacts_nothing_counts_as_finished(run: Run):
 
 def test_a_changed_data_file_changes_the_fingerprint(run: Run, tmp_path: Path):
     data = tmp_path / "jobs.csv"
-    step = resolve(read_steps(run.notebooks), "embedded", [f"name={data}"])[0]
+    step = resolve_parameters(read_steps(run.notebooks), "embedded", [f"name={data}"])[0]
     prints = []
     for text in ("a", "a", "b"):
         data.write_text(text)
@@ -101,10 +110,10 @@ def test_bad_overrides_are_refused_before_anything_runs(run: Run, override: str,
 
 
 def test_overrides_take_the_type_of_the_default():
-    assert _parse("rate", "1", 0.5) == 1.0 and isinstance(_parse("rate", "1", 0.5), float)
-    assert _parse("name", "7", "a") == "7"
-    assert _parse("seeds", "[0, 1]", [0]) == [0, 1]
-    assert _parse("path", "x", None) == "x"
+    assert _parse_value("rate", "1", 0.5) == 1.0 and isinstance(_parse_value("rate", "1", 0.5), float)
+    assert _parse_value("name", "7", "a") == "7"
+    assert _parse_value("seeds", "[0, 1]", [0]) == [0, 1]
+    assert _parse_value("path", "x", None) == "x"
 
 
 def test_unknown_profile_and_start(run: Run):
@@ -145,9 +154,9 @@ def test_input_errors_in_a_notebook_stay_one_line(run: Run, source: str, message
     assert "\n" not in str(caught.value) and "to go on from there" in str(caught.value)
 
 
-@pytest.mark.parametrize("profile", profiles())
+@pytest.mark.parametrize("profile", read_profiles())
 def test_profiles_name_parameters_that_the_notebooks_have(profile: str):
-    steps = resolve(read_steps(Run(profile).notebooks), profile, [])
+    steps = resolve_parameters(read_steps(Run(profile).notebooks), profile, [])
     for step in steps:
         for name, value in step.parameters.items():
             kinds = (int, float) if isinstance(step.defaults[name], float) else type(step.defaults[name])

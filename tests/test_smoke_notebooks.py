@@ -9,13 +9,13 @@ import pytest
 from smoke_notebooks import MARK, prepare, record
 from test_reproduce import write_notebook
 
-from autorefine_lib.reproduce import profiles
+from autorefine_lib.reproduce import read_profiles
 
 
 @pytest.fixture
 def notebooks(tmp_path: Path, monkeypatch) -> Path:
-    smoke = profiles()["smoke"] | {"common": {"steps": 2}, "notebooks": {}}
-    monkeypatch.setattr("autorefine_lib.reproduce.profiles", lambda: {"smoke": smoke})
+    smoke = read_profiles()["smoke"] | {"common": {"steps": 2}, "notebooks": {}}
+    monkeypatch.setattr("autorefine_lib.reproduce.read_profiles", lambda: {"smoke": smoke})
     folder = tmp_path / "notebooks"
     folder.mkdir()
     write_notebook(folder, "01_first", f"{MARK}\nsteps * 10", "open(f'{run_dir}/artefacts/made', 'w').close()")
