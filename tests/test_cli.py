@@ -160,8 +160,8 @@ def test_merge_writes_a_checkpoint_or_one_line(tmp_path: Path):
     from tiny_models import tiny_model, tiny_tokenizer
 
     from autorefine_lib.generator import pretrained
+    from autorefine_lib.generator.actor import add_lora
     from autorefine_lib.generator.generator import Generator
-    from autorefine_lib.generator.scoring import add_lora
 
     pretrained.save(Generator(tiny_model("llama"), tiny_tokenizer(), "ad"), tmp_path / "base")
     policy = pretrained.load(str(tmp_path / "base"))

@@ -1,116 +1,97 @@
-"""The policy and its value head as one module, and what makes its passes cheaper in time or memory."""
+"""What a trainer adds to a language model: a value head, LoRA adapters, and the reference that it is compared with."""
 
-import inspect
-from collections.abc import Callable, Iterator
+import copy
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
-from typing import TypeVar
 
 import torch
-import torch.nn.functional as F
-from peft import PeftModel
+from peft import LoraConfig, PeftModel, get_peft_model
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 from transformers import PreTrainedModel
-from transformers.modeling_layers import GradientCheckpointingLayer
 
 from autorefine_lib.errors import InputError
+from autorefine_lib.generator.scoring import Prompts, Scores, score
 
-Result = TypeVar("Result")
+
+class ValueHead(nn.Module):
+    """Two layers on the trunk's last hidden state, which they do not train: `[..., width]` -> `[...]`, 0 at the start.
+
+    The head is in float32, whatever the trunk is loaded in.
+    """
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        super().__init__()
+        width = model.get_output_embeddings().weight.shape[1]
+        self.hidden = nn.Linear(width, width)
+        self.out = nn.Linear(width, 1)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+        self.to(model.device)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """The value of each state."""
+        return self.out(torch.tanh(self.hidden(hidden.detach().float()))).float().squeeze(-1)
 
 
 class Actor(nn.Module):
-    """Policy and value head. Whatever runs the weights goes through `forward`, where DDP and FSDP do their part."""
+    """Policy and value head as one module, which DDP wraps: the passes that need gradients go through its `forward`."""
 
-    def __init__(self, model: PreTrainedModel, value_head: nn.Module | None = None):
+    def __init__(self, model: PreTrainedModel, value_head: ValueHead) -> None:
         super().__init__()
         self.model, self.value_head = model, value_head
 
-    def forward(self, work: Callable[..., Result], *args, **options) -> Result:
-        """`work(model, *args, value_head=value_head, **options)`, for instance `scoring.score` or `sampling.sample`."""
-        return work(self.model, *args, value_head=self.value_head, **options)
+    def forward(self, prompts: Prompts, tokens: Tensor, temperature: float) -> Scores:
+        """The scores of the responses `tokens`, `[batch, time]`."""
+        return score(self.model, prompts, tokens, temperature, self.value_head)
+
+
+def add_lora(model: PreTrainedModel, rank: int, alpha: float, targets: str) -> PeftModel:
+    """`model` with LoRA adapters (Hu et al. 2021), which alone are trainable; its modules are wrapped in place.
+
+    Raises:
+        InputError: the model has no module that `targets` names.
+    """
+    config = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=0.0, target_modules=targets)
+    try:
+        return get_peft_model(model, config)
+    except ValueError as error:
+        linear = {name.rpartition(".")[2] for name, module in model.named_modules() if isinstance(module, nn.Linear)}
+        raise InputError(
+            f"lora_targets={targets!r} fits no module of the model; allowed: 'all-linear', or a regular expression for "
+            f"whole names, such as '.*({'|'.join(sorted(linear))})'"
+        ) from error
+
+
+def trained_parameters(model: PreTrainedModel) -> list[nn.Parameter]:
+    """The parameters that require a gradient.
+
+    Raises:
+        InputError: there are none, or they are in half precision.
+    """
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    if not parameters:
+        raise InputError("no parameter of the model requires a gradient; unfreeze some or set lora_rank")
+    if half := {parameter.dtype for parameter in parameters} & {torch.bfloat16, torch.float16}:
+        raise InputError(
+            f"weights to be trained are {half.pop()}, which rounds small updates away; load the model with "
+            "dtype=torch.float32 and set bf16=True, or train adapters (lora_rank), which are fp32"
+        )
+    return parameters
+
+
+def frozen_copy(model: PreTrainedModel) -> PreTrainedModel | None:
+    """A copy for reference that shares the memory of what is not trained; None for a model with adapters."""
+    if isinstance(model, PeftModel):
+        return None
+    shared = {id(p): p for p in model.parameters() if not p.requires_grad}
+    return copy.deepcopy(model, shared).requires_grad_(False).eval()
 
 
 @contextmanager
-def reference_actor(actor: nn.Module, frozen: Actor | None) -> Iterator[nn.Module]:
-    """The model before training: the frozen copy if there is one, else the actor's with its adapter switched off."""
+def reference_model(model: PreTrainedModel, frozen: PreTrainedModel | None) -> Iterator[PreTrainedModel]:
+    """The model before training: its frozen copy if there is one, else the model with its adapter switched off."""
     if frozen is not None:
         yield frozen
     else:
-        with next(module for module in actor.modules() if isinstance(module, PeftModel)).disable_adapter():
-            yield actor
-
-
-def check_decoder(model: nn.Module) -> None:
-    """InputError for a decoder-only model that `sampling.sample` and `scoring.score` cannot run."""
-    plain = model.get_base_model() if isinstance(model, PeftModel) else model
-    name, taken = type(plain).__name__, inspect.signature(plain.forward).parameters
-    if "position_ids" not in taken:  # padding would shift the positions
-        raise InputError(
-            f"{name} takes no position_ids, which prompts padded on the left need; choose a model with learned or "
-            "rotary positions, or an encoder-decoder"
-        )
-    if "past_key_values" not in taken:
-        raise InputError(f"{name} takes no past_key_values, with which sampling goes on; choose a model with a cache")
-
-
-def blocks(model: nn.Module) -> list[nn.Module]:
-    """The repeated layers of a transformer, encoder's and decoder's alike."""
-    return [module for module in model.modules() if isinstance(module, GradientCheckpointingLayer)]
-
-
-@contextmanager
-def answer_only(model: nn.Module, last: int) -> Iterator[None]:
-    """Within it, a decoder's last block works on the last `last` positions only, wherever positions do not mix.
-
-    Nobody reads what it gives out for the prompt; only the prompt's keys and values are needed. Those outputs are 0.
-    For dense feed-forward layers in the layout of Llama; other blocks, compiled and checkpointed ones run in full.
-    """
-    block = next(reversed(blocks(model)), model)  # CTRL and others have no blocks of that class
-    layout = {"mlp.down_proj", "self_attn.q_proj", "self_attn.o_proj"} <= {name for name, _ in block.named_modules()}
-    if not layout or "forward" in vars(block) or block._compiled_call_impl is not None:
-        yield
-        return
-    parts = [block.mlp, block.self_attn.q_proj, block.self_attn.o_proj]
-    for part in parts:
-        part.forward = partial(_padded, part.forward, last)
-    try:
-        yield
-    finally:
-        for part in parts:
-            del part.forward
-
-
-def _padded(forward: Callable[[Tensor], Tensor], last: int, hidden: Tensor) -> Tensor:
-    return F.pad(forward(hidden[:, -last:]), (0, 0, hidden.shape[1] - last, 0))
-
-
-def compile_blocks(model: nn.Module) -> None:
-    """Have each block compiled by torch.compile at its first pass, in place: names of weights stay as they are.
-
-    Only the blocks, for they share one compilation: half a minute on a CPU whatever the depth. On a CPU it needs a C++
-    compiler. Decoding stays eager (`uncompiled`), its shapes being too many and too small to gain.
-    """
-    for block in blocks(model):
-        block.compile()
-
-
-def uncompiled() -> torch.compiler.set_stance:
-    """Within it, compiled blocks run as they were written."""
-    return torch.compiler.set_stance("force_eager")
-
-
-@contextmanager
-def checkpointed(model: nn.Module) -> Iterator[None]:
-    """Within it, blocks keep their inputs only and are computed again in the backward pass (Chen et al. 2016).
-
-    Transformers' own switch works in training mode only, where dropout would be on too.
-    """
-    layers = blocks(model)
-    for layer in layers:
-        layer.forward = partial(checkpoint, layer.forward, use_reentrant=False, preserve_rng_state=False)
-    try:
-        yield
-    finally:
-        for layer in layers:
-            del layer.forward
+        with model.disable_adapter():
+            yield model

@@ -77,7 +77,7 @@ class Generator:
         """Called before `model` is trained, with LoRA adapters or, at rank 0, as it is: what is trained is in float32.
 
         Raises:
-            InputError: adapters for the embedded generator, or weights of four bits without adapters.
+            InputError: adapters for the embedded generator.
         """
         if lora_rank and self.restrict_vocabulary:
             raise InputError(
@@ -86,8 +86,6 @@ class Generator:
             )
         if lora_rank or isinstance(self.model, PeftModel):
             return  # the base stays as it was loaded, and PEFT keeps adapters in float32
-        if getattr(self.model, "is_quantized", False):
-            raise InputError("lora_rank=0 does not fit weights of four bits; set lora_rank, or load without four_bit")
         # On a GPU checkpoints are loaded in bfloat16, which rounds small updates away.
         self.model.float()
 

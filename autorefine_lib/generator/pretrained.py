@@ -11,9 +11,9 @@ from transformers import (
     AutoModelForCausalLM,
     AutoModelForSeq2SeqLM,
     AutoTokenizer,
-    BitsAndBytesConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
 )
-from transformers.utils import is_bitsandbytes_available
 
 from autorefine_lib.errors import InputError
 from autorefine_lib.files import write_json, write_text
@@ -35,58 +35,38 @@ def shipped_weights() -> tuple[Path, str]:
     return folder / "trained.safetensors", json.loads((folder / "card.json").read_text())["sha256"]
 
 
-def load(
-    name: str, level: str = "sentence", max_new_tokens: int = 56, seed: int = 0, four_bit: bool = False
-) -> Generator:
+def load(name: str, level: str = "sentence", max_new_tokens: int = 56, seed: int = 0) -> Generator:
     """The generator called `name`: `EMBEDDED`, a folder that `save` wrote, a Hub name or a folder of a checkpoint.
 
-    `level` and `max_new_tokens` are as in `Generator`; a folder that `save` wrote brings its own. A policy of
-    ILQL is loaded by `ilql.load_policy`. `four_bit` quantises the weights as QLoRA does (Dettmers et al. 2023: NF4, the
-    scales quantised again); they cannot be trained then, but adapters on them can (`PPOConfig.lora_rank`). On a GPU
-    checkpoints are in bfloat16 until all their weights are trained (`Generator.prepare_training`).
+    `level` and `max_new_tokens` are as in `Generator`; a folder that `save` wrote brings its own. A policy of ILQL is
+    loaded by `ilql.load_policy`. On a GPU checkpoints are in bfloat16 until all their weights are trained
+    (`Generator.prepare_training`).
 
     Raises:
-        InputError: no such model, a hub that cannot be reached, or a checkpoint without safetensors; `four_bit` for the
-            embedded generator or without bitsandbytes.
+        InputError: no such model, a hub that cannot be reached, or a checkpoint without safetensors.
     """
-    if four_bit and not is_bitsandbytes_available():
-        raise InputError(
-            "four_bit needs bitsandbytes, which is not installed; `pip install bitsandbytes` or leave it out"
-        )
     saved = Path(name) / "generator.json"
     settings = json.loads(saved.read_text()) if saved.is_file() else {"base": name}
     if settings["base"] == EMBEDDED:
-        if four_bit:
-            raise InputError(f"four_bit is for checkpoints with safetensors, not for {EMBEDDED!r}; leave it out")
         model, tokenizer = bert2bert.from_bert(minilm.folder(), seed)
         if saved.is_file():
             bert2bert.load_trained(model, saved.parent / "trained.safetensors")
         generator = Generator(model, tokenizer, "sentence", restrict_vocabulary=True, max_new_tokens=max_new_tokens)
     else:
-        model, tokenizer = _from_transformers(name, four_bit)
+        model, tokenizer = _from_transformers(name)
         longest = settings.get("max_new_tokens", max_new_tokens)
         generator = Generator(model, tokenizer, settings.get("level", level), max_new_tokens=longest)
     return generator
 
 
-def _from_transformers(name: str, four_bit: bool) -> tuple:
+def _from_transformers(name: str) -> tuple[PreTrainedModel | PeftModel, PreTrainedTokenizerBase]:
     adapter = (Path(name) / "adapter_config.json").is_file()
     base = PeftConfig.from_pretrained(name).base_model_name_or_path if adapter else name
     try:
         config = AutoConfig.from_pretrained(base, trust_remote_code=False)
         kind = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
         dtype = torch.bfloat16 if torch.cuda.is_available() else torch.float32
-        quantisation = None
-        if four_bit:
-            quantisation = BitsAndBytesConfig(
-                load_in_4bit=True,
-                bnb_4bit_quant_type="nf4",
-                bnb_4bit_use_double_quant=True,
-                bnb_4bit_compute_dtype=dtype,
-            )
-        model = kind.from_pretrained(
-            base, trust_remote_code=False, use_safetensors=True, dtype=dtype, quantization_config=quantisation
-        )
+        model = kind.from_pretrained(base, trust_remote_code=False, use_safetensors=True, dtype=dtype)
         tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise InputError(

@@ -14,8 +14,15 @@ from tqdm.auto import tqdm
 from transformers import LogitsProcessorList, PreTrainedModel, PreTrainedTokenizerBase, StaticCache
 from transformers.modeling_outputs import BaseModelOutput
 
-from autorefine_lib.generator.actor import check_decoder
-from autorefine_lib.generator.scoring import Prompts, decoder_start, encode, position_ids, restrict, restricted_head
+from autorefine_lib.generator.scoring import (
+    Prompts,
+    check_decoder,
+    decoder_start,
+    encode,
+    position_ids,
+    restrict,
+    restricted_head,
+)
 
 
 @dataclass(frozen=True)
@@ -148,7 +155,10 @@ def sample(
 class KVCache(StaticCache):
     """Keys and values in one precision: under autocast rotary positions leave the keys in fp32, the values are bf16."""
 
-    def update(self, key_states: Tensor, value_states: Tensor, *args, **kwargs) -> tuple[Tensor, Tensor]:
+    def update(
+        self, key_states: Tensor, value_states: Tensor, *args: object, **kwargs: object
+    ) -> tuple[Tensor, Tensor]:
+        """As in `StaticCache`."""
         return super().update(key_states.to(value_states.dtype), value_states, *args, **kwargs)
 
 

@@ -1,24 +1,24 @@
-"""The policy around a Hugging Face model: tokens to score, an output layer cut down to them, values, a reference.
+"""Scoring with a Hugging Face model: prompts to tokens, and the log-probability and value of every token of a response.
 
-Every forward pass of PPO, in sampling and in scoring, goes through `restricted_head`: the output layer is evaluated
-only on the positions and token ids that are needed, and its input is handed to the value head. With a vocabulary of
-30,000 of which a batch may use 1,500, this is most of the work of a small model saved.
+Every forward pass of PPO, in sampling and in scoring, goes through `restricted_head`. It evaluates the output layer
+only on the positions and token ids that are needed, and hands the layer's input to the value head. A batch may use
+1,500 of the 30,000 tokens of a vocabulary, so this saves most of the work of a small model.
 """
 
-import copy
+import inspect
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import PeftModel
 from torch import Tensor, nn
+from torch.autograd.function import FunctionCtx
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from autorefine_lib.errors import InputError
-from autorefine_lib.generator.actor import answer_only, check_decoder
 
 FORBIDDEN = -1e9
 """Logit of a token that the vocabulary of a row forbids: finite, so that 0 * log 0 in the entropy is 0, not NaN."""
@@ -131,6 +131,19 @@ def check_prompts(
         encode(tokenizer, model, prompts[first : first + 1000], max_new_tokens, None, add_special_tokens)
 
 
+def check_decoder(model: nn.Module) -> None:
+    """InputError for a decoder-only model that `sampling.sample` and `score` cannot run."""
+    plain = model.get_base_model() if isinstance(model, PeftModel) else model
+    name, taken = type(plain).__name__, inspect.signature(plain.forward).parameters
+    if "position_ids" not in taken:  # padding would shift the positions
+        raise InputError(
+            f"{name} takes no position_ids, which prompts padded on the left need; choose a model with learned or "
+            "rotary positions, or an encoder-decoder"
+        )
+    if "past_key_values" not in taken:
+        raise InputError(f"{name} takes no past_key_values, with which sampling goes on; choose a model with a cache")
+
+
 @dataclass
 class Features:
     """What `restricted_head` saw last."""
@@ -208,7 +221,7 @@ def restrict(logits: Tensor, allowed: Tensor | None, temperature: float) -> Tens
 
 
 class Scores(NamedTuple):
-    """Of given responses, each `[batch, time]`; what stands on padding is meaningless. DDP and FSDP look into it."""
+    """Of given responses, each `[batch, time]`; what stands on padding has no meaning."""
 
     logprobs: Tensor
     entropy: Tensor
@@ -228,7 +241,7 @@ def score(
     take `position_ids` (all with learned or rotary positions do).
     """
     time = tokens.shape[1]
-    with restricted_head(model, prompts.token_ids, last=time) as features, ExitStack() as stack:
+    with restricted_head(model, prompts.token_ids, last=time) as features:
         if model.config.is_encoder_decoder:
             start = torch.full_like(tokens[:, :1], decoder_start(model))
             output = model(
@@ -238,7 +251,6 @@ def score(
                 use_cache=False,
             )
         else:
-            stack.enter_context(answer_only(model, time))
             mask = torch.cat([prompts.attention_mask, torch.ones_like(tokens[:, :-1])], 1)
             output = model(
                 input_ids=torch.cat([prompts.input_ids, tokens[:, :-1]], 1),
@@ -260,86 +272,23 @@ class TokenScores(torch.autograd.Function):
     """(logits `[..., vocabulary]`, tokens `[...]`) to the tokens' log-probabilities and the entropies, `[...]`.
 
     The tensors of the size of the logits are what a small model with a large vocabulary spends its time and memory on.
-    Here the probabilities are the only one that is kept, against four when autograd differentiates the formulas.
+    Here the probabilities are the only one that is kept, against four when autograd differentiates the formulas. The
+    entropies are only logged: they have no gradient.
     """
 
     @staticmethod
-    def forward(ctx, logits: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(ctx: FunctionCtx, logits: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """The log-probabilities and the entropies."""
         probabilities = torch.softmax(logits, -1)
         normaliser = logits.logsumexp(-1)
         entropy = normaliser - torch.linalg.vecdot(probabilities, logits)
-        ctx.save_for_backward(probabilities, tokens, entropy)
-        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(probabilities, tokens)
+        ctx.mark_non_differentiable(entropy)
         return logits.gather(-1, tokens[..., None]).squeeze(-1) - normaliser, entropy
 
     @staticmethod
-    def backward(ctx, of_logprobs: Tensor | None, of_entropy: Tensor | None) -> tuple[Tensor | None, None]:
-        """d log p(t) / d logit_i = [i = t] - p_i; d H / d logit_i = -p_i (log p_i + H)."""
-        probabilities, tokens, entropy = ctx.saved_tensors
-        gradient = None
-        if of_logprobs is not None:
-            gradient = probabilities * -of_logprobs[..., None]
-            gradient.scatter_add_(-1, tokens[..., None], of_logprobs[..., None])
-        if of_entropy is not None:
-            slopes = -(torch.xlogy(probabilities, probabilities) + probabilities * entropy[..., None])
-            slopes = slopes * of_entropy[..., None]
-            gradient = slopes if gradient is None else gradient + slopes
-        return gradient, None
-
-
-class ValueHead(nn.Module):
-    """Two layers on the trunk's last hidden state, 0 everywhere at the start: `[..., width]` -> `[...]`."""
-
-    def __init__(self, model: PreTrainedModel, detach: bool = True):
-        super().__init__()
-        width = model.get_output_embeddings().weight.shape[1]
-        self.hidden = nn.Linear(width, width)
-        self.out = nn.Linear(width, 1)
-        nn.init.zeros_(self.out.weight)
-        nn.init.zeros_(self.out.bias)
-        self.detach = detach
-        self.to(model.device)
-
-    def forward(self, hidden: Tensor) -> Tensor:
-        # The head is fp32 whatever the trunk is loaded in; autocast does what it likes with both.
-        hidden = (hidden.detach() if self.detach else hidden).float()
-        # Of the one column, the sum: FSDP warns of views among what a module gives out.
-        return self.out(torch.tanh(self.hidden(hidden))).float().sum(-1)
-
-
-def add_lora(model: PreTrainedModel, rank: int, alpha: float, targets: str) -> PeftModel:
-    """`model` with LoRA adapters (Hu et al. 2021), which alone are trainable; its modules are wrapped in place.
-
-    Raises:
-        InputError: the model has no module that `targets` names.
-    """
-    config = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=0.0, target_modules=targets)
-    try:
-        return get_peft_model(model, config)
-    except ValueError as error:
-        linear = {name.rpartition(".")[2] for name, module in model.named_modules() if isinstance(module, nn.Linear)}
-        raise InputError(
-            f"lora_targets={targets!r} fits no module of the model; allowed: 'all-linear', or a regular expression for "
-            f"whole names, such as '.*({'|'.join(sorted(linear))})'"
-        ) from error
-
-
-def trained_parameters(model: PreTrainedModel) -> list[nn.Parameter]:
-    """Those that require a gradient; InputError if there are none, or in half precision."""
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    if not parameters:
-        raise InputError("no parameter of the model requires a gradient; unfreeze some or set lora_rank")
-    if half := {parameter.dtype for parameter in parameters} & {torch.bfloat16, torch.float16}:
-        raise InputError(
-            f"weights to be trained are {half.pop()}, which rounds small updates away; load the model with "
-            "dtype=torch.float32 and set bf16=True, or train adapters (lora_rank), which are fp32"
-        )
-    return parameters
-
-
-def frozen_copy(model: PreTrainedModel) -> PreTrainedModel | None:
-    """A copy for reference that shares the memory of what is not trained; None for a model with adapters."""
-    if isinstance(model, PeftModel):
-        return None
-    shared = {id(p): p for p in model.parameters() if not p.requires_grad}
-    return copy.deepcopy(model, shared).requires_grad_(False).eval()
+    def backward(ctx: FunctionCtx, of_logprobs: Tensor, of_entropy: Tensor) -> tuple[Tensor, None]:
+        """d log p(t) / d logit_i = [i = t] - p_i."""
+        probabilities, tokens = ctx.saved_tensors
+        gradient = probabilities * -of_logprobs[..., None]
+        return gradient.scatter_add_(-1, tokens[..., None], of_logprobs[..., None]), None

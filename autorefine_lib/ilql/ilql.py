@@ -34,10 +34,11 @@ from transformers import LogitsProcessor, LogitsProcessorList, PreTrainedModel
 from autorefine_lib.errors import InputError
 from autorefine_lib.files import write_atomic, write_json
 from autorefine_lib.generator import pretrained
+from autorefine_lib.generator.actor import ValueHead
 from autorefine_lib.generator.generator import Generator
 from autorefine_lib.generator.pretrained import PERTURBATION
 from autorefine_lib.generator.sampling import precision
-from autorefine_lib.generator.scoring import ValueHead, encode, score
+from autorefine_lib.generator.scoring import encode, score
 from autorefine_lib.ilql import ilql_math
 from autorefine_lib.ppo import ppo_math
 
@@ -100,7 +101,7 @@ class ILQLHeads(nn.Module):
     Q(s, a) = w_a · g(h_s), with g two linear layers as in the paper and w_a the row of token a in the output embedding.
     """
 
-    def __init__(self, model: PreTrainedModel):
+    def __init__(self, model: PreTrainedModel) -> None:
         super().__init__()
         weight = model.get_output_embeddings().weight.detach()
         width = weight.shape[1]
@@ -264,7 +265,7 @@ class ILQLProcessor(LogitsProcessor):
         InputError: `beta` is negative or not finite, or `support` is not between 0 and 1.
     """
 
-    def __init__(self, model: PreTrainedModel, heads: ILQLHeads, beta: float, support: float = 0.03):
+    def __init__(self, model: PreTrainedModel, heads: ILQLHeads, beta: float, support: float = 0.03) -> None:
         if not 0 <= beta < math.inf:
             raise InputError(f"beta={beta} is not a finite number of 0 or more; choose for instance 4")
         if not 0 <= support <= 1:
@@ -277,6 +278,7 @@ class ILQLProcessor(LogitsProcessor):
 
     @torch.no_grad()
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        """The perturbed scores; both `[batch, vocabulary]`."""
         columns = scores.isfinite().any(0).nonzero().squeeze(1)
         likely, advantage = scores[:, columns].softmax(-1), self.heads.advantage(self.hidden, columns)
         outside = likely < self.support * likely.amax(-1, keepdim=True)

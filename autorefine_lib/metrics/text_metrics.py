@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -73,7 +73,7 @@ def _describe(text: str) -> dict[str, float]:
         "reading_ease": reading_ease,
         "grade": grade,
         "words": len(words),
-        "repetition": _repeated_share(words, 3),
+        "repetition": repeated_share(words, 3),
     }
 
 
@@ -89,12 +89,13 @@ def repetition(text: str, n: int = 3) -> float:
     training", section 6); 0 for a text of fewer than n words.
     """
     _check_n(n)
-    return _repeated_share(_words(text), n)
+    return repeated_share(_words(text), n)
 
 
-def _repeated_share(words: list[str], n: int) -> float:
-    total = len(words) - n + 1
-    return 1 - len(set(zip(*(words[i:] for i in range(n)), strict=False))) / total if total > 0 else 0.0
+def repeated_share(items: Sequence[Hashable], n: int) -> float:
+    """`repetition` of any sequence, such as the ids of tokens."""
+    total = len(items) - n + 1
+    return 1 - len(set(zip(*(items[i:] for i in range(n)), strict=False))) / total if total > 0 else 0.0
 
 
 def distinct(texts: Sequence[str], n: int) -> float:

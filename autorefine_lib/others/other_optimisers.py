@@ -10,6 +10,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,9 +23,10 @@ from transformers import PreTrainedModel, PrinterCallback, TrainerCallback
 from trl import GRPOConfig, RLOOConfig
 
 from autorefine_lib.errors import InputError
+from autorefine_lib.generator.actor import add_lora
 from autorefine_lib.generator.generator import Generator
 from autorefine_lib.generator.sampling import precision
-from autorefine_lib.generator.scoring import add_lora, encode, score
+from autorefine_lib.generator.scoring import encode, score
 from autorefine_lib.others import trl_trainers
 from autorefine_lib.ppo.batches import Batches
 from autorefine_lib.ppo.config import PPOConfig
@@ -45,7 +47,7 @@ def check_names(names: Iterable[str]) -> None:
 
 
 def grpo(
-    generator: Generator, judge: Judge, reward_config: RewardConfig, scale_rewards: str = "group", **settings
+    generator: Generator, judge: Judge, reward_config: RewardConfig, scale_rewards: str = "group", **settings: Any
 ) -> pd.DataFrame:
     """Train `generator.model` in place by group relative policy optimisation (Shao et al., 2024); returns the log.
 
@@ -57,7 +59,7 @@ def grpo(
     )
 
 
-def rloo(generator: Generator, judge: Judge, reward_config: RewardConfig, **settings) -> pd.DataFrame:
+def rloo(generator: Generator, judge: Judge, reward_config: RewardConfig, **settings: Any) -> pd.DataFrame:
     """Train `generator.model` in place by REINFORCE with a leave-one-out baseline (Ahmadian et al., 2024).
 
     `settings` are those of `_train`; returns the log.
@@ -185,14 +187,14 @@ class _Log(TrainerCallback):
         "completions/mean_length": "response/length",
     }
 
-    def __init__(self, name: str, steps: int, batch_size: int, on_step: OnStep | None):
+    def __init__(self, name: str, steps: int, batch_size: int, on_step: OnStep | None) -> None:
         self.bar, self.batch_size, self.on_step = tqdm(total=steps, desc=name), batch_size, on_step
         self.rows: list[dict[str, float]] = []
 
-    def on_train_begin(self, args, state, control, **unused):
+    def on_train_begin(self, *unused: object, **more: object) -> None:
         self.began = time.perf_counter()
 
-    def on_log(self, args, state, control, logs, **unused):
+    def on_log(self, *unused: object, logs: dict[str, float], **more: object) -> None:
         if "reward" not in logs:  # the summary of the whole training
             return
         row = {"step": len(self.rows) + 1, "reward_calls": (len(self.rows) + 1) * self.batch_size}
@@ -209,7 +211,7 @@ class _Log(TrainerCallback):
             self.on_step(row)
         self.began = time.perf_counter()
 
-    def on_train_end(self, args, state, control, **unused):
+    def on_train_end(self, *unused: object, **more: object) -> None:
         self.bar.close()
 
 

@@ -7,6 +7,7 @@ methods in which they touch tokenizer and model by `scoring` and `sampling`; eve
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -16,8 +17,9 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from trl import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
 
+from autorefine_lib.generator.actor import frozen_copy
 from autorefine_lib.generator.sampling import precision, sample
-from autorefine_lib.generator.scoring import Prompts, encode, frozen_copy, score
+from autorefine_lib.generator.scoring import Prompts, encode, score
 from autorefine_lib.reward.calls import Reward
 
 
@@ -45,14 +47,11 @@ class SharedPolicy:
         vocabulary: Callable[[list[str]], Tensor | None] | None = None,
         add_special_tokens: bool = True,
         bf16: bool = False,
-        **arguments,
-    ):
+        **arguments: Any,
+    ) -> None:
         # TRL would load the reference anew from the Hub by the model's name.
         beta, config.beta = config.beta, 0.0
         super().__init__(model, reward, config, train_dataset, processing_class=tokenizer, **arguments)
-        # Of four-bit models TRL makes the adapters bfloat16, which rounds small updates away.
-        for parameter in filter(lambda weight: weight.requires_grad, model.parameters()):
-            parameter.data = parameter.data.float()
         # TRL has put a forward of its own on the model; a copy would still call the original through it.
         del (model.get_base_model() if isinstance(model, PeftModel) else model).forward
         self.beta = beta
@@ -97,7 +96,14 @@ class SharedPolicy:
         return [tokens[mask].tolist() for tokens, mask in zip(samples.tokens, samples.mask, strict=True)]
 
     def _get_per_token_logps_and_entropies(
-        self, model, input_ids, attention_mask, logits_to_keep, batch_size=None, compute_entropy=False, **unused
+        self,
+        model: PreTrainedModel,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        logits_to_keep: int,
+        batch_size: int | None = None,
+        compute_entropy: bool = False,
+        **unused: object,
     ) -> tuple[Tensor, Tensor | None, None]:
         """Log-probabilities and entropies `[rows, logits_to_keep]` of the completions, the last columns of the ids."""
         parts = []
@@ -117,12 +123,12 @@ class SharedPolicy:
 class GRPO(SharedPolicy, GRPOTrainer):
     """Group relative policy optimisation (Shao et al., 2024)."""
 
-    def _generate_single_turn(self, prompt_ids, *unused):
+    def _generate_single_turn(self, prompt_ids: list[list[int]], *unused: object) -> tuple[list[list[int]], None]:
         return self._sample(prompt_ids), None
 
 
 class RLOO(SharedPolicy, RLOOTrainer):
     """REINFORCE leave-one-out (Ahmadian et al., 2024)."""
 
-    def _generate_single_turn(self, prompt_ids, *unused):
+    def _generate_single_turn(self, prompt_ids: list[list[int]], *unused: object) -> list[list[int]]:
         return self._sample(prompt_ids)

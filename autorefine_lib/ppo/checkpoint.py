@@ -22,7 +22,6 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from autorefine_lib.errors import InputError
-from autorefine_lib.ppo.sharding import cut_as, whole
 
 
 def folder(output_dir: Path, step: int) -> Path:
@@ -41,24 +40,19 @@ def save(
     modules: dict[str, nn.Module],
     optimizer: torch.optim.Optimizer,
     state: dict,
-    write: bool = True,
 ) -> Path:
     """Write `checkpoint-<step>`: weights, optimizer, random states and `state` (JSON); keep the newest two.
-
-    Of several processes one does `write`; all must call, for sharded tensors are put together.
 
     Raises:
         FloatingPointError: a weight is not finite; nothing is written then.
     """
     final, partial = folder(output_dir, step), output_dir / f".partial-{step}"
-    weights = {name: whole(parameter) for name, parameter in trainable(modules).items()}
+    weights = {name: parameter.detach().cpu().contiguous() for name, parameter in trainable(modules).items()}
     for name, weight in weights.items():
         if not weight.isfinite().all():
             raise FloatingPointError(f"{name} is not finite")
     optimizer_state = optimizer.state_dict()
-    tensors = {f"{i}.{k}": whole(v) for i, entry in optimizer_state["state"].items() for k, v in entry.items()}
-    if not write:
-        return final
+    tensors = {f"{i}.{k}": v.cpu() for i, entry in optimizer_state["state"].items() for k, v in entry.items()}
     for unfinished in output_dir.glob(".partial-*"):
         shutil.rmtree(unfinished)
     partial.mkdir(parents=True)
@@ -146,16 +140,14 @@ def load(path: Path, modules: dict[str, nn.Module], optimizer: torch.optim.Optim
         )
     with torch.no_grad():
         for name, parameter in parameters.items():
-            parameter.copy_(cut_as(weights[name], parameter))
+            parameter.copy_(weights[name])
     state = json.loads((path / "state.json").read_text())
     tensors = load_file(path / "optimizer.safetensors")
     random_states = {name: tensors.pop(name) for name in list(tensors) if name.startswith("rng.")}
     entries: dict[int, dict[str, torch.Tensor]] = {}
-    places = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     for name, tensor in tensors.items():
         index, key = name.split(".")
-        # The count of steps is a number; what else the optimizer keeps is a tensor in the shape of the weights.
-        entries.setdefault(int(index), {})[key] = cut_as(tensor, places[int(index)]) if tensor.dim() else tensor
+        entries.setdefault(int(index), {})[key] = tensor
     optimizer.load_state_dict({"state": entries, "param_groups": state.pop("param_groups")})
     torch.set_rng_state(random_states["rng.torch"])
     if "rng.cuda" in random_states and torch.cuda.is_available():
@@ -175,7 +167,7 @@ def interrupts() -> Iterator[threading.Event]:
         yield event  # signals can only be caught on the main thread
         return
 
-    def handle(*_):
+    def handle(*_: object) -> None:
         if event.is_set():
             raise KeyboardInterrupt
         event.set()

@@ -38,8 +38,6 @@ class PPOConfig:
     """KL per response in nats that an adaptive coefficient aims at; None keeps `kl_coef` fixed."""
     kl_horizon: int = 10_000
     """Responses over which the adaptive coefficient reacts."""
-    target_kl: float | None = None
-    """The updates of a step stop when KL(old || new) per token exceeds this; None never stops them."""
     gamma: float = 1.0
     """Discount per token; 1 for text, where only the whole response counts."""
     lam: float = 0.95
@@ -49,17 +47,9 @@ class PPOConfig:
     clip_value: float = 0.2
     """Range around the old value in which the new value counts."""
     value_coef: float = 0.1
-    """Weight of the value loss."""
-    entropy_coef: float = 0.0
-    """Weight of an entropy bonus."""
-    detach_value: bool = True
-    """Whether the value loss trains the value head only, and not the trunk that it shares with the policy."""
-    whiten_rewards: bool = False
-    """Whether rewards (penalty included) are scaled to unit variance in a batch, without shifting their mean."""
+    """Weight of the value loss, which trains the value head only and not the trunk that it shares with the policy."""
     whiten_advantages: bool = True
     """Whether advantages are scaled to mean 0 and variance 1 in a batch."""
-    missing_eos_penalty: float = 0.0
-    """Subtracted from the reward of a response that does not end within `max_new_tokens`."""
     max_new_tokens: int = 64
     """Longest response, the EOS included."""
     temperature: float = 1.0
@@ -74,11 +64,6 @@ class PPOConfig:
     """Scale of the adapters, which are multiplied by lora_alpha / lora_rank."""
     lora_targets: str = "all-linear"
     """Modules with an adapter: PEFT's `target_modules`, "all-linear" or a regular expression for whole names."""
-    compile: bool = False
-    """Whether torch.compile fuses the small operations of scoring and update: faster from the second step on, where
-    responses are of much the same length. On a CPU it needs a C++ compiler."""
-    gradient_checkpointing: bool = False
-    """Whether activations are computed again in the backward pass: less memory, a third more time in the update."""
     report_to: str = "tensorboard"
     """Trackers that get the log beside `log.csv`, separated by commas: tensorboard, wandb, mlflow, trackio."""
     shuffle: bool = True
@@ -99,9 +84,9 @@ def check_config(config: PPOConfig, dataset: Dataset) -> None:
             "Dataset.from_list(rows) or Dataset.from_pandas(table)"
         )
     counts = ("steps", "batch_size", "minibatches", "epochs", "micro_batch_size", "max_new_tokens", "save_every")
-    weights = ("learning_rate", "kl_coef", "value_coef", "entropy_coef", "missing_eos_penalty")
+    weights = ("learning_rate", "kl_coef", "value_coef")
     positive = ("temperature", "clip_ratio", "clip_value", "max_grad_norm", "lora_alpha")
-    optional = ("value_learning_rate", "kl_target", "target_kl")
+    optional = ("value_learning_rate", "kl_target")
     for names, kind, holds, allowed in (
         ((*counts, "kl_horizon"), Integral, lambda value: value >= 1, "a whole number, at least 1"),
         (("warmup_steps", "lora_rank", "seed"), Integral, lambda value: value >= 0, "a whole number, at least 0"),

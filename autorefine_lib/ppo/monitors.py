@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
-from torch import Tensor
 
 Rows = Sequence[dict[str, float]]
 """Log rows, one a step, oldest first."""
@@ -157,7 +156,7 @@ def entropy(rows: Rows, config: MonitorConfig) -> str | None:
     if recent < config.entropy_kept * first:
         return (
             f"entropy is {recent:.3f} nats a token, {first:.3f} in the first steps (limit: {config.entropy_kept:.0%} "
-            f"of it); raise entropy_coef, kl_coef or temperature, or lower learning_rate"
+            f"of it); raise kl_coef or temperature, or lower learning_rate"
         )
     return None
 
@@ -168,7 +167,7 @@ def length(rows: Rows, config: MonitorConfig) -> str | None:
     if abs(recent - first) > config.length_drift * first:
         return (
             f"responses have {recent:.1f} tokens, {first:.1f} in the first steps (limit: {config.length_drift:.0%} "
-            f"either way); see whether the reward pays for length, set missing_eos_penalty or raise kl_coef"
+            f"either way); see whether the reward pays for length, or raise kl_coef"
         )
     return None
 
@@ -208,25 +207,6 @@ MONITORS: dict[str, Callable[[Rows, MonitorConfig], str | None]] = {
 """By the short name that stands in the log, the table and the figure."""
 
 
-def repetition(tokens: Tensor, mask: Tensor, n: int = 3) -> float:
-    """Share of n-grams that occurred before in the same response, mean over the responses; 0 where there is none.
-
-    1 - distinct n-grams / n-grams: seq-rep-n of Welleck et al. 2020, "Neural Text Generation With Unlikelihood
-    Training". Both arguments are `[batch, time]`, as in `sampling.Samples`.
-    """
-    shares = []
-    for ids in _responses(tokens, mask):
-        grams = list(zip(*(ids[start:] for start in range(n)), strict=False))
-        shares.append(1 - len(set(grams)) / len(grams) if grams else 0.0)
-    return sum(shares) / len(shares)
-
-
-def distinct(tokens: Tensor, mask: Tensor) -> float:
-    """Share of distinct responses in a batch, 1 when all differ; both arguments are `[batch, time]`."""
-    responses = _responses(tokens, mask)
-    return len(set(responses)) / len(responses)
-
-
 def exposures(rows: Rows, prefix: str) -> dict[str, float]:
     """Mean over rows of each column that starts with `prefix`, by the rest of its name, where it is known."""
     columns = [name for name in rows[-1] if name.startswith(prefix)]
@@ -264,8 +244,3 @@ def _against_the_others(exposure: dict[str, float], group: str) -> float:
     if not others or not sum(others) or not exposure.get(group):
         return math.nan
     return exposure[group] * len(others) / sum(others)
-
-
-def _responses(tokens: Tensor, mask: Tensor) -> list[tuple[int, ...]]:
-    lengths = mask.sum(1).tolist()
-    return [tuple(ids[:length]) for ids, length in zip(tokens.tolist(), lengths, strict=True)]

@@ -16,8 +16,8 @@ def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
     return (values * mask).sum() / mask.sum()
 
 
-def masked_whiten(values: Tensor, mask: Tensor, shift_mean: bool = True) -> Tensor:
-    """`values` scaled to unit variance over `mask`, centred too unless `shift_mean` is False; 0 on padding.
+def masked_whiten(values: Tensor, mask: Tensor) -> Tensor:
+    """`values` scaled to mean 0 and variance 1 over `mask`; 0 on padding.
 
     The variance is the unbiased one (n - 1), as in TRL; the paper code of Huang et al. 2024 uses n.
     """
@@ -25,10 +25,7 @@ def masked_whiten(values: Tensor, mask: Tensor, shift_mean: bool = True) -> Tens
     variance = masked_mean((values - mean) ** 2, mask)
     count = mask.sum()
     variance = variance * count / (count - 1).clamp(min=1)
-    whitened = (values - mean) * torch.rsqrt(variance + 1e-8)
-    if not shift_mean:
-        whitened = whitened + mean
-    return whitened * mask
+    return (values - mean) * torch.rsqrt(variance + 1e-8) * mask
 
 
 def gae(rewards: Tensor, values: Tensor, mask: Tensor, gamma: float, lam: float) -> tuple[Tensor, Tensor]:

@@ -1,9 +1,9 @@
 """Proximal Policy Optimisation of a text generator against any reward function.
 
 One step is: sample a batch (rollout), score it with the frozen reference, call the reward, estimate advantages, take
-some epochs of clipped gradient steps (update). The arithmetic is in `ppo_math`, the decode loop in `sampling`, the
-model's side in `scoring`. In the shape of cleanrl and of Huang et al. 2024, "The N+ Implementation Details of RLHF with
-PPO"; TRL removed its PPO trainer in 1.13.
+some epochs of clipped gradient steps (update). `minimal.py` is the same in one file, for those who read PPO for the
+first time; here are micro-batches, several processes, checkpoints and monitors besides. In the shape of cleanrl and of
+Huang et al. 2024, "The N+ Implementation Details of RLHF with PPO"; TRL removed its PPO trainer in 1.13.
 """
 
 import math
@@ -15,30 +15,29 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from accelerate.utils import broadcast_object_list
 from datasets import Dataset
-from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel as DDP
+from torch import Tensor
 from tqdm.auto import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from autorefine_lib.errors import InputError
-from autorefine_lib.generator.actor import Actor, checkpointed, compile_blocks, reference_actor, uncompiled
-from autorefine_lib.generator.sampling import Samples, precision, sample
-from autorefine_lib.generator.scoring import (
-    Prompts,
+from autorefine_lib.generator.actor import (
+    Actor,
     ValueHead,
     add_lora,
-    check_prompts,
-    encode,
     frozen_copy,
-    score,
+    reference_model,
     trained_parameters,
 )
-from autorefine_lib.ppo import checkpoint, monitors, ppo_math, processes, sharding, zero
+from autorefine_lib.generator.sampling import Samples, precision, sample
+from autorefine_lib.generator.scoring import Prompts, check_prompts, encode, score
+from autorefine_lib.metrics.text_metrics import repeated_share
+from autorefine_lib.ppo import checkpoint, monitors, ppo_math, processes
 from autorefine_lib.ppo.batches import Batches
 from autorefine_lib.ppo.config import PPOConfig, check_config, learning_rate_factor
 from autorefine_lib.ppo.training_log import Stopwatch, TrainingLog, trackers
-from autorefine_lib.reward.calls import Reward, call_rewards, check_weights
+from autorefine_lib.reward.calls import Reward, RewardResult, call_rewards, check_weights
 
 
 class PPOTrainer:
@@ -75,7 +74,7 @@ class PPOTrainer:
         vocabulary: Callable[[list[str]], Tensor | None] | None = None,
         on_step: Callable[[dict[str, float]], None] | None = None,
         monitor_config: monitors.MonitorConfig | None = None,
-    ):
+    ) -> None:
         check_config(config, train_dataset)
         if vocabulary is not None and not callable(vocabulary):
             raise InputError(f"vocabulary is {vocabulary!r}, not a function; give vocabulary(prompts) -> bool tensor")
@@ -87,35 +86,31 @@ class PPOTrainer:
         self.tokenizer, self.dataset, self.config = tokenizer, train_dataset, config
         self.settings = asdict(config) | {"reward_weights": weights, "prompts": checkpoint.fingerprint(prompts)}
         self.output_dir, self.vocabulary, self.on_step = Path(output_dir), vocabulary, on_step
-        self.accelerator = processes.accelerator(self.output_dir, trackers(config.report_to))
-        self.processes = processes.Processes(self.accelerator)
-        self.processes.check(config.batch_size // config.minibatches)
+        self.accelerator = processes.make_accelerator(self.output_dir, trackers(config.report_to))
+        processes.check_share(self.accelerator, config.batch_size // config.minibatches)
+        self.batches = Batches(train_dataset, config.batch_size, config.seed, config.shuffle, config.group_column)
+        self.kl = ppo_math.KLController(config.kl_coef, config.kl_target, config.kl_horizon)
+        self.log = TrainingLog(self.output_dir, self.accelerator, monitor_config or monitors.MonitorConfig())
+        self.samples = pd.DataFrame()
+        """Prompts, completions and rewards of the last step, to look at."""
+
+        # What is trained, and the reference: with an adapter it is the same model without it, not a second one.
         model.to(self.accelerator.device)
         with torch.random.fork_rng():
             torch.manual_seed(config.seed)
             if config.lora_rank:
                 model = add_lora(model, config.lora_rank, config.lora_alpha, config.lora_targets)
-            self.value_head = ValueHead(model, config.detach_value)
-        self.model = model.eval()
-        # With an adapter the reference is the same model without it: no second copy in memory.
-        self.reference = frozen_copy(model)
-        actor, self.frozen = Actor(self.model, self.value_head), self.reference and Actor(self.reference)
-        for module in filter(None, (actor, self.frozen)):
-            if config.compile:
-                compile_blocks(module)
-            if sharding.wanted():
-                sharding.shard(module, self.accelerator.device)
-        self.parameters = trained_parameters(model)
-        rates = config.learning_rate, config.value_learning_rate or config.learning_rate
-        parameters = self.parameters, list(self.value_head.parameters())
-        groups = [{"params": p, "initial_lr": rate} for p, rate in zip(parameters, rates, strict=True)]
-        adam = torch.optim.AdamW(groups, eps=1e-5, weight_decay=0.0, fused=True)
-        self.actor, self.optimizer = self.processes.prepare(actor, adam, config.max_grad_norm)
+            self.value_head = ValueHead(model)
+        self.model, self.reference = model.eval(), frozen_copy(model)
         self.modules = {"policy": model, "value_head": self.value_head}
-        self.kl = ppo_math.KLController(config.kl_coef, config.kl_target, config.kl_horizon)
-        self.log = TrainingLog(self.output_dir, self.accelerator, monitor_config or monitors.MonitorConfig())
-        self.samples = pd.DataFrame()  # prompts, completions and rewards of the last step, to look at
-        self.batches = Batches(train_dataset, config.batch_size, config.seed, config.shuffle, config.group_column)
+        self.parameters = trained_parameters(model)
+        rate, value_rate = config.learning_rate, config.value_learning_rate or config.learning_rate
+        groups = [
+            {"params": self.parameters, "initial_lr": rate},
+            {"params": list(self.value_head.parameters()), "initial_lr": value_rate},
+        ]
+        adam = torch.optim.AdamW(groups, eps=1e-5, weight_decay=0.0, fused=True)
+        self.actor, self.optimizer = self.accelerator.prepare(Actor(model, self.value_head), adam)
 
     def train(self, resume: bool = True) -> pd.DataFrame:
         """Run to `config.steps`, from the newest checkpoint in `output_dir` if `resume`; returns the log.
@@ -142,7 +137,7 @@ class PPOTrainer:
                     bar.set_postfix(reward=f"{row['reward/mean']:.3f}", kl=f"{row['kl/response']:.2f}")
                     if self.on_step is not None:
                         self.on_step(row)
-                    stop = self.processes.any(interrupted.is_set())
+                    stop = self._in_any_process(interrupted.is_set())
                     if stop or (step + 1) % config.save_every == 0 or step + 1 == config.steps:
                         path = self._save(step + 1)
                     if stop:
@@ -154,78 +149,64 @@ class PPOTrainer:
             ) from error
         finally:
             self.log.close()
+        self.accelerator.wait_for_everyone()
         return pd.DataFrame(self.log.rows)
 
     def save_pretrained(self, folder: str | Path) -> Path:
         """Write policy (of adapters, those alone) and tokenizer as transformers and PEFT load them; returns `folder`.
 
-        To be called in every process: the parts of a sharded policy are put together.
+        To be called in every process; the main one writes.
         """
-        state = sharding.whole_state(self.model)
         if self.accelerator.is_main_process:
-            self.model.save_pretrained(folder, state_dict=state)
+            self.model.save_pretrained(folder)
             self.tokenizer.save_pretrained(folder)
         self.accelerator.wait_for_everyone()
         return Path(folder)
 
     def _step(self, step: int) -> dict[str, float]:
-        config, clock, device = self.config, Stopwatch(), self.accelerator.device
-        data = self.dataset[self.batches.rows(step)]
-        texts = data.pop("prompt")
+        """One batch and its updates, phase by phase; returns the log row."""
+        config, clock = self.config, Stopwatch()
 
-        # Rollout: the values come from the same pass as the samples.
+        # Batch: rows of the data, their prompts as tokens, and the tokens that each may be answered with.
+        columns = self.dataset[self.batches.rows(step)]
+        texts = columns.pop("prompt")
         prompts = encode(
             self.tokenizer, self.model, texts, config.max_new_tokens, self.vocabulary, config.add_special_tokens
         )
-        own = self.processes.own(torch.arange(config.batch_size, device=device))
-        uniforms = self.batches.uniforms(step, config.max_new_tokens).to(device)
-        eos, pad = self.tokenizer.eos_token_id, self.tokenizer.pad_token_id
-        # Without gradients even in DDP's own part, which would else wait for a backward pass of the rollout.
-        with torch.no_grad(), sharding.together(self.actor), precision(self.model, config.bf16), uncompiled():
-            samples = self.actor(
-                sample, prompts.rows(own), eos, pad, config.max_new_tokens, config.temperature, uniforms[own]
-            )
-        samples = self.processes.samples(samples, config.max_new_tokens, pad)
+
+        # Rollout: responses with their log-probabilities and values, from one pass.
+        samples = self._sample(step, prompts)
         mask, old = samples.mask, samples.logprobs
         if config.bf16 or self.model.dtype != torch.float32:
             # Cached and uncached passes round differently; without this the ratios would not start at 1.
-            old = self._score_all(self.actor, prompts, samples)
+            old = self._score(self.model, prompts, samples)
         clock.lap("rollout")
 
-        # Reference
-        with reference_actor(self.actor, self.frozen) as reference:
-            reference_logprobs = self._score_all(reference, prompts, samples)
+        # Reference: what the model before training says to the same responses.
+        with reference_model(self.model, self.reference) as reference:
+            reference_logprobs = self._score(reference, prompts, samples)
         clock.lap("reference")
 
-        # Reward: on the last token of the response; the KL penalty on every token.
+        # Reward: one call for the whole batch.
         completions = self.tokenizer.batch_decode(samples.tokens, skip_special_tokens=True)
-        try:
-            result = self.processes.from_main(
-                lambda: call_rewards(self.rewards, self.weights, texts, completions, data)
-            )
-        except (InputError, RuntimeError) as error:
-            # Nothing of this step has been learnt yet. In the first one there is nothing to lose.
-            kept = f"; the steps before it are in {self._keep(step)}" if step else ""
-            raise type(error)(f"step {step + 1}: {error}{kept}") from error.__cause__
+        result = self._call_rewards(step, texts, completions, columns)
         scores = torch.tensor(result.total, dtype=torch.float32, device=mask.device)
-        scores = scores - config.missing_eos_penalty * ~samples.finished
         self.samples = pd.DataFrame({"prompt": texts, "completion": completions, **result.parts})
         clock.lap("reward")
+
+        # Advantages: the reward on the last token of the response, the KL penalty on every token, and GAE.
         k1 = ppo_math.kl_k1(old, reference_logprobs) * mask
         rewards = -self.kl.coef * k1
         rewards[torch.arange(len(scores)), mask.sum(1) - 1] += scores
-        if config.whiten_rewards:
-            rewards = ppo_math.masked_whiten(rewards, mask, shift_mean=False)
-
-        # Advantages
         advantages, returns = ppo_math.gae(rewards, samples.values, mask, config.gamma, config.lam)
         if config.whiten_advantages:
             advantages = ppo_math.masked_whiten(advantages, mask)
 
-        # Update
+        # Update: clipped gradient steps.
         updates = self._update(step, prompts, samples, old, advantages, returns)
         clock.lap("update")
 
+        # Log.
         kl = float(k1.sum(1).mean())
         row = {
             "step": step + 1,
@@ -237,66 +218,93 @@ class PPOTrainer:
             "kl/coef": self.kl.coef,
             **updates,
             "value/explained_variance": ppo_math.explained_variance(samples.values, returns, mask),
-            "response/eos_rate": float(samples.finished.float().mean()),
-            "response/length": float(mask.sum(1).float().mean()),
-            "response/repetition": monitors.repetition(samples.tokens, mask),
-            "response/distinct": monitors.distinct(samples.tokens, mask),
+            **_describe_responses(samples),
         }
         self.kl.update(kl, config.batch_size)
         return row | clock.seconds() | {"tokens_per_second": float(mask.sum()) / clock.total()}
+
+    @torch.no_grad()
+    def _sample(self, step: int, prompts: Prompts) -> Samples:
+        """The rollout of the whole batch, of which each process samples its share."""
+        config, device = self.config, self.accelerator.device
+        own = processes.take_share(self.accelerator, torch.arange(config.batch_size, device=device))
+        uniforms = self.batches.uniforms(step, config.max_new_tokens).to(device)
+        eos, pad = self.tokenizer.eos_token_id, self.tokenizer.pad_token_id
+        with precision(self.model, config.bf16):
+            samples = sample(
+                self.model, prompts.rows(own), eos, pad, config.max_new_tokens, config.temperature, uniforms[own],
+                self.value_head,
+            )  # fmt: skip
+        return processes.gather_samples(self.accelerator, samples, pad)
+
+    @torch.no_grad()
+    def _score(self, model: PreTrainedModel, prompts: Prompts, samples: Samples) -> Tensor:
+        """Log-probabilities `[batch, time]` of the whole batch, 0 on padding; each process scores its share."""
+        own = processes.take_share(self.accelerator, torch.arange(len(samples.mask), device=samples.mask.device))
+        logprobs = torch.zeros_like(samples.logprobs)
+        for rows in self._micro_batches(prompts, samples, own):
+            time = int(samples.mask[rows].sum(1).max())
+            with precision(self.model, self.config.bf16):
+                part = score(model, prompts.rows(rows), samples.tokens[rows, :time], self.config.temperature)
+            logprobs[rows, :time] = part.logprobs
+        return self.accelerator.gather(logprobs[own]) * samples.mask
+
+    def _call_rewards(self, step: int, texts: list[str], completions: list[str], columns: dict) -> RewardResult:
+        """What the reward functions say, called in the main process alone and known to all."""
+        result = None
+        if self.accelerator.is_main_process:
+            try:
+                result = call_rewards(self.rewards, self.weights, texts, completions, columns)
+            except (InputError, RuntimeError) as error:
+                # Nothing of this step has been learnt yet. In the first one there is nothing to lose.
+                kept = f"; the steps before it are in {self._save(step)}" if step else ""
+                raise type(error)(f"step {step + 1}: {error}{kept}") from error.__cause__
+        return broadcast_object_list([result])[0]
 
     def _update(
         self, step: int, prompts: Prompts, samples: Samples, old: Tensor, advantages: Tensor, returns: Tensor
     ) -> dict[str, float]:
         """Epochs of clipped gradient steps; returns the means of their figures over the gradient steps."""
-        config, mask = self.config, samples.mask
+        config = self.config
         rate = learning_rate_factor(step, config)
         for group in self.optimizer.param_groups:
             group["lr"] = group["initial_lr"] * rate
-        trained = self.parameters + list(self.value_head.parameters())
         figures: list[dict[str, float]] = []
-        stopped = False
         for epoch in range(config.epochs):
             permutation = torch.randperm(config.batch_size, generator=self.batches.generator(step, 1 + epoch, "cpu"))
-            for minibatch in permutation.to(mask.device).chunk(config.minibatches):
+            for minibatch in permutation.to(old.device).chunk(config.minibatches):
                 self.optimizer.zero_grad()
-                sums = self._accumulate_gradients(prompts, samples, old, advantages, returns, minibatch)
-                norm = zero.clip_gradients(self.optimizer, trained, config.max_grad_norm)
-                figure = sums | {"optim/grad_norm": float(sharding.whole(norm))}
-                if not all(math.isfinite(value) for value in figure.values()):
+                figure = self._accumulate_gradients(prompts, samples, old, advantages, returns, minibatch)
+                trained = self.parameters + list(self.value_head.parameters())
+                figure["optim/grad_norm"] = float(self.accelerator.clip_grad_norm_(trained, config.max_grad_norm))
+                if bad := [f"{name}={value}" for name, value in figure.items() if not math.isfinite(value)]:
                     if not figures:  # the weights are still those that the step began with
-                        self._keep(step)
-                    bad = [f"{name}={value}" for name, value in figure.items() if not math.isfinite(value)]
+                        self._save(step)
                     raise FloatingPointError(", ".join(bad))
                 figures.append(figure)
-                stopped = config.target_kl is not None and figure["policy/kl"] > config.target_kl
-                if stopped:
-                    break
                 self.optimizer.step()
-            if stopped:
-                break
         means = {name: float(np.mean([figure[name] for figure in figures])) for name in figures[0]}
-        return means | {"optim/updates": len(figures) - stopped, "optim/learning_rate": config.learning_rate * rate}
+        return means | {"optim/updates": len(figures), "optim/learning_rate": config.learning_rate * rate}
 
     def _accumulate_gradients(
         self, prompts: Prompts, samples: Samples, old: Tensor, advantages: Tensor, returns: Tensor, minibatch: Tensor
     ) -> dict[str, float]:
-        """Backward passes over this process's part of a minibatch; returns the figures of the whole minibatch.
+        """Backward passes over this process's share of a minibatch; returns the figures of the whole minibatch.
 
         Token sums are taken over the token count of the whole minibatch, so the gradient does not depend on how it is
         split into micro-batches and over processes.
         """
         config, count = self.config, samples.mask[minibatch].sum()
-        parts, sums = self._micro_batches(prompts, samples, self.processes.own(minibatch)), []
+        own = processes.take_share(self.accelerator, minibatch)
+        parts, sums = self._micro_batches(prompts, samples, own), []
         for number, rows in enumerate(parts):
-            # DDP exchanges gradients once, after the last part; FSDP after each, as no process keeps whole ones.
+            time = int(samples.mask[rows].sum(1).max())
+            kept, was, values = samples.mask[rows, :time], old[rows, :time], samples.values[rows, :time]
+            # DDP exchanges the gradients once, in the last backward pass.
             last = number + 1 == len(parts)
-            waiting = self.actor.no_sync() if isinstance(self.actor, DDP) and not last else nullcontext()
-            with waiting, checkpointed(self.model) if config.gradient_checkpointing else nullcontext():
-                time = int(samples.mask[rows].sum(1).max())
+            with nullcontext() if last else self.accelerator.no_sync(self.actor):
                 with precision(self.model, config.bf16):
-                    new = self.actor(score, prompts.rows(rows), samples.tokens[rows, :time], config.temperature)
-                kept, was, values = samples.mask[rows, :time], old[rows, :time], samples.values[rows, :time]
+                    new = self.actor(prompts.rows(rows), samples.tokens[rows, :time], config.temperature)
                 pg, pg_clipped = ppo_math.policy_loss(new.logprobs, was, advantages[rows, :time], config.clip_ratio)
                 vf, vf_clipped = ppo_math.value_loss(new.values, values, returns[rows, :time], config.clip_value)
                 terms = {"policy/loss": pg, "value/loss": vf, "policy/entropy": new.entropy,
@@ -304,41 +312,26 @@ class PPOTrainer:
                          "policy/kl": ppo_math.kl_k3(was, new.logprobs.detach())}  # fmt: skip
                 terms = {name: (term * kept).sum() / count for name, term in terms.items()}
                 loss = terms["policy/loss"] + config.value_coef * terms["value/loss"]
-                if config.entropy_coef:
-                    loss = loss - config.entropy_coef * terms["policy/entropy"]
-                # DDP, FSDP and ZeRO average the gradients over the processes; what is wanted is their sum.
-                zero.backward(self.optimizer, loss * self.processes.count, last)
+                # DDP averages the gradients over the processes; what is wanted is their sum.
+                self.accelerator.backward(loss * self.accelerator.num_processes)
             sums.append(torch.stack([term.detach() for term in terms.values()]))
-        return dict(zip(terms, self.processes.sum(torch.stack(sums).sum(0)).tolist(), strict=True))
+        return dict(zip(terms, self.accelerator.reduce(torch.stack(sums).sum(0)).tolist(), strict=True))
 
     def _micro_batches(self, prompts: Prompts, samples: Samples, rows: Tensor) -> tuple[Tensor, ...]:
         """`rows` sorted by length and split, so that each part carries little padding."""
         lengths = prompts.attention_mask[rows].sum(1) + samples.mask[rows].sum(1)
         return rows[lengths.argsort(stable=True)].split(self.config.micro_batch_size)
 
-    @torch.no_grad()
-    def _score_all(self, actor: nn.Module, prompts: Prompts, samples: Samples) -> Tensor:
-        """Log-probabilities `[batch, time]` of the whole batch, 0 on padding."""
-        own = self.processes.own(torch.arange(len(samples.mask), device=samples.mask.device))
-        logprobs = torch.zeros_like(samples.logprobs)
-        for rows in self._micro_batches(prompts, samples, own):
-            time = int(samples.mask[rows].sum(1).max())
-            with precision(self.model, self.config.bf16):
-                part = actor(score, prompts.rows(rows), samples.tokens[rows, :time], self.config.temperature)
-            logprobs[rows, :time] = part.logprobs
-        return self.processes.together(logprobs[own]) * samples.mask
+    def _in_any_process(self, happened: bool) -> bool:
+        return bool(self.accelerator.reduce(torch.tensor(int(happened), device=self.accelerator.device)))
 
     def _save(self, step: int) -> Path:
-        state = {"step": step, "kl_coef": self.kl.coef, "config": self.settings, "log": self.log.rows}
-        write = self.accelerator.is_main_process
-        path = checkpoint.save(self.output_dir, step, self.modules, self.optimizer, state, write)
-        self.accelerator.wait_for_everyone()
-        return path
-
-    def _keep(self, step: int) -> Path:
-        """The checkpoint of `step`, saved now unless it is there."""
+        """The checkpoint of `step`, which the main process writes now unless it is there."""
         path = checkpoint.folder(self.output_dir, step)
-        return path if self.processes.from_main(path.exists) else self._save(step)
+        if self.accelerator.is_main_process and not path.exists():
+            state = {"step": step, "kl_coef": self.kl.coef, "config": self.settings, "log": self.log.rows}
+            checkpoint.save(self.output_dir, step, self.modules, self.optimizer, state)
+        return path
 
     def _resume(self) -> list[dict[str, float]]:
         """Load the newest checkpoint, if any; returns the log so far."""
@@ -347,3 +340,14 @@ class PPOTrainer:
             return []
         self.kl.coef = state["kl_coef"]
         return state["log"]
+
+
+def _describe_responses(samples: Samples) -> dict[str, float]:
+    """Log columns about the sampled tokens alone."""
+    responses = [tuple(tokens[mask].tolist()) for tokens, mask in zip(samples.tokens, samples.mask, strict=True)]
+    return {
+        "response/eos_rate": float(samples.finished.float().mean()),
+        "response/length": float(samples.mask.sum(1).float().mean()),
+        "response/repetition": sum(repeated_share(response, 3) for response in responses) / len(responses),
+        "response/distinct": len(set(responses)) / len(responses),
+    }

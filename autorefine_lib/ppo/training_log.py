@@ -31,7 +31,7 @@ def trackers(report_to: str) -> list[str]:
 class TrainingLog:
     """The rows of a run, one a step, and their alarms; only the main process writes."""
 
-    def __init__(self, folder: Path, accelerator: Accelerator, config: monitors.MonitorConfig):
+    def __init__(self, folder: Path, accelerator: Accelerator, config: monitors.MonitorConfig) -> None:
         self.folder, self.accelerator, self.config = folder, accelerator, config
         self.rows: list[dict[str, float]] = []
         self.alarms = pd.DataFrame(columns=["step", "monitor", "message"])
@@ -66,7 +66,7 @@ class TrainingLog:
 class Stopwatch:
     """Seconds per labelled phase."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.start = self.last = time.perf_counter()
         self.laps: dict[str, float] = {}
 

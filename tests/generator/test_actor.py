@@ -1,56 +1,39 @@
-"""Compiled and checkpointed passes give the numbers of plain ones."""
-
-import shutil
+"""What a trainer adds to a model: a value head that starts at 0, and a reference that does not move."""
 
 import pytest
 import torch
 from tiny_models import KINDS, tiny_model, tiny_tokenizer
 
-from autorefine_lib.generator.actor import Actor, blocks, checkpointed, compile_blocks, uncompiled
-from autorefine_lib.generator.sampling import sample
-from autorefine_lib.generator.scoring import ValueHead, encode, score
+from autorefine_lib.generator.actor import Actor, ValueHead, add_lora, frozen_copy, reference_model
+from autorefine_lib.generator.scoring import encode, score
 
 TOKENS = torch.tensor([[3, 4, 5, 6], [7, 8, 9, 10]])
 
 
-def gradients(model) -> dict[str, torch.Tensor]:
-    """Of the mean log-probability, through an Actor."""
-    model.zero_grad()
-    prompts = encode(tiny_tokenizer(), model, ["w1 w2 w3", "w4"], 4)
-    scores = Actor(model, ValueHead(model))(score, prompts, TOKENS)
-    scores.logprobs.mean().backward()
-    return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
-
-
 @pytest.mark.parametrize("kind", KINDS)
-def test_checkpointing_computes_blocks_twice_and_changes_no_gradient(kind):
+def test_the_value_loss_trains_the_head_and_not_the_trunk(kind):
     model = tiny_model(kind)
-    plain, calls = gradients(model), []
-    for block in blocks(model):
-        next(m for m in block.modules() if isinstance(m, torch.nn.Linear)).register_forward_hook(
-            lambda *unused: calls.append(1)
-        )
-    gradients(model)
-    once = len(calls)
-    with checkpointed(model):
-        again = gradients(model)
-    assert once == len(blocks(model)) and len(calls) == 3 * once
-    assert not any("forward" in vars(block) for block in blocks(model))
-    for name, gradient in plain.items():
-        torch.testing.assert_close(again[name], gradient)
-
-
-@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler on a CPU")
-def test_compiled_blocks_give_the_same_gradients_and_samples():
-    model = tiny_model("llama")
-    plain = gradients(model)
+    head = ValueHead(model)
     prompts = encode(tiny_tokenizer(), model, ["w1 w2 w3", "w4"], 4)
-    uniforms = torch.rand(2, 4, generator=torch.Generator().manual_seed(0))
-    before = sample(model, prompts, 1, 0, 4, uniforms=uniforms)
-    compile_blocks(model)
-    compiled = gradients(model)
-    for name, gradient in compiled.items():
-        torch.testing.assert_close(gradient, plain[name], atol=1e-6, rtol=1e-4)
-    with uncompiled():
-        after = sample(model, prompts, 1, 0, 4, uniforms=uniforms)
-    assert torch.equal(before.logprobs, after.logprobs)
+    scores = Actor(model, head)(prompts, TOKENS, 1.0)
+    assert scores.values.shape == TOKENS.shape and torch.equal(scores.values, torch.zeros(2, 4))
+    ((scores.values - 1) ** 2).sum().backward()
+    assert head.out.weight.grad.abs().sum() > 0
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("lora", [False, True])
+def test_the_reference_is_the_model_before_training(lora):
+    model = tiny_model("llama")
+    prompts = encode(tiny_tokenizer(), model, ["w1 w2 w3", "w4"], 4)
+    before = score(model, prompts, TOKENS).logprobs.detach()
+    model = add_lora(model, 4, 32.0, "all-linear") if lora else model
+    frozen = frozen_copy(model)
+    assert (frozen is None) == lora
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.requires_grad:
+                parameter.add_(0.1)
+        with reference_model(model, frozen) as reference:
+            assert torch.equal(score(reference, prompts, TOKENS).logprobs, before)
+        assert not torch.allclose(score(model, prompts, TOKENS).logprobs, before)

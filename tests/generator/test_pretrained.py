@@ -4,17 +4,15 @@ import shutil
 
 import pytest
 import torch
-from datasets import Dataset
 from peft import AutoPeftModelForCausalLM, AutoPeftModelForSeq2SeqLM, PeftModel
-from tiny_models import VOCAB, tiny_model, tiny_tokenizer
-from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
+from tiny_models import tiny_model, tiny_tokenizer
+from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
 from autorefine_lib.errors import InputError
 from autorefine_lib.generator import pretrained
+from autorefine_lib.generator.actor import add_lora
 from autorefine_lib.generator.generator import Generator
-from autorefine_lib.generator.scoring import add_lora, decoder_start
-from autorefine_lib.ppo.config import PPOConfig
-from autorefine_lib.ppo.trainer import PPOTrainer
+from autorefine_lib.generator.scoring import decoder_start
 from autorefine_lib.report import model_card
 from autorefine_lib.report.model_card import Card
 
@@ -162,43 +160,3 @@ def test_an_unknown_model_names_what_is_allowed(monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(InputError, match="'no/such-model' could not be loaded.*minilm-bert2bert.*hf download"):
         pretrained.load("no/such-model")
-
-
-def test_four_bits_need_bitsandbytes_and_a_checkpoint(tmp_path, monkeypatch):
-    monkeypatch.setattr(pretrained, "is_bitsandbytes_available", lambda: False)
-    with pytest.raises(InputError, match="bitsandbytes, which is not installed; `pip install"):
-        pretrained.load(str(tmp_path), four_bit=True)
-    monkeypatch.setattr(pretrained, "is_bitsandbytes_available", lambda: True)
-    with pytest.raises(InputError, match="not for 'minilm-bert2bert'"):
-        pretrained.load(pretrained.EMBEDDED, four_bit=True)
-
-
-def test_adapters_on_four_bit_weights_are_trained(tmp_path):
-    """Skipped where bitsandbytes is not installed: it is in no lock, and needs no GPU."""
-    bitsandbytes = pytest.importorskip("bitsandbytes")
-    size = dict(hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=2)
-    ids = dict(vocab_size=VOCAB, pad_token_id=0, eos_token_id=1, max_position_embeddings=64)
-    model = LlamaForCausalLM(LlamaConfig(**size, **ids))
-    pretrained.save(Generator(model, tiny_tokenizer(), "ad"), tmp_path / "base")
-    policy = pretrained.load(str(tmp_path / "base"), four_bit=True)
-    quantised = [m for m in policy.model.modules() if isinstance(m, bitsandbytes.nn.Linear4bit)]
-    assert len(quantised) == 2 * 7
-    config = PPOConfig(steps=2, batch_size=4, max_new_tokens=3, lora_rank=4, learning_rate=1e-2)
-    data = Dataset.from_dict({"prompt": ["w1 w2", "w3", "w4 w5", "w6"]})
-
-    def words(completions):
-        return [float(len(completion)) for completion in completions]
-
-    trainer = PPOTrainer(policy.model, policy.tokenizer, words, data, config, tmp_path / "run")
-    log = trainer.train()
-    assert trainer.reference is None and {m.weight.dtype for m in quantised} == {torch.uint8}
-    assert {p.dtype for p in trainer.parameters} == {torch.float32}
-    assert log["kl/response"][0] == pytest.approx(0, abs=1e-3) and log["policy/kl"][0] > 0
-    trainer.save_pretrained(tmp_path / "policy")
-    assert (tmp_path / "policy/adapter_model.safetensors").is_file()
-    with pytest.raises(InputError, match="no parameter of the model requires a gradient"):
-        frozen = pretrained.load(str(tmp_path / "base"), four_bit=True)
-        frozen.model.requires_grad_(False)
-        PPOTrainer(
-            frozen.model, frozen.tokenizer, words, data, PPOConfig(batch_size=4, max_new_tokens=3), tmp_path / "full"
-        )

@@ -6,8 +6,9 @@ from tiny_models import KINDS, VOCAB, tiny_model, tiny_tokenizer
 from transformers import LogitsProcessorList, NoRepeatNGramLogitsProcessor
 
 from autorefine_lib.errors import InputError
+from autorefine_lib.generator.actor import ValueHead, add_lora
 from autorefine_lib.generator.sampling import generate, sample
-from autorefine_lib.generator.scoring import ValueHead, add_lora, encode, restricted_head, score
+from autorefine_lib.generator.scoring import encode, restricted_head, score
 
 PROMPTS = ["w1 w2 w3 w4 w5 w6", "w7", "w8 w9 w10", "w11 w12"]
 

@@ -21,14 +21,13 @@ def test_token_scores_equal_the_formulas():
 
 def test_token_scores_have_the_right_gradients():
     logits, tokens = logits_and_tokens()
-    assert torch.autograd.gradcheck(lambda x: TokenScores.apply(x, tokens), (logits,))
     assert torch.autograd.gradcheck(lambda x: TokenScores.apply(x, tokens)[0], (logits,))
-    assert torch.autograd.gradcheck(lambda x: TokenScores.apply(x, tokens)[1], (logits,))
+    assert not TokenScores.apply(logits, tokens)[1].requires_grad
 
 
 def test_a_forbidden_token_has_no_gradient_and_no_entropy():
     logits = torch.tensor([[0.0, 0.0, FORBIDDEN]], requires_grad=True)
     logprobs, entropy = TokenScores.apply(logits, torch.tensor([0]))
-    (logprobs + entropy).sum().backward()
+    logprobs.sum().backward()
     torch.testing.assert_close(entropy, torch.tensor([2.0]).log())
     torch.testing.assert_close(logits.grad, torch.tensor([[0.5, -0.5, 0.0]]))

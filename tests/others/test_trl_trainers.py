@@ -4,11 +4,11 @@ import pytest
 import torch
 from datasets import Dataset
 from tiny_models import VOCAB, tiny_model, tiny_tokenizer
-from transformers import LlamaForCausalLM
 from trl import GRPOConfig, RLOOConfig
 
+from autorefine_lib.generator.actor import add_lora
 from autorefine_lib.generator.sampling import sample
-from autorefine_lib.generator.scoring import add_lora, encode, score
+from autorefine_lib.generator.scoring import encode, score
 from autorefine_lib.others.trl_trainers import GRPO, RLOO, SharedPolicy
 
 PROMPTS = ["w3 w4 w5", "w6", "w7 w8 w9 w10 w3", "w5 w11"]
@@ -37,13 +37,6 @@ def trainer(kind: str, cls: type = GRPO, lora: bool = False, **options) -> Share
         add_lora(model, 2, 8.0, "all-linear") if lora else model, tiny_tokenizer(),
         lambda completions, **_: [0.0] * len(completions), data, config, vocabulary=vocabulary,
     )  # fmt: skip
-
-
-@pytest.mark.parametrize("cls", [GRPO, RLOO])
-def test_adapters_on_four_bit_weights_stay_in_float32(cls: type, monkeypatch):
-    monkeypatch.setattr(LlamaForCausalLM, "is_loaded_in_4bit", True, raising=False)
-    made = trainer("llama", cls, lora=True)
-    assert {weight.dtype for weight in made.model.parameters() if weight.requires_grad} == {torch.float32}
 
 
 def rollout(made: SharedPolicy) -> tuple[torch.Tensor, torch.Tensor, int]:

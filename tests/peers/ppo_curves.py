@@ -46,7 +46,7 @@ PAD, EOS, UNK, VOCAB, PROMPT, RESPONSE = 0, 1, 2, 64, 8, 16
 LAST = 10  # steps whose mean is the final reward
 SETTINGS = dict(
     steps=40, batch_size=64, minibatches=1, epochs=4, learning_rate=1e-3, kl_coef=0.02, gamma=1.0, lam=0.95,
-    clip_ratio=0.2, clip_value=0.2, value_coef=0.1, whiten_rewards=False, temperature=1.0,
+    clip_ratio=0.2, clip_value=0.2, value_coef=0.1, temperature=1.0,
 )  # fmt: skip
 
 
@@ -180,7 +180,7 @@ def train_trl(seed: int, settings: dict, value: str) -> pd.DataFrame:
                 num_mini_batches=settings["minibatches"], num_ppo_epochs=settings["epochs"], seed=seed,
                 learning_rate=settings["learning_rate"], kl_coef=settings["kl_coef"], gamma=settings["gamma"],
                 lam=settings["lam"], cliprange=settings["clip_ratio"], cliprange_value=settings["clip_value"],
-                vf_coef=settings["value_coef"], whiten_rewards=settings["whiten_rewards"], adam_epsilon=1e-5,
+                vf_coef=settings["value_coef"], whiten_rewards=False, adam_epsilon=1e-5,
                 temperature=settings["temperature"], response_length=RESPONSE, stop_token="eos", use_cpu=True,
                 local_rollout_forward_batch_size=batch, num_sample_generations=0, bf16=False, report_to=[],
                 gradient_checkpointing=False, save_strategy="no",

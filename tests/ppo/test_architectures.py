@@ -11,7 +11,6 @@ from tiny_models import VOCAB, tiny_tokenizer
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, PreTrainedModel
 
 from autorefine_lib.errors import InputError
-from autorefine_lib.generator.actor import answer_only, blocks
 from autorefine_lib.generator.sampling import sample
 from autorefine_lib.generator.scoring import encode, score
 from autorefine_lib.ppo.config import PPOConfig
@@ -162,11 +161,3 @@ def test_what_cannot_be_sampled_from_is_refused(kind, words, tmp_path):
     data, config = Dataset.from_dict({"prompt": PROMPTS}), PPOConfig(batch_size=4, max_new_tokens=4)
     with pytest.raises(InputError, match=words):
         PPOTrainer(tiny(kind), tiny_tokenizer(), lambda completions: [], data, config, tmp_path)
-
-
-@pytest.mark.parametrize(("model", "shortened"), [("llama", True), ("phi3", False), ("gpt2", False), ("ctrl", False)])
-def test_the_last_block_is_shortened_only_in_the_layout_of_llama(model, shortened):
-    model = tiny(model, **SETTINGS[model])
-    with answer_only(model, 2):
-        found = [block for block in blocks(model) if "mlp" in dict(block.named_children())]
-        assert any("forward" in vars(block.mlp) for block in found) == shortened

@@ -83,10 +83,3 @@ def test_lora_is_refused_for_shared_weights(tmp_path):
     writer = Writer(tiny_model("bert2bert"), tiny_tokenizer(), restrict_vocabulary=True)
     with pytest.raises(InputError, match="lora_rank=8 does not fit the embedded generator"):
         ppo_finetuning.finetune(writer, judge(), RewardConfig(), PPOConfig(lora_rank=8), tmp_path)
-
-
-def test_weights_of_four_bits_are_not_trained_without_adapters(tmp_path):
-    writer = Writer(tiny_model("llama"), tiny_tokenizer(), "ad")
-    writer.model.is_quantized = True
-    with pytest.raises(InputError, match="lora_rank=0 does not fit weights of four bits; set lora_rank"):
-        ppo_finetuning.finetune(writer, judge(), RewardConfig(), PPOConfig(), tmp_path)

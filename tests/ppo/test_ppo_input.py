@@ -57,7 +57,6 @@ def refused(make, *words, error=InputError):
         (dict(kl_coef=-0.1), ["kl_coef is -0.1", "0 or more"]),
         (dict(kl_target=0.0), ["kl_target is 0.0", "above 0, or None"]),
         (dict(kl_horizon=0), ["kl_horizon is 0", "at least 1"]),
-        (dict(target_kl=-1.0), ["target_kl is -1.0", "above 0, or None"]),
         (dict(clip_ratio=0.0), ["clip_ratio is 0.0", "above 0"]),
         (dict(clip_value=-0.2), ["clip_value is -0.2", "above 0"]),
         (dict(lam=1.5), ["lam is 1.5", "from 0 to 1"]),

@@ -7,7 +7,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from autorefine_lib.errors import InputError
 from autorefine_lib.ppo.monitors import MonitorConfig
-from autorefine_lib.ppo.processes import accelerator
+from autorefine_lib.ppo.processes import make_accelerator
 from autorefine_lib.ppo.training_log import Stopwatch, TrainingLog, trackers
 
 
@@ -20,12 +20,12 @@ def test_tracker_names():
 
 
 def test_rows_go_to_csv_and_tensorboard_and_a_resumed_run_drops_later_ones(tmp_path):
-    log = TrainingLog(tmp_path, accelerator(tmp_path, ["tensorboard"]), MonitorConfig())
+    log = TrainingLog(tmp_path, make_accelerator(tmp_path, ["tensorboard"]), MonitorConfig())
     log.start([], {"seed": 0, "kl_target": None})
     for step in (1, 2, 3):
         log.add({"step": step, "reward/mean": step / 10})
     log.accelerator.end_training()
-    rows, log = log.rows, TrainingLog(tmp_path, accelerator(tmp_path, ["tensorboard"]), MonitorConfig())
+    rows, log = log.rows, TrainingLog(tmp_path, make_accelerator(tmp_path, ["tensorboard"]), MonitorConfig())
     log.start(rows[:2], {"seed": 0})
     log.add({"step": 3, "reward/mean": 0.5})
     log.accelerator.end_training()

@@ -8,8 +8,8 @@ import yaml
 from tiny_models import tiny_model, tiny_tokenizer
 
 from autorefine_lib.generator import pretrained
+from autorefine_lib.generator.actor import add_lora
 from autorefine_lib.generator.generator import Generator
-from autorefine_lib.generator.scoring import add_lora
 from autorefine_lib.report import model_card, pages
 from autorefine_lib.report.model_card import Card, escape
 
