@@ -218,7 +218,7 @@ class PPOTrainer:
             "kl/coef": self.kl.coef,
             **updates,
             "value/explained_variance": ppo_math.explained_variance(samples.values, returns, mask),
-            **_describe_responses(samples),
+            **describe_responses(samples),
         }
         self.kl.update(kl, config.batch_size)
         return row | clock.seconds() | {"tokens_per_second": float(mask.sum()) / clock.total()}
@@ -342,7 +342,7 @@ class PPOTrainer:
         return state["log"]
 
 
-def _describe_responses(samples: Samples) -> dict[str, float]:
+def describe_responses(samples: Samples) -> dict[str, float]:
     """Log columns about the sampled tokens alone."""
     responses = [tuple(tokens[mask].tolist()) for tokens, mask in zip(samples.tokens, samples.mask, strict=True)]
     return {

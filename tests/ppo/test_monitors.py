@@ -1,10 +1,9 @@
-"""Monitors: silent in health, right about the committed run, each fires on the trouble it is for, once an episode."""
+"""Monitors: silent in health, right about a recorded run, each fires on the trouble it is for, once an episode."""
 
 from pathlib import Path
 
 import pandas as pd
 import pytest
-import torch
 from datasets import Dataset
 from tiny_models import tiny_model, tiny_tokenizer
 
@@ -13,7 +12,7 @@ from autorefine_lib.ppo.config import PPOConfig
 from autorefine_lib.ppo.monitors import MONITORS, Alarm, MonitorConfig, check, history
 from autorefine_lib.ppo.trainer import PPOTrainer
 
-TABLES = Path(__file__).parents[2] / "reports/embedded/tables"
+RECORDED = Path(__file__).parents[1] / "fixtures" / "ppo_log.csv"
 HEALTHY = {
     "reward/mrr_loss": 0.001, "reward/ndcg_loss": 0.001, "kl/response": 2.0, "policy/entropy": 0.6,
     "response/length": 14.0, "response/repetition": 0.02, "response/distinct": 0.95,
@@ -43,14 +42,14 @@ def alarms(log: list[dict[str, float]]) -> list[Alarm]:
     return [alarm for count in range(1, len(log) + 1) for alarm in check(log[:count])]
 
 
-def test_the_committed_run_raises_the_alarms_of_its_report():
-    log = pd.read_csv(TABLES / "ppo_log.csv")
+def test_a_recorded_run_of_notebook_04_is_well_but_for_one_seed_that_learns_nothing():
+    """Three seeds of twelve steps of the embedded profile, numbers cut to six digits."""
+    log = pd.read_csv(RECORDED)
     assert log.groupby("seed")["step"].max().tolist() == [12, 12, 12]
-    found, reported = history(log), pd.read_csv(TABLES / "alarms.csv")
+    found = history(log)
     assert list(found.columns) == ["seed", "step", "monitor", "message"]
-    assert found.to_numpy().tolist() == reported.to_numpy().tolist()
-    # Nothing goes wrong there but that a seed may learn nothing.
-    assert set(found["monitor"]) <= {"parity"}
+    assert found[["seed", "step", "monitor"]].to_numpy().tolist() == [[1, 12, "parity"]]
+    assert found["message"][0].startswith("the rewrites gain 0.007 of parity over the original ads, 0.008 in the first")
 
 
 def test_constant_health_raises_no_alarm_and_missing_columns_none():
@@ -157,13 +156,3 @@ def test_a_policy_that_games_its_reward_is_seen(tmp_path):
     found = history(log)
     assert {"KL", "entropy", "repetition", "sameness"} <= set(found["monitor"]), found.to_string()
     assert pd.read_csv(tmp_path / "alarms.csv")["message"].tolist() == found["message"].tolist()
-
-
-def test_repetition_and_distinct_by_hand():
-    tokens = torch.tensor([[5, 6, 7, 5, 6, 7, 1], [5, 6, 1, 0, 0, 0, 0], [5, 6, 7, 8, 1, 0, 0], [5, 6, 1, 9, 9, 9, 9]])
-    mask = torch.arange(7) < torch.tensor([7, 3, 5, 3])[:, None]
-    # 3-grams: 5 of which 567 twice; 1; 3; 1. The padding (0, 9) is not looked at.
-    assert monitors.repetition(tokens, mask) == pytest.approx((1 / 5 + 0 + 0 + 0) / 4)
-    assert monitors.repetition(tokens[:1], mask[:1], n=1) == pytest.approx(1 - 4 / 7)
-    assert monitors.repetition(tokens[:, :2], mask[:, :2]) == 0
-    assert monitors.distinct(tokens, mask) == 0.75

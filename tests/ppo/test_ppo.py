@@ -15,9 +15,10 @@ from datasets import Dataset
 from tiny_models import KINDS, VOCAB, tiny_model, tiny_tokenizer
 
 from autorefine_lib.errors import InputError
+from autorefine_lib.generator.sampling import Samples
 from autorefine_lib.ppo import checkpoint
 from autorefine_lib.ppo.config import PPOConfig, learning_rate_factor
-from autorefine_lib.ppo.trainer import PPOTrainer
+from autorefine_lib.ppo.trainer import PPOTrainer, describe_responses
 
 DATA = Dataset.from_dict(
     {"prompt": [f"w{i} w{i + 1} " * (1 + i % 3) for i in range(20)], "wished": [f"w{i % 2}" for i in range(20)]}
@@ -276,3 +277,16 @@ def test_the_kl_coefficient_follows_the_kl(tmp_path):
     factors = 1 + (log["kl/response"] / 0.2 - 1).clip(-0.2, 0.2) * 8 / 40
     assert factors.iloc[0] == 0.96 and factors.iloc[2] == 1.04  # it begins at the reference and goes away from it
     np.testing.assert_allclose(log["kl/coef"], 0.05 * np.cumprod([1, *factors[:-1]]))
+
+
+def test_repetition_and_distinct_by_hand():
+    tokens = torch.tensor([[5, 6, 7, 5, 6, 7, 1], [5, 6, 1, 0, 0, 0, 0], [5, 6, 7, 8, 1, 0, 0], [5, 6, 1, 9, 9, 9, 9]])
+    mask = torch.arange(7) < torch.tensor([7, 3, 5, 3])[:, None]
+    finished = torch.tensor([True, True, True, False])
+    figures = describe_responses(Samples(tokens, mask, torch.zeros(4, 7), None, finished))
+    # 3-grams: 5 of which 567 twice; 1; 3; 1. The padding (0, 9) is not looked at.
+    assert figures["response/repetition"] == pytest.approx((1 / 5 + 0 + 0 + 0) / 4)
+    assert figures["response/distinct"] == 0.75 and figures["response/eos_rate"] == 0.75
+    assert figures["response/length"] == 4.5
+    short = Samples(tokens[:, :2], mask[:, :2], torch.zeros(4, 2), None, finished)
+    assert describe_responses(short)["response/repetition"] == 0
