@@ -54,7 +54,7 @@ def load(name: str, level: str = "sentence", max_new_tokens: int = 56, seed: int
         generator = Generator(model, tokenizer, "sentence", restrict_vocabulary=True, max_new_tokens=max_new_tokens)
     else:
         model, tokenizer = _from_transformers(name)
-        longest = settings.get("max_new_tokens", max_new_tokens)
+        longest = int(settings.get("max_new_tokens", max_new_tokens))
         generator = Generator(model, tokenizer, settings.get("level", level), max_new_tokens=longest)
     return generator
 

@@ -14,6 +14,7 @@ from tqdm.auto import tqdm
 from transformers import LogitsProcessorList, PreTrainedModel, PreTrainedTokenizerBase, StaticCache
 from transformers.modeling_outputs import BaseModelOutput
 
+from autorefine_lib.errors import InputError
 from autorefine_lib.generator.scoring import (
     Prompts,
     check_decoder,
@@ -35,8 +36,8 @@ class Samples:
     """True on sampled tokens, False on padding."""
     logprobs: Tensor
     """Of the sampled tokens at the sampling temperature (at 1 when greedy); 0 on padding."""
-    values: Tensor | None
-    """Of the value head, if one was given; 0 on padding."""
+    values: Tensor
+    """Of the value head; 0 on padding, and everywhere without a head."""
     finished: Tensor
     """`[batch]`, True where the EOS was sampled within the limit."""
 
@@ -65,8 +66,13 @@ def sample(
     response whichever rows share the batch.
 
     Raises:
+        InputError: there are no `uniforms`, though `temperature` is above 0.
         FloatingPointError: the model's scores are not finite; found at the end, for a look at each token costs time.
     """
+    if temperature == 0:
+        uniforms = None
+    elif uniforms is None:
+        raise InputError(f"temperature={temperature} needs uniforms; give [batch, max_new_tokens], or temperature=0")
     device, batch = prompts.input_ids.device, len(prompts.input_ids)
     encoder_decoder = model.config.is_encoder_decoder
     mask, allowed, encoded, cache = prompts.attention_mask, prompts.allowed, None, None
@@ -82,7 +88,7 @@ def sample(
     before, vocabulary = inputs, model.get_output_embeddings().weight.shape[0]
     tokens = torch.full((batch, max_new_tokens), pad_token_id, device=device)
     logprobs = torch.zeros(batch, max_new_tokens, device=device)
-    values = None if value_head is None else torch.zeros_like(logprobs)
+    values = torch.zeros_like(logprobs)
     lengths = torch.full((batch,), max_new_tokens, device=device)
     finished = torch.zeros(batch, dtype=torch.bool, device=device)
     live = torch.arange(batch, device=device)  # rows of the batch that the cache still holds
@@ -112,14 +118,14 @@ def sample(
                 logits = process(logits_processor, written, logits, prompts.token_ids, allowed, vocabulary)
             logits = restrict(logits, allowed, temperature or 1.0)
             logp = torch.log_softmax(logits, -1)
-            index = logits.argmax(-1, keepdim=True) if temperature == 0 else draw(logp.exp(), uniforms[live, t])
+            index = logits.argmax(-1, keepdim=True) if uniforms is None else draw(logp.exp(), uniforms[live, t])
             chosen = (index if prompts.token_ids is None else prompts.token_ids[index]).squeeze(1)
             # A finished row that is still in the batch goes on producing tokens, which are not kept.
             going = ~finished[live]
             rows = live[going]
             tokens[rows, t] = chosen[going]
             logprobs[rows, t] = logp.gather(1, index).squeeze(1)[going]
-            if values is not None:
+            if value_head is not None:
                 values[rows, t] = value_head(features.hidden)[:, 0][going]
             ended = rows[chosen[going] == eos_token_id]
             finished[ended] = True
@@ -147,7 +153,7 @@ def sample(
         tokens[:, :used],
         torch.arange(used, device=device) < lengths[:, None],
         logprobs[:, :used],
-        None if values is None else values[:, :used],
+        values[:, :used],
         finished,
     )
 
@@ -197,7 +203,7 @@ def process(
     the row is not allowed, and what is written so far (`[live, time]`: the prompt or the decoder's start token, then
     the response).
     """
-    if token_ids is None:
+    if token_ids is None or allowed is None:
         return processor(written, logits.float())
     scores = torch.full((len(logits), vocabulary), -torch.inf, device=logits.device)
     scores[:, token_ids] = logits.float().masked_fill(~allowed, -torch.inf)

@@ -162,7 +162,7 @@ def restricted_head(model: PreTrainedModel, token_ids: Tensor | None, last: int)
     head = model.get_output_embeddings()
     plain = type(head) is nn.Linear
     # Gathered once, not once a decoding step; in training once a forward pass, for each has its own graph.
-    gathered = {}
+    gathered: dict[int, Tensor] = {}
 
     def cut(tensor: Tensor | None) -> Tensor | None:
         if tensor is None or token_ids is None:
@@ -225,7 +225,8 @@ class Scores(NamedTuple):
 
     logprobs: Tensor
     entropy: Tensor
-    values: Tensor | None
+    values: Tensor
+    """0 without a value head."""
 
 
 def score(
@@ -265,7 +266,7 @@ def score(
         # The padding token need not be in the union; its place is masked by the caller.
         index = torch.searchsorted(prompts.token_ids, tokens.contiguous()).clamp(max=len(prompts.token_ids) - 1)
     logprobs, entropy = TokenScores.apply(logits, index)
-    return Scores(logprobs, entropy, None if value_head is None else value_head(features.hidden))
+    return Scores(logprobs, entropy, torch.zeros_like(logprobs) if value_head is None else value_head(features.hidden))
 
 
 class TokenScores(torch.autograd.Function):

@@ -197,7 +197,7 @@ class _Log(TrainerCallback):
     def on_log(self, *unused: object, logs: dict[str, float], **more: object) -> None:
         if "reward" not in logs:  # the summary of the whole training
             return
-        row = {"step": len(self.rows) + 1, "reward_calls": (len(self.rows) + 1) * self.batch_size}
+        row: dict[str, float] = {"step": len(self.rows) + 1, "reward_calls": (len(self.rows) + 1) * self.batch_size}
         row |= {name: value for name, value in logs.items() if name.startswith(("reward/", "rewards/"))}
         row |= {ours: logs[theirs] for theirs, ours in self.NAMES.items()}
         # TRL's is the mean over tokens: k1 in RLOO (before the updates), k3 in GRPO (during them).

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from datasets import Dataset
 from peft import PeftModel
 from torch import Tensor
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer
 from trl import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
 
 from autorefine_lib.generator.actor import frozen_copy
@@ -23,8 +23,8 @@ from autorefine_lib.generator.scoring import Prompts, encode, score
 from autorefine_lib.reward.calls import Reward
 
 
-class SharedPolicy:
-    """Mixin that samples with `sampling.sample` and scores with `scoring.score`, in one process.
+class SharedPolicy(Trainer):
+    """Mixin for TRL's trainers that samples with `sampling.sample` and scores with `scoring.score`, in one process.
 
     Args:
         model: decoder-only or encoder-decoder, with or without LoRA adapters.

@@ -59,7 +59,7 @@ def save(
     save_file(weights, partial / "weights.safetensors")
     python = random.getstate()
     kind, keys, *rest = np.random.get_state()
-    tensors |= {"rng.torch": torch.get_rng_state(), "rng.numpy": torch.from_numpy(keys.astype(np.int64))}
+    tensors |= {"rng.torch": torch.get_rng_state(), "rng.numpy": torch.from_numpy(np.asarray(keys, np.int64))}
     if torch.cuda.is_available():
         tensors["rng.cuda"] = torch.cuda.get_rng_state()
     save_file(tensors, partial / "optimizer.safetensors")

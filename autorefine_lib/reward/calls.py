@@ -7,7 +7,7 @@ GRPO and RLOO trainers; None means "does not apply to this row". It may be `asyn
 import asyncio
 import inspect
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from numbers import Real
@@ -17,7 +17,7 @@ import numpy as np
 
 from autorefine_lib.errors import InputError
 
-Reward = Callable[..., list[float | None]]
+Reward = Callable[..., Sequence[float | None]]
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def call_rewards(
     return RewardResult(total, parts, {name: float(np.mean(values)) for name, values in logged.items()})
 
 
-def call_reward(reward: Reward, /, **arguments: Any) -> list[float | None]:
+def call_reward(reward: Reward, /, **arguments: Any) -> Sequence[float | None]:
     """Call the function with the arguments that it names, or with all if it takes `**columns`.
 
     An `async` one is waited for on a thread, because in a notebook this thread's event loop is already running. A
@@ -127,7 +127,7 @@ def find_culprit(reward: Reward, prompts: list[str], completions: list[str], col
     return f"no single row reproduces it, the batch starts with the prompt {prompts[0][:80]!r}"
 
 
-def check_rewards(name: str, values: list[float | None], prompts: list[str]) -> np.ndarray:
+def check_rewards(name: str, values: Sequence[float | None], prompts: list[str]) -> np.ndarray:
     """The rewards of one function as floats, None as NaN; InputError if they are not one finite number per prompt.
 
     A tuple, an array or a tensor is as good as a list.

@@ -283,10 +283,10 @@ def test_repetition_and_distinct_by_hand():
     tokens = torch.tensor([[5, 6, 7, 5, 6, 7, 1], [5, 6, 1, 0, 0, 0, 0], [5, 6, 7, 8, 1, 0, 0], [5, 6, 1, 9, 9, 9, 9]])
     mask = torch.arange(7) < torch.tensor([7, 3, 5, 3])[:, None]
     finished = torch.tensor([True, True, True, False])
-    figures = describe_responses(Samples(tokens, mask, torch.zeros(4, 7), None, finished))
+    figures = describe_responses(Samples(tokens, mask, torch.zeros(4, 7), torch.zeros(4, 7), finished))
     # 3-grams: 5 of which 567 twice; 1; 3; 1. The padding (0, 9) is not looked at.
     assert figures["response/repetition"] == pytest.approx((1 / 5 + 0 + 0 + 0) / 4)
     assert figures["response/distinct"] == 0.75 and figures["response/eos_rate"] == 0.75
     assert figures["response/length"] == 4.5
-    short = Samples(tokens[:, :2], mask[:, :2], torch.zeros(4, 2), None, finished)
+    short = Samples(tokens[:, :2], mask[:, :2], torch.zeros(4, 2), torch.zeros(4, 2), finished)
     assert describe_responses(short)["response/repetition"] == 0
