@@ -15,7 +15,6 @@ import torch
 import torch.nn.functional as F
 from peft import PeftModel
 from torch import Tensor, nn
-from torch.autograd.function import FunctionCtx
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from autorefine_lib.errors import InputError
@@ -265,31 +264,17 @@ def score(
     else:
         # The padding token need not be in the union; its place is masked by the caller.
         index = torch.searchsorted(prompts.token_ids, tokens.contiguous()).clamp(max=len(prompts.token_ids) - 1)
-    logprobs, entropy = TokenScores.apply(logits, index)
+    logprobs, entropy = token_scores(logits, index)
     return Scores(logprobs, entropy, torch.zeros_like(logprobs) if value_head is None else value_head(features.hidden))
 
 
-class TokenScores(torch.autograd.Function):
+def token_scores(logits: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
     """(logits `[..., vocabulary]`, tokens `[...]`) to the tokens' log-probabilities and the entropies, `[...]`.
 
-    The tensors of the size of the logits are what a small model with a large vocabulary spends its time and memory on.
-    Here the probabilities are the only one that is kept, against four when autograd differentiates the formulas. The
-    entropies are only logged: they have no gradient.
+    The entropies are only logged, so they have no gradient: no further tensor of the size of the logits is kept for
+    them.
     """
-
-    @staticmethod
-    def forward(ctx: FunctionCtx, logits: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """The log-probabilities and the entropies."""
-        probabilities = torch.softmax(logits, -1)
-        normaliser = logits.logsumexp(-1)
-        entropy = normaliser - torch.linalg.vecdot(probabilities, logits)
-        ctx.save_for_backward(probabilities, tokens)
-        ctx.mark_non_differentiable(entropy)
-        return logits.gather(-1, tokens[..., None]).squeeze(-1) - normaliser, entropy
-
-    @staticmethod
-    def backward(ctx: FunctionCtx, of_logprobs: Tensor, of_entropy: Tensor) -> tuple[Tensor, None]:
-        """d log p(t) / d logit_i = [i = t] - p_i."""
-        probabilities, tokens = ctx.saved_tensors
-        gradient = probabilities * -of_logprobs[..., None]
-        return gradient.scatter_add_(-1, tokens[..., None], of_logprobs[..., None]), None
+    logprobs = logits.log_softmax(-1)
+    with torch.no_grad():
+        entropy = -torch.linalg.vecdot(logprobs.exp(), logprobs)
+    return logprobs.gather(-1, tokens[..., None]).squeeze(-1), entropy

@@ -51,22 +51,8 @@ def collect(
         InputError: `calls` is no multiple of `batch_size`, a temperature of 0 or less, or too few texts for a batch.
         RuntimeError: the reward raised.
     """
-    if not path.is_file():
-        data = _collect(generator, judge, reward_config, calls, batch_size, temperature, seed, bf16)
-        write_atomic(path, partial(data.to_parquet, index=False))
-    return pd.read_parquet(path)
-
-
-def _collect(
-    generator: Generator,
-    judge: Judge,
-    reward_config: RewardConfig,
-    calls: int,
-    batch_size: int,
-    temperature: float,
-    seed: int,
-    bf16: bool,
-) -> pd.DataFrame:
+    if path.is_file():
+        return pd.read_parquet(path)
     if calls < 1 or calls % batch_size:
         raise InputError(f"calls={calls} is not a positive multiple of batch_size={batch_size}; change one of them")
     if not temperature > 0:
@@ -96,4 +82,5 @@ def _collect(
         table["batch"] = batch
         table["seconds"] = (time.perf_counter() - began) / batch_size
         tables.append(table)
-    return pd.concat(tables, ignore_index=True)
+    write_atomic(path, partial(pd.concat(tables, ignore_index=True).to_parquet, index=False))
+    return pd.read_parquet(path)

@@ -15,7 +15,7 @@ class PPOConfig:
     steps: int = 100
     """Rollouts, each followed by its updates; one row of the log each."""
     batch_size: int = 64
-    """Responses sampled in a step; the advantages are whitened over them."""
+    """Responses sampled in a step; their advantages are scaled to mean 0 and variance 1 over all of them."""
     minibatches: int = 1
     """Gradient steps in an epoch; must divide `batch_size`."""
     epochs: int = 2
@@ -26,10 +26,8 @@ class PPOConfig:
     """Of the policy, for AdamW with eps 1e-5 (Huang et al. 2022, detail 3) and no weight decay."""
     value_learning_rate: float | None = 1e-3
     """Of the value head, which starts from nothing; None for the policy's."""
-    warmup_steps: int = 0
-    """Steps over which the learning rates rise linearly from 0."""
     linear_decay: bool = True
-    """Whether the learning rates then fall linearly towards 0 at the last step, or stay."""
+    """Whether the learning rates fall linearly towards 0 at the last step, or stay."""
     max_grad_norm: float = 1.0
     """Gradients are scaled down to this norm."""
     kl_coef: float = 0.05
@@ -48,8 +46,6 @@ class PPOConfig:
     """Range around the old value in which the new value counts."""
     value_coef: float = 0.1
     """Weight of the value loss, which trains the value head only and not the trunk that it shares with the policy."""
-    whiten_advantages: bool = True
-    """Whether advantages are scaled to mean 0 and variance 1 in a batch."""
     max_new_tokens: int = 64
     """Longest response, the EOS included."""
     temperature: float = 1.0
@@ -89,7 +85,7 @@ def check_config(config: PPOConfig, dataset: Dataset) -> None:
     optional = ("value_learning_rate", "kl_target")
     for names, kind, holds, allowed in (
         ((*counts, "kl_horizon"), Integral, lambda value: value >= 1, "a whole number, at least 1"),
-        (("warmup_steps", "lora_rank", "seed"), Integral, lambda value: value >= 0, "a whole number, at least 0"),
+        (("lora_rank", "seed"), Integral, lambda value: value >= 0, "a whole number, at least 0"),
         (weights, Real, lambda value: 0 <= value < float("inf"), "a number, 0 or more"),
         (positive, Real, lambda value: value > 0, "a number above 0"),
         (("gamma", "lam"), Real, lambda value: 0 <= value <= 1, "a number from 0 to 1"),
@@ -112,6 +108,5 @@ def check_config(config: PPOConfig, dataset: Dataset) -> None:
 
 
 def learning_rate_factor(step: int, config: PPOConfig) -> float:
-    """What the learning rates are multiplied by in `step` (from 0): linear warm-up, then linear decay or none."""
-    warm = min(1.0, (step + 1) / config.warmup_steps) if config.warmup_steps else 1.0
-    return warm * (1 - step / config.steps if config.linear_decay else 1.0)
+    """What the learning rates are multiplied by in `step` (from 0): linear decay or none."""
+    return 1 - step / config.steps if config.linear_decay else 1.0

@@ -199,8 +199,7 @@ class PPOTrainer:
         rewards = -self.kl.coef * k1
         rewards[torch.arange(len(scores)), mask.sum(1) - 1] += scores
         advantages, returns = ppo_math.gae(rewards, samples.values, mask, config.gamma, config.lam)
-        if config.whiten_advantages:
-            advantages = ppo_math.masked_whiten(advantages, mask)
+        advantages = ppo_math.masked_whiten(advantages, mask)
 
         # Update: clipped gradient steps.
         updates = self._update(step, prompts, samples, old, advantages, returns)

@@ -2,7 +2,7 @@
 
 import torch
 
-from autorefine_lib.generator.scoring import FORBIDDEN, TokenScores
+from autorefine_lib.generator.scoring import FORBIDDEN, token_scores
 
 
 def logits_and_tokens():
@@ -13,7 +13,7 @@ def logits_and_tokens():
 
 def test_token_scores_equal_the_formulas():
     logits, tokens = logits_and_tokens()
-    logprobs, entropy = TokenScores.apply(logits, tokens)
+    logprobs, entropy = token_scores(logits, tokens)
     expected = torch.distributions.Categorical(logits=logits)
     torch.testing.assert_close(logprobs, expected.log_prob(tokens))
     torch.testing.assert_close(entropy, expected.entropy())
@@ -21,13 +21,13 @@ def test_token_scores_equal_the_formulas():
 
 def test_token_scores_have_the_right_gradients():
     logits, tokens = logits_and_tokens()
-    assert torch.autograd.gradcheck(lambda x: TokenScores.apply(x, tokens)[0], (logits,))
-    assert not TokenScores.apply(logits, tokens)[1].requires_grad
+    assert torch.autograd.gradcheck(lambda x: token_scores(x, tokens)[0], (logits,))
+    assert not token_scores(logits, tokens)[1].requires_grad
 
 
 def test_a_forbidden_token_has_no_gradient_and_no_entropy():
     logits = torch.tensor([[0.0, 0.0, FORBIDDEN]], requires_grad=True)
-    logprobs, entropy = TokenScores.apply(logits, torch.tensor([0]))
+    logprobs, entropy = token_scores(logits, torch.tensor([0]))
     logprobs.sum().backward()
     torch.testing.assert_close(entropy, torch.tensor([2.0]).log())
     torch.testing.assert_close(logits.grad, torch.tensor([[0.5, -0.5, 0.0]]))

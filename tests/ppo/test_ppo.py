@@ -266,8 +266,8 @@ def test_nothing_to_train_and_wrong_weights(tmp_path):
 
 
 def test_learning_rate_factor():
-    config = PPOConfig(steps=10, warmup_steps=2)
-    assert [learning_rate_factor(step, config) for step in (0, 1, 5)] == [0.5, 0.9, 0.5]
+    config = PPOConfig(steps=10)
+    assert [learning_rate_factor(step, config) for step in (0, 1, 5)] == [1, 0.9, 0.5]
     assert learning_rate_factor(9, replace(config, linear_decay=False)) == 1
 
 

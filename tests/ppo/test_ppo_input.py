@@ -64,7 +64,6 @@ def refused(make, *words, error=InputError):
         (dict(temperature=0.0), ["temperature is 0.0", "above 0"]),
         (dict(max_grad_norm=0.0), ["max_grad_norm is 0.0", "above 0"]),
         (dict(max_new_tokens=0), ["max_new_tokens is 0"]),
-        (dict(warmup_steps=-1), ["warmup_steps is -1", "at least 0"]),
         (dict(lora_rank=-4), ["lora_rank is -4", "at least 0"]),
         (dict(seed=-1), ["seed is -1", "at least 0"]),
         (dict(group_column="job"), ["no column 'job'", "'prompt', 'number'"]),
