@@ -272,8 +272,12 @@ def test_learning_rate_factor():
 
 
 def test_the_kl_coefficient_follows_the_kl(tmp_path):
+    def length(completions):
+        """Differs from the first step on: of equal rewards, rounding alone would decide where the policy goes."""
+        return [float(len(completion)) for completion in completions]
+
     config = replace(SMALL, kl_target=0.2, kl_horizon=40, learning_rate=0.03)
-    log = trainer(tmp_path, config=config, vocabulary=ten_words).train()
+    log = trainer(tmp_path, config=config, vocabulary=ten_words, reward=length).train()
     factors = 1 + (log["kl/response"] / 0.2 - 1).clip(-0.2, 0.2) * 8 / 40
     assert factors.iloc[0] == 0.96 and factors.iloc[2] == 1.04  # it begins at the reference and goes away from it
     np.testing.assert_allclose(log["kl/coef"], 0.05 * np.cumprod([1, *factors[:-1]]))
