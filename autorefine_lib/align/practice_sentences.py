@@ -10,6 +10,7 @@ from functools import cache
 
 from autorefine_lib.models import minilm
 from autorefine_lib.text import wording
+from autorefine_lib.text.articles import article_for
 
 # W: a lower-case word, N: a capitalized name, Q: an acronym, D: a number, U: an address, *: where a phrase may go.
 FRAMES = [
@@ -109,7 +110,7 @@ def _filled(rng: random.Random, with_phrases: bool) -> str:
         return _phrase(rng) if with_phrases else _word(rng)
 
     text = _SLOT.sub(draw, rng.choice(FRAMES))
-    text = re.sub(r"\b([Aa])n? (?=([a-z]+))", lambda m: m[1] + wording.article_for(m[2])[1:] + " ", text)
+    text = re.sub(r"\b([Aa])n? (?=([a-z]+))", lambda m: m[1] + article_for(m[2])[1:] + " ", text)
     # Ads come in sentences and in notes, so one in four starts small.
     return text if rng.random() < 0.25 else text[0].upper() + text[1:]
 

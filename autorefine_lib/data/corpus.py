@@ -13,6 +13,7 @@ import pandas as pd
 
 from autorefine_lib import resources
 from autorefine_lib.text import wording
+from autorefine_lib.text.articles import article_for
 
 AGE_BANDS = ("20-34", "35-49", "50-69")
 
@@ -111,7 +112,7 @@ def third_person(verb_phrase: str) -> str:
 
 def _finish(sentence: str) -> str:
     """Put in "a" or "an" for the mark a~, and a capital at the start."""
-    sentence = re.sub(r"\b([Aa])~ (?=(\w+))", lambda m: m[1] + wording.article_for(m[2])[1:] + " ", sentence)
+    sentence = re.sub(r"\b([Aa])~ (?=(\w+))", lambda m: m[1] + article_for(m[2])[1:] + " ", sentence)
     return sentence[0].upper() + sentence[1:]
 
 
@@ -244,7 +245,7 @@ def _bio_facts(config: CorpusConfig, occupation: str, woman: bool, age: int, rng
     return {
         **({"They": "She", "they": "she", "Their": "Her", "their": "her", "them": "her"} if woman else
            {"They": "He", "they": "he", "Their": "His", "their": "his", "them": "him"}),
-        "a_occupation": f"{wording.article_for(name)} {name}",
+        "a_occupation": f"{article_for(name)} {name}",
         "setting": rng.choice(content["settings"]),
         "credential": rng.choice(content["credentials"]),
         **_work_facts(content, rng),

@@ -17,6 +17,7 @@ from transformers import LogitsProcessorList, PreTrainedModel, PreTrainedTokeniz
 from autorefine_lib.errors import InputError
 from autorefine_lib.generator.sampling import generate
 from autorefine_lib.text import sentences, wording
+from autorefine_lib.text.articles import mend_articles
 from autorefine_lib.text.faithfulness import violations
 from autorefine_lib.text.guards import GUARDS
 
@@ -213,17 +214,6 @@ def restore_case(source: str, completion: str, tokenizer: PreTrainedTokenizerBas
             piece = piece.removeprefix("##")
         text += (gap if text else "") + piece
     return text[:1].upper() + text[1:] if source[:1].isupper() else text
-
-
-def mend_articles(source: str, text: str) -> str:
-    """`text` with "a" or "an" as the next word sounds, wherever `source` does not say it the same way."""
-
-    def mended(match: re.Match[str]) -> str:
-        if match.group() in source:
-            return match.group()
-        return f"{match['a']}{wording.article_for(match['word'])[1:]} {match['word']}"
-
-    return re.sub(r"\b(?P<a>[Aa])n? (?P<word>\w+)", mended, text)
 
 
 def _with_case_of(model: str, text: str) -> str:

@@ -13,6 +13,7 @@ from difflib import SequenceMatcher
 from autorefine_lib.errors import InputError
 from autorefine_lib.text import guards as free_form
 from autorefine_lib.text import sentences, wording
+from autorefine_lib.text.articles import article_for
 from autorefine_lib.text.guards import GUARDS
 from autorefine_lib.text.protected import protected_words
 from autorefine_lib.text.tokens import Token, names, tokenize
@@ -161,7 +162,7 @@ def _articles(old: list[Token], new: list[Token]) -> Iterable[str]:
             continue
         # Acronyms are read out letter by letter or as a word: nothing can be said about them.
         spelled = word.kind == "word" and not (word.text.isupper() and len(word.text) > 1)
-        if word.kind == "mark" or (spelled and wording.article_for(word.text) != article.key):
+        if word.kind == "mark" or (spelled and article_for(word.text) != article.key):
             yield f"says {article.text + ' ' + word.text!r}"
 
 

@@ -12,13 +12,9 @@ from dataclasses import dataclass
 from functools import cache
 
 from autorefine_lib import resources
+from autorefine_lib.text.articles import mend_articles
 
 CODINGS = ("masculine", "neutral", "feminine")
-
-# A vowel sound at the start of a word, roughly: enough for the words of the list and the usual exceptions.
-_VOWEL_SOUND = re.compile(
-    r"[aei](?!u)|au|o(?!ne\b|nce\b)|u(?!ni(?!m|n)|s[aeiu]|til|tens|biq)|hour|honest|honor|heir", re.IGNORECASE
-)
 
 
 @dataclass(frozen=True)
@@ -67,7 +63,6 @@ def _listed() -> dict[str, tuple[PhraseSet, str] | None]:
 
 # A hyphen counts as part of a word: "user-friendly" is not "friendly".
 _WORD = re.compile(r"(?<![\w\-@/.])\w+")
-_ARTICLE_BEFORE = re.compile(r"(?<![\w\-])an?\s+$", re.IGNORECASE)
 
 
 @cache
@@ -120,24 +115,10 @@ def find(text: str) -> list[Found]:
     return found
 
 
-def article_for(word: str) -> str:
-    """ "a" or "an", by the sound that `word` begins with."""
-    return "an" if _VOWEL_SOUND.match(word) else "a"
-
-
 def _in_case_of(source: str, phrase: str) -> str:
     if source.isupper() and len(source) > 1:
         return phrase.upper()
     return phrase[0].upper() + phrase[1:] if source[0].isupper() else phrase
-
-
-def _with_article(before: str, phrase: str) -> str:
-    """`before` with its final "a" or "an", if it ends in one, made to fit `phrase`."""
-    match = _ARTICLE_BEFORE.search(before)
-    if not match:
-        return before
-    old = match.group().rstrip()
-    return before[: match.start()] + _in_case_of(old[0], article_for(phrase)) + before[match.start() + len(old) :]
 
 
 def _alternatives(phrase_set: PhraseSet, source: str, coding: str, toward: str | None) -> tuple[str, ...]:
@@ -171,9 +152,9 @@ def swap(sentence: str, rng: random.Random, toward: str | None = None, probabili
         if not alternatives or rng.random() >= probability:
             continue
         phrase = rng.choice(alternatives)
-        swapped = _with_article(swapped + sentence[end : found.start], phrase) + _in_case_of(found.phrase, phrase)
+        swapped += sentence[end : found.start] + _in_case_of(found.phrase, phrase)
         end = found.end
-    return swapped + sentence[end:]
+    return mend_articles(sentence, swapped + sentence[end:])
 
 
 def coded_count(text: str) -> dict[str, int]:

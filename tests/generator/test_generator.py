@@ -41,11 +41,6 @@ def test_restore_case(tokenizer, source, completion, expected):
     assert generator.restore_case(source, completion, tokenizer) == expected
 
 
-def test_articles_follow_the_sound_of_new_words_only():
-    text = "Be an kind colleague, a expert, and use a HTML page."
-    assert generator.mend_articles("Use a HTML page.", text) == "Be a kind colleague, an expert, and use a HTML page."
-
-
 @pytest.mark.parametrize("source", [AD, "Émile & Co. — “Fast” growth; 3×4 = 12!", "MiXeD CaSe and iOS."])
 def test_a_plain_copy_restores_the_source_to_the_letter(tokenizer, source):
     for sentence in sentences.split(source)[::2]:
