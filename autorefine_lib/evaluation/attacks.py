@@ -9,8 +9,10 @@ import random
 import re
 from collections import Counter
 from collections.abc import Callable
+from string import ascii_lowercase
 
 import pandas as pd
+from confusable_homoglyphs.confusables import confusables_data
 
 from autorefine_lib.text import sentences, wording
 
@@ -22,7 +24,12 @@ _FEMININE = (
     "sensitive", "pleasant", "polite", "harmonious", "loyal", "considerate", "collaborative", "cheerful", "thoughtful",
     "cooperative", "modest", "heartfelt", "patient", "devoted",
 )  # fmt: skip
-_LOOKALIKES = str.maketrans("aeopcxyi", "аеорсхуі")
+_CYRILLIC = {
+    ord(letter): alike["c"]
+    for letter in ascii_lowercase
+    for alike in reversed(confusables_data[letter])  # of several, the first
+    if alike["n"].startswith("CYRILLIC SMALL")
+}
 _FILLER = (
     "And so it is as it was, and would be.", "By and by it may be with us or without.", "It is what it is, for that.",
     "Or if not so, then how and for whom?", "To be or not, we do as they can.", "All of it is in there, at that.",
@@ -204,7 +211,7 @@ def filler(ad: str, job: dict, candidates: pd.DataFrame, rng: random.Random) -> 
 
 def homoglyphs(ad: str, job: dict, candidates: pd.DataFrame, rng: random.Random) -> str:
     """Masculine-coded phrases in Cyrillic lookalikes, which the recommender cannot read."""
-    return _on_masculine(ad, lambda phrase: phrase.translate(_LOOKALIKES))
+    return _on_masculine(ad, lambda phrase: phrase.translate(_CYRILLIC))
 
 
 def zero_width(ad: str, job: dict, candidates: pd.DataFrame, rng: random.Random) -> str:

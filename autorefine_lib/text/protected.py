@@ -8,10 +8,11 @@ import re
 import unicodedata
 from functools import cache
 
+from confusable_homoglyphs.confusables import confusables_data
+
 from autorefine_lib import resources
 
-# Letters of other scripts that look like Latin ones, and digits and signs that stand for letters inside a word.
-_LOOKALIKES = str.maketrans("аеорсухіјѕԁһԛԝмтαεορυιν", "aeopcyxijsdhqwmtaeopuiv")
+_ALSO_ALIKE = str.maketrans("мтτε", "mtte")  # what confusable-homoglyphs does not list
 _LEET = str.maketrans("013457@$", "oieastas")
 _SPELLED_OUT = re.compile(r"(?<![^\W_])[a-z](?:[^\w\s][a-z])+(?![^\W_])|(?<![^\W_])[a-z](?: [a-z]){2,}(?![^\W_])")
 _TITLE = re.compile(r"\b(Ms|Miss)\.?\s+[A-Z][a-z]")
@@ -20,15 +21,15 @@ _TITLE = re.compile(r"\b(Ms|Miss)\.?\s+[A-Z][a-z]")
 def protected_words(text: str) -> set[str]:
     """The listed words and phrases that `text` contains, lower case, hyphens as spaces.
 
-    Seen through disguises: other scripts' lookalike letters, invisible characters, accents, full-width forms, digits
-    for letters ("w0men") and spelled-out words ("s.h.e"). Phrases in which a listed word names nothing ("white
-    paper") do not count; levels such as "senior engineer" are not listed.
+    Seen through disguises: lookalike letters of any script (Unicode's list of confusables), invisible characters,
+    accents, full-width forms, digits for letters ("w0men") and spelled-out words ("s.h.e"). Phrases in which a listed
+    word names nothing ("white paper") do not count; levels such as "senior engineer" are not listed.
     """
     plain = _plain(text)
     found = {title.lower() for title in _TITLE.findall(text)}
     spelled = " ".join(re.sub(r"[^a-z]", "", match) for match in _SPELLED_OUT.findall(plain))
-    for form in (plain, spelled):
-        words = re.findall(r"[a-z0-9@$]+", form)
+    for form in {plain, plain.replace("|", "l"), spelled}:
+        words = re.findall(r"(?:[^\W_]|[@$])+", form)
         found |= _listed_in([word if word.isalpha() or word.isdigit() else word.translate(_LEET) for word in words])
     return found
 
@@ -42,8 +43,8 @@ def categories() -> dict[str, tuple[str, ...]]:
 @cache
 def _phrases() -> dict[tuple[str, ...], str | None]:
     """Every listed phrase as a tuple of words; None for the exceptions."""
-    listed = {tuple(phrase.split()): phrase for words in categories().values() for phrase in words}
-    return listed | {tuple(phrase.split()): None for phrase in resources.load("protected")["exceptions"]}
+    listed = {_key(phrase.split()): phrase for words in categories().values() for phrase in words}
+    return listed | {_key(phrase.split()): None for phrase in resources.load("protected")["exceptions"]}
 
 
 @cache
@@ -52,10 +53,10 @@ def _longest() -> int:
 
 
 def _listed_in(words: list[str]) -> set[str]:
-    found, start = set(), 0
+    found, start, keys = set(), 0, _key(words)
     while start < len(words):
         for length in range(min(_longest(), len(words) - start), 0, -1):
-            key = tuple(words[start : start + length])
+            key = keys[start : start + length]
             if key in _phrases():
                 found.add(_phrases()[key])
                 start += length - 1
@@ -64,9 +65,31 @@ def _listed_in(words: list[str]) -> set[str]:
     return found - {None}
 
 
+def _key(words: list[str]) -> tuple[str, ...]:
+    """Words for comparison: "I" looks like "l" and "rn" like "m" in the same alphabet too."""
+    return tuple(word.replace("l", "i").replace("rn", "m") for word in words)
+
+
 def _plain(text: str) -> str:
     """Lower case, without accents and invisible characters, lookalike letters made Latin."""
     if text.isascii():
         return text.lower()
-    decomposed = unicodedata.normalize("NFKD", text).lower().translate(_LOOKALIKES)
+    # Twice: a lookalike letter may come apart into others, or an accent may hide it.
+    latin = _bare(text.translate(_lookalikes())).translate(_lookalikes())
+    return latin.lower().translate(_ALSO_ALIKE)
+
+
+@cache
+def _lookalikes() -> dict[int, str]:
+    """The characters that look like Latin letters (Unicode's confusables), with those letters."""
+    pairs = [(char.strip("\u200e"), _bare(alike["c"])) for char, found in confusables_data.items() for alike in found]
+    return {
+        ord(char): latin
+        for char, latin in pairs
+        if len(char) == 1 and not char.isascii() and re.fullmatch("[A-Za-z]+", latin)
+    }
+
+
+def _bare(text: str) -> str:
+    decomposed = unicodedata.normalize("NFKD", text)
     return "".join(char for char in decomposed if unicodedata.category(char) not in ("Mn", "Cf"))

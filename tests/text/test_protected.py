@@ -1,10 +1,13 @@
 """Words that name a protected attribute: what counts, what does not, and disguises."""
 
+import string
+
 import pytest
+from confusable_homoglyphs.confusables import confusables_data
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autorefine_lib.text import wording
+from autorefine_lib.text import guards, wording
 from autorefine_lib.text.protected import categories, protected_words
 
 
@@ -44,6 +47,54 @@ def test_other_meanings_are_not(text):
 )
 def test_disguises_are_seen_through(disguised):
     assert "she" in protected_words(f"As a leader {disguised} plans the work")
+
+
+def confusables():
+    """Letter and what confusable-homoglyphs knows to look like it, in small letters and capitals."""
+    for letter in string.ascii_letters:
+        for alike in confusables_data.get(letter, []):
+            yield letter, alike["c"]
+
+
+def test_every_confusable_of_a_protected_word_is_seen_through():
+    words = [word for words in categories().values() for word in words]
+    missed, tried = [], 0
+    for letter, alike in confusables():
+        for word in (word for word in words if letter.lower() in word):
+            cased = word.upper() if letter.isupper() else word
+            tried += 1
+            if word not in protected_words(f"As a leader {cased.replace(letter, alike, 1)} plans the work"):
+                missed.append((word, alike))
+    assert tried > 10_000 and missed == []
+
+
+@settings(deadline=None)
+@given(st.sampled_from(sorted(word for words in categories().values() for word in words)), st.randoms())
+def test_words_all_of_lookalikes_are_seen_through(word, rng):
+    table = {}
+    for letter, alike in confusables():
+        if letter.islower() and len(alike) == 1:
+            table.setdefault(letter, []).append(alike)
+    disguised = "".join(rng.choice([letter, *table.get(letter, [])]) for letter in word)
+    assert word in protected_words(disguised)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Send your résumé to Zoë Łukasz.",
+        "Re\u0301sume\u0301",
+        "A naïve Bayes model",
+        "Bjørn Sørensen and Đorđe Heß",
+        "Père-Lachaise, São Paulo, Łódź, Kraków, Brașov, İzmir, Ærø, Malmö",
+        "Übermut und Straße",
+        "Ο άνθρωπος και η θάλασσα",
+        "Мы ищем инженера",
+    ],
+)
+def test_honest_accents_and_other_scripts_are_no_attack(text):
+    assert protected_words(text) == set()
+    assert list(guards.characters("", text)) == []
 
 
 def test_no_listed_ad_phrase_names_a_protected_attribute():
