@@ -1,13 +1,12 @@
-"""Word-level diff: hand-made pairs, both texts put together again, nothing unescaped, no text that makes it hang."""
+"""Word-level diff: hand-made pairs, both texts put together again, no text that makes it hang."""
 
-import re
 import time
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autorefine_lib.text.word_diff import to_html, to_text, word_diff
+from autorefine_lib.text.word_diff import word_diff
 
 BOLD = "You are a bold engineer, paid $5."
 KIND = "You are a kind and calm engineer, paid $5."
@@ -42,23 +41,6 @@ def test_edges(original, rewrite, expected):
     assert word_diff(original, rewrite) == expected
 
 
-def test_html_marks_changes_without_colour_too():
-    page = to_html(word_diff("<b>bold</b> & co", "<b>kind</b> & co"))
-    assert re.findall(r"<(\w+)", page) == ["div", "del", "ins"]
-    assert "&lt;b&gt;" in page and "&amp; co" in page
-    assert "line-through" in page and "underline" in page
-
-
-def test_text_form_as_of_git():
-    assert to_text(word_diff(BOLD, KIND)) == "You are a [-bold-]{+kind and calm+} engineer, paid $5."
-    coloured = to_text(word_diff(BOLD, KIND), colour=True)
-    assert re.sub(r"\033\[[\d;]*m", "", coloured) == to_text(word_diff(BOLD, KIND)) and coloured.count("\033[0m") == 2
-
-
-def test_no_control_sequence_of_a_text_reaches_the_terminal():
-    assert "\033" not in to_text(word_diff("\033[2Ja", "\033[2Jb"))
-
-
 WORDS = ["bold", "kind", "a", "the", ",", ".", "<i>", "&", "\n", "  ", '"', "😀", "日本"]
 texts = st.text(st.characters(codec="utf-8"), max_size=60) | st.lists(st.sampled_from(WORDS), max_size=25).map("".join)
 spaced = st.lists(st.sampled_from(WORDS), max_size=25).map(" ".join)
@@ -78,15 +60,6 @@ def test_both_texts_come_back_exactly(original, rewrite):
 @given(texts)
 def test_identical_texts_have_no_changes(text):
     assert word_diff(text, text) == ([("equal", text)] if text else [])
-
-
-@settings(max_examples=100, deadline=None)
-@given(texts, texts)
-def test_html_holds_no_unescaped_input(original, rewrite):
-    page = to_html(word_diff(original, rewrite))
-    body = re.sub(r'</?(?:div|del|ins)(?: style="[^"<>]*")?>', "", page)
-    assert not re.search(r"[<>\"']", body)
-    assert not re.search(r"&(?!(?:lt|gt|amp|quot|#x27);)", body)
 
 
 @pytest.mark.parametrize(
