@@ -1,6 +1,5 @@
 """What rewriting does to the text of ads: meaning, requirements, wording, readability, length, repetition, collapse."""
 
-import re
 from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 
@@ -10,11 +9,10 @@ import pandas as pd
 from autorefine_lib.errors import InputError
 from autorefine_lib.text import gender_coded, readability, requirements, wording
 from autorefine_lib.text.protected import protected_words
+from autorefine_lib.text.tokens import words
 
 Embed = Callable[[list[str]], np.ndarray]
 """Texts to vectors, float [texts, dimensions]; not the recommender's model, which the rewrites were made to move."""
-
-_WORD = re.compile(r"\w+(?:['’]\w+)*")
 
 
 def measure(rewrites: Sequence[str], originals: Sequence[str], embed: Embed) -> pd.DataFrame:
@@ -51,11 +49,11 @@ def measure(rewrites: Sequence[str], originals: Sequence[str], embed: Embed) -> 
         reasons = [change[column] for change in changes]
         table[f"requirements_{column}"], table[column] = list(map(len, reasons)), reasons
     named = [(protected_words(new), protected_words(old)) for new, old in zip(rewrites, originals, strict=True)]
-    for column, words in (
+    for column, found in (
         ("protected_in", [sorted(new - old) for new, old in named]),
         ("protected_out", [sorted(old - new) for new, old in named]),
     ):
-        table[f"n_{column}"], table[column] = [len(found) for found in words], words
+        table[f"n_{column}"], table[column] = list(map(len, found)), found
     before, after = (pd.DataFrame([_describe(text) for text in texts]) for texts in (originals, rewrites))
     for column in before:
         table[f"{column}_before"], table[f"{column}_after"] = before[column], after[column]
@@ -65,15 +63,15 @@ def measure(rewrites: Sequence[str], originals: Sequence[str], embed: Embed) -> 
 
 
 def _describe(text: str) -> dict[str, float]:
-    words = _words(text)
+    said = words(text)
     reading_ease, grade = readability.flesch(text)
     return {
         **gender_coded.count(text),
         **{f"lexicon_{coding}": count for coding, count in wording.coded_count(text).items()},
         "reading_ease": reading_ease,
         "grade": grade,
-        "words": len(words),
-        "repetition": repeated_share(words, 3),
+        "words": len(said),
+        "repetition": repeated_share(said, 3),
     }
 
 
@@ -89,7 +87,7 @@ def repetition(text: str, n: int = 3) -> float:
     training", section 6); 0 for a text of fewer than n words.
     """
     _check_n(n)
-    return repeated_share(_words(text), n)
+    return repeated_share(words(text), n)
 
 
 def repeated_share(items: Sequence[Hashable], n: int) -> float:
@@ -104,7 +102,7 @@ def distinct(texts: Sequence[str], n: int) -> float:
     NaN when no text has n words.
     """
     _check_n(n)
-    grams = Counter(gram for words in map(_words, texts) for gram in zip(*(words[i:] for i in range(n)), strict=False))
+    grams = Counter(gram for said in map(words, texts) for gram in zip(*(said[i:] for i in range(n)), strict=False))
     return len(grams) / grams.total() if grams else np.nan
 
 
@@ -127,10 +125,6 @@ def collapse(rewrites: Sequence[str], originals: Sequence[str], embed: Embed) ->
     rows |= {f"distinct_{n}": (distinct(originals, n), distinct(rewrites, n)) for n in (1, 2)}
     table = pd.DataFrame.from_dict(rows, orient="index", columns=["originals", "rewrites"]).rename_axis("measure")
     return table.assign(change=table["rewrites"] - table["originals"])
-
-
-def _words(text: str) -> list[str]:
-    return _WORD.findall(text.lower())
 
 
 def _check_n(n: int) -> None:

@@ -16,7 +16,7 @@ from autorefine_lib.text import sentences, wording
 from autorefine_lib.text.articles import article_for
 from autorefine_lib.text.guards import GUARDS
 from autorefine_lib.text.protected import protected_words
-from autorefine_lib.text.tokens import Token, names, tokenize
+from autorefine_lib.text.tokens import Token, find_names, tokenize, words
 
 PROTECTED = "names a protected attribute"
 """How the reason for a protected word begins."""
@@ -115,7 +115,7 @@ def _ending_and_brackets(source: str, rewrite: str, old: list[Token], new: list[
 
 def _replacements(source: str, old: list[Token], new: list[Token]) -> Iterable[str]:
     """Strict form: what changed outside listed phrases, and phrases that were dropped."""
-    named, function = names(old), wording.function_words()
+    named, function = find_names(old), wording.function_words()
     phrases = [
         {index for index, token in enumerate(old) if found.start <= token.start < found.end}
         for found in wording.find(source)
@@ -170,13 +170,13 @@ def _repetitions(source: str, rewrite: str) -> Iterable[str]:
     """Words doubled, pairs of words or content words repeated in a sentence, where no sentence of the source does."""
     known = set().union(*(_repeated(part) for part in sentences.split(source)))
     for part in sentences.split(rewrite):
-        yield from (f"repeats {words!r}" for words in sorted(_repeated(part) - known))
+        yield from (f"repeats {said!r}" for said in sorted(_repeated(part) - known))
 
 
 def _repeated(sentence: str) -> set[str]:
-    words = [token.key for token in tokenize(sentence) if token.kind != "mark"]
-    pairs = Counter(zip(words, words[1:], strict=False))
-    content = Counter(word for word in words if word not in wording.function_words())
+    said = words(sentence)
+    pairs = Counter(zip(said, said[1:], strict=False))
+    content = Counter(word for word in said if word not in wording.function_words())
     return {" ".join(pair) for pair, count in pairs.items() if count > 1 or pair[0] == pair[1]} | {
         word for word, count in content.items() if count > 1
     }

@@ -1,18 +1,17 @@
 """Masculine- and feminine-coded words of job ads by the published list of Gaucher, Friesen and Kay (2011).
 
-Journal of Personality and Social Psychology 101(1), 109-128, doi:10.1037/a0022530, Appendix A. It measures rewrites
-independently of `wording`, which was written for this project and which the rewrites are made with. The list with
-its remarks is ``resources/gender_coded.json``. Counting follows the published tool for it (Matfield's Gender Decoder):
-every entry is the beginning of a word, and a hyphenated word that is not listed as such is split.
+Journal of Personality and Social Psychology 101(1), 109-128, doi:10.1037/a0022530, Appendix A. The list is independent
+of `wording`, which was written for this project and makes the rewrites. It is in ``resources/gender_coded.json``,
+with remarks. Counting follows the published tool for it, Matfield's Gender Decoder: each entry is the beginning of a
+word, and a hyphenated word that is not listed as such is split.
 """
 
-import re
 from functools import cache, lru_cache
 
 from autorefine_lib import resources
+from autorefine_lib.text.tokens import WORD
 
 CODINGS = ("masculine", "feminine")
-_WORD = re.compile(r"[a-z]+(?:-[a-z]+)*")
 
 
 @cache
@@ -25,7 +24,7 @@ def stems() -> dict[str, tuple[str, ...]]:
 def coded_words(text: str) -> dict[str, list[str]]:
     """The masculine- and the feminine-coded words of `text`, lower case, in its order."""
     found: dict[str, list[str]] = {coding: [] for coding in CODINGS}
-    for written in _WORD.findall(text.lower()):
+    for written in WORD.findall(text.lower()):
         for word in _split(written):
             coding = _coding(word)
             if coding:

@@ -20,6 +20,7 @@ from scipy.optimize import linear_sum_assignment
 from autorefine_lib import resources
 from autorefine_lib.models import static_embedding
 from autorefine_lib.text import requirements, sentences, wording
+from autorefine_lib.text.tokens import WORD
 
 GUARDS = (
     "protected", "names", "characters", "injection", "facts", "requirements", "benefits", "added", "dropped", "coded",
@@ -45,13 +46,12 @@ _SAME = 0.9  # cosine above which two sentences are all but the same
 _SPLIT = 0.85  # the same share, where the counterpart stands for another sentence too
 _SHORT = 3  # content words below which a line is a heading or a fragment, which no embedding can judge
 _FULL_STOP = re.compile(r"(?<=[.!?])\s+(?=[a-z])")
-_WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 
 
 def names(source: str, rewrite: str) -> Iterator[str]:
     """Given names brought in: they name a gender or an origin as surely as a pronoun does."""
     known, listed = set(_words(source)), set(resources.load("guards")["given_names"])
-    for word in sorted({word for word in _WORD.findall(rewrite) if word[0].isupper()}):
+    for word in sorted({word for word in WORD.findall(rewrite) if word[0].isupper()}):
         key = word.lower().removesuffix("'s").removesuffix("’s")
         if key in listed and key not in known:
             yield f"brings in the given name {word!r}"
@@ -64,7 +64,7 @@ def characters(source: str, rewrite: str) -> Iterator[str]:
     for char in sorted(set(after - before) - {"\n"}):
         yield f"hides the character U+{ord(char):04X}"
     known = set(_words(source))
-    for word in sorted({word for word in _WORD.findall(rewrite) if not word.isascii() and word.lower() not in known}):
+    for word in sorted({word for word in WORD.findall(rewrite) if not word.isascii() and word.lower() not in known}):
         if len({unicodedata.name(char, "?").split()[0] for char in word if char.isalpha()}) > 1:
             yield f"mixes alphabets in {word!r}"
 
@@ -138,8 +138,8 @@ def stuffing(source: str, rewrite: str) -> Iterator[str]:
 
 def capitals(source: str, rewrite: str) -> Iterator[str]:
     """Words in capitals that the source does not write so, more than a name or two."""
-    known = set(_WORD.findall(source))
-    shouted = [word for word in _WORD.findall(rewrite) if len(word) > 3 and word.isupper() and word not in known]
+    known = set(WORD.findall(source))
+    shouted = [word for word in WORD.findall(rewrite) if len(word) > 3 and word.isupper() and word not in known]
     if len(shouted) > 3:
         yield f"writes {len(shouted)} words in capitals, {', '.join(shouted[:3])}"
 
@@ -172,7 +172,7 @@ def _is_coded(word: str) -> bool:
 
 
 def _words(text: str) -> list[str]:
-    return [word.lower().replace("’", "'") for word in _WORD.findall(text)]
+    return [word.lower().replace("’", "'") for word in WORD.findall(text)]
 
 
 def _content(text: str) -> list[str]:

@@ -13,8 +13,8 @@ from functools import cache, lru_cache
 import pyphen
 
 from autorefine_lib.text import sentences
+from autorefine_lib.text.tokens import WORD
 
-_WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 _VOWELS = re.compile(r"[aeiouy]+")
 _SILENT = re.compile(r"[^aeiouyl](?:e|es|ed)$|[aeiouy]le[sd]?$")
 _SOUNDED = re.compile(r"(?:[sxz]|[cs]h|[cg])es$|[td]ed$|[^aeiouy]les?$")  # "changes", "needed", "table"
@@ -30,8 +30,8 @@ def _hyphenator() -> pyphen.Pyphen:
 def syllables(word: str) -> int:
     """Syllables of an English word; at least 1.
 
-    pyphen's hyphenation (Liang's patterns) cuts the word, and each piece has as many syllables as groups of vowels,
-    less a silent e at the end: hyphenation alone leaves single letters whole ("city" has no break).
+    pyphen hyphenates the word (Liang's patterns). Each piece has as many syllables as it has groups of vowels, without
+    a silent e at the end. Hyphenation alone is too coarse: it has no break in "city".
     """
     pieces = _hyphenator().inserted(word.lower()[:50]).replace("qu", "q").split("-")
     counts = [len(_VOWELS.findall(piece)) for piece in pieces]
@@ -43,8 +43,8 @@ def syllables(word: str) -> int:
 
 
 def counts(text: str) -> tuple[int, int, int]:
-    """Sentences, words and syllables of `text`; a line counts as a sentence, a number not as a word."""
-    words = [_WORD.findall(part) for part in sentences.split(text)[::2]]
+    """Sentences, words and syllables of `text`; a line is a sentence, a hyphenated word is one, a number is none."""
+    words = [WORD.findall(part) for part in sentences.split(text)[::2]]
     return sum(map(bool, words)), sum(map(len, words)), sum(syllables(word) for part in words for word in part)
 
 

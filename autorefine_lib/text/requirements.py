@@ -1,10 +1,9 @@
 """What a job ad demands and states, and what a rewrite loses of it or makes up.
 
-Skills, degrees, licences, places and benefits are looked up in ``resources/requirements.json`` (written for this
-project); years, money and other numbers are read by `quantities`; what else carries a capital inside a sentence is a
-name. A fact is kept wherever and however the rewrite says it: order, case, number formats ("5+ years", "five years";
-"$60,000", "60k") and the wording around it do not matter. Whether a number belongs to one skill or to another is
-not looked at.
+Skills, degrees, licences, places and benefits are looked up in ``resources/requirements.json``, which was written for
+this project. `quantities` reads years, money and other numbers. Any other word with a capital inside a sentence is a
+name. A rewrite may say a fact anywhere and in any form: order, case, number formats ("5+ years", "five years";
+"$60,000", "60k") and the wording around it do not matter. The module does not check which skill a number belongs to.
 """
 
 import re
@@ -14,7 +13,7 @@ from typing import NamedTuple
 
 from autorefine_lib import resources
 from autorefine_lib.text import quantities, wording
-from autorefine_lib.text.tokens import Token, has_inner_capital, names, tokenize
+from autorefine_lib.text.tokens import Token, find_names, has_inner_capital, tokenize
 
 KINDS = ("skill", "years", "degree", "licence", "money", "number", "place", "benefit", "name")
 MUST, SHOULD = "must", "should"
@@ -30,8 +29,8 @@ class Requirement(NamedTuple):
     text: str  # as the ad says it
     start: int  # offset into the ad
     strength: str  # "must" or "should" where the sentence says so, else ""
-    weak: bool  # too uncertain to be missed ("Go" at the start of a sentence, "one"), but enough to keep a fact
-    amount: quantities.Quantity | None  # of a number
+    weak: bool  # an uncertain reading ("Go" at the start of a sentence, "one"): it can keep a fact but is never missed
+    amount: quantities.Quantity | None  # where the fact is a number
 
 
 def extract(text: str) -> list[Requirement]:
@@ -40,7 +39,7 @@ def extract(text: str) -> list[Requirement]:
 
 
 def lost(source: str, rewrite: str) -> list[str]:
-    """What `source` demands or states and `rewrite` does not, one reason each; empty when nothing got lost.
+    """What `source` demands or states and `rewrite` does not: one reason for each, none when nothing is lost.
 
     A requirement that was a must and is now only welcome counts as lost.
     """
@@ -49,12 +48,16 @@ def lost(source: str, rewrite: str) -> list[str]:
 
 
 def invented(source: str, rewrite: str) -> list[str]:
-    """What `rewrite` demands, states or offers and `source` does not, one reason each; empty when nothing is new.
+    """What `rewrite` demands, states or offers and `source` does not: one reason for each, none when nothing is new.
 
-    A requirement that was only welcome and is now a must counts as invented.
+    A requirement that was welcome only and is now a must counts as invented.
     """
     old, new = _read(source), _read(rewrite)
     return _missing(new, old, "brings in") + _shifted(old, new, SHOULD, MUST)
+
+
+_Phrase = tuple[str, str, int, int, bool]  # kind, value, first token, last token, weak
+_Row = tuple[str, str, int, int, bool, quantities.Quantity | None]
 
 
 class _Ad(NamedTuple):
@@ -68,13 +71,13 @@ class _Ad(NamedTuple):
 def _read(text: str) -> _Ad:
     tokens = tokenize(text)
     starts = _line_starts(text, tokens)
-    named = {i for i in names(tokens) if i not in starts or has_inner_capital(tokens[i].text)}
+    named = {i for i in find_names(tokens) if i not in starts or has_inner_capital(tokens[i].text)}
     listed = _listed(tokens, named)
     taken = {index for _, _, first, last, _ in listed for index in range(first, last + 1)}
     amounts, opaque = quantities.find(tokens, taken)
     taken |= {index for amount in amounts for index in range(amount.first, amount.last + 1)}
     strengths = _strengths(tokens, starts, listed)
-    rows = [(kind, value, first, last, weak, None) for kind, value, first, last, weak in listed if kind in KINDS]
+    rows: list[_Row] = [(*phrase, None) for phrase in listed if phrase[0] in KINDS]
     rows += [(_kind(a), f"{a.value:.12g} {a.unit}".strip(), a.first, a.last, a.weak, a) for a in amounts]
     rows += [("number" if tokens[i].key[0].isdigit() else "name", tokens[i].key, i, i, False, None) for i in opaque]
     rows += [("name", tokens[i].key, i, i, False, None) for i in _plain_names(tokens, starts, named - taken)]
@@ -124,7 +127,7 @@ def _phrase(phrase: str) -> tuple[str, ...]:
 @cache
 def _phrases() -> dict[str, list[tuple[tuple[str, ...], str, str]]]:
     """Listed phrases by their first word, the longest first: (words, kind, value)."""
-    # Wording is no fact: the phrases that a rewrite exchanges are passed over as the exceptions are.
+    # Wording is no fact. Phrases that a rewrite may exchange are skipped, as the exceptions are.
     listed = [phrase for phrase_set in wording.phrase_sets().values() for phrase in phrase_set.phrases()]
     rows = [(_phrase(phrase), "", "") for phrase in [*listed, *resources.load("requirements")["exceptions"]]]
     for kind in ("skill", "degree", "licence", "benefit", "place", MUST, SHOULD):
@@ -144,12 +147,13 @@ def _written_as(how: str) -> frozenset[tuple[str, ...]]:
     return frozenset(map(_phrase, resources.load("requirements")[how]))
 
 
-def _listed(tokens: list[Token], named: set[int]) -> list[tuple[str, str, int, int, bool]]:
-    """Listed phrases that never overlap: (kind, value, first token, last token, weak)."""
+def _listed(tokens: list[Token], named: set[int]) -> list[_Phrase]:
+    """The listed phrases, which never overlap."""
     indices = [index for index, token in enumerate(tokens) if token.text != "-"]
     keys = [_fold(tokens[index].key) for index in indices]
-    cased = any(token.text.islower() for token in tokens)  # else capitals tell nothing
-    table, found, position = _phrases(), [], 0
+    cased = any(token.text.islower() for token in tokens)  # in a text all in capitals, capitals mean nothing
+    found: list[_Phrase] = []
+    table, position = _phrases(), 0
     while position < len(keys):
         for words, kind, value in table.get(keys[position], ()):
             end = position + len(words)
@@ -168,7 +172,7 @@ def _listed(tokens: list[Token], named: set[int]) -> list[tuple[str, str, int, i
     return found
 
 
-def _is_state(tokens: list[Token], comma: int, code: int, found: list) -> bool:
+def _is_state(tokens: list[Token], comma: int, code: int, found: list[_Phrase]) -> bool:
     """Whether ", MA" follows a place or a word with a capital ("Boston, MA") and no degree ("BA, MA or PhD")."""
     before = tokens[comma - 1].text if comma else ""
     kind = found[-1][0] if found and found[-1][3] == comma - 1 else ""
@@ -176,7 +180,10 @@ def _is_state(tokens: list[Token], comma: int, code: int, found: list) -> bool:
 
 
 def _plain_names(tokens: list[Token], starts: set[int], named: set[int]) -> Iterable[int]:
-    """Names that nothing lists: no word of a heading, no first word of a line, no word that is also in lower case."""
+    """Names that no list holds.
+
+    Words of headings, first words of lines and words that the ad also writes in lower case are left out.
+    """
     lower = {token.text for token in tokens if token.text.islower()}
     headings = _headings(tokens, starts)
     for index in named:
@@ -200,8 +207,8 @@ def _headings(tokens: list[Token], starts: set[int]) -> set[int]:
     return found
 
 
-def _strengths(tokens: list[Token], starts: set[int], listed: list[tuple[str, str, int, int, bool]]) -> list[str]:
-    """For each token how strict its clause is, else its sentence, if that speaks with one voice."""
+def _strengths(tokens: list[Token], starts: set[int], listed: list[_Phrase]) -> list[str]:
+    """For each token how strict its clause is; where the clause says nothing or both, how strict its sentence is."""
     cues = {first: kind for kind, _, first, _, _ in listed if kind in (MUST, SHOULD)}
     strengths = [""] * len(tokens)
     if not cues:
@@ -236,9 +243,9 @@ def _kept(fact: Requirement, ad: _Ad) -> bool:
         return any(quantities.same(fact.amount, known) for known in ad.amounts)
     if fact.kind in ("name", "number"):
         return _fold(fact.value) in ad.words
-    if fact.value == fact.kind:  # "a degree", "licensed": any will do
+    if fact.value == fact.kind:  # "a degree", "licensed": any degree or licence keeps it
         return any(kind == fact.kind for kind, _ in ad.strengths)
-    if fact.text.startswith(","):  # ", MA" in an ad all in small letters
+    if fact.text.startswith(","):  # ", MA": a rewrite in small letters keeps it too
         return (fact.kind, fact.value) in ad.strengths or fact.text.strip(", ").lower() in ad.words
     return (fact.kind, fact.value) in ad.strengths
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autorefine_lib.text.tokens import names, tokenize
+from autorefine_lib.text.tokens import WORD, find_names, tokenize, words
 
 
 def test_kinds_by_hand():
@@ -27,10 +27,15 @@ def test_kinds_by_hand():
     ]
 
 
+def test_words_by_hand():
+    assert words("Full-time: $60,000, it’s e.g. 5+ Years") == ["full", "time", "$60,000", "it's", "e", "g", "5+", "years"]
+    assert WORD.findall("Full-time: $60,000, it’s e.g. 5+ Years") == ["Full-time", "it’s", "e", "g", "Years"]
+
+
 def test_names_by_hand():
     tokens = tokenize("We use AWS with Anna. The iPhone is here. Big")
-    assert [tokens[index].text for index in sorted(names(tokens))] == ["AWS", "Anna", "iPhone"]
-    assert names(tokenize("ALL IN CAPITALS")) == set()
+    assert [tokens[index].text for index in sorted(find_names(tokens))] == ["AWS", "Anna", "iPhone"]
+    assert find_names(tokenize("ALL IN CAPITALS")) == set()
 
 
 @settings(max_examples=80, deadline=None)
