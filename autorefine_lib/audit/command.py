@@ -74,7 +74,7 @@ def audit(
     else:
         from autorefine_lib.recommender import by_name
 
-        ranking = by_name.build(recommender).fit(people).rank(list(ads["text"]))
+        ranking = by_name.build_recommender(recommender).fit(people).rank(list(ads["text"]))
     result = measure.measure(ranking, ads, people, attributes, criteria)
     sources = {"ads": jobs, "candidates": candidates} | ({"scores": scores} if scores else {})
     facts = page.collect_facts(result, sources, tool=f"scores of {scores.name}" if scores else recommender)

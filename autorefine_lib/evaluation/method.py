@@ -95,7 +95,7 @@ def measure_method(
     began = time.perf_counter()
     texts = rewrite(list(judge.jobs["text"]))
     seconds += time.perf_counter() - began
-    judge.recommender.keep(texts)  # Later notebooks rank for them again.
+    judge.recommender.keep_queries(texts)  # Later notebooks rank for them again.
     groups, quality = judge.measure(texts)
     method = Method(name, seed, seconds, reward_calls, texts, groups, quality)
     save_method(run_dir, method)

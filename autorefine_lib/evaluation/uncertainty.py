@@ -122,7 +122,7 @@ def _rank(runs: Sequence[Method], judge: Judge) -> np.ndarray:
         if differ > DIFFER_AT_MOST:
             raise InputError(
                 f"{run.name!r}, seed {run.seed}: the judge selects otherwise than was saved ({differ:.0%} of the "
-                "selected are of another group); give the recommender, attribute, k and precision that the run had"
+                "selected are of another group); give the recommender, attribute and k that the run had"
             )
     return scores
 

@@ -1,4 +1,4 @@
-"""Pretrained models and devices: what every later package computes with.
+"""Pretrained models that come as Python packages: every later package computes with them.
 
 In: packages that carry weights (all-MiniLM-L6-v2, WordLlama), checked by SHA-256. Out: their folders or vectors.
 Used by all notebooks from 02 on.

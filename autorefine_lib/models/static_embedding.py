@@ -1,13 +1,13 @@
-"""Static embeddings: a text's vector is the mean of its tokens' vectors. Offline, and not the recommender's model.
+"""Static embeddings: the vector of a text is the mean of the vectors of its tokens. They need no network.
 
 The weights are WordLlama's l2_supercat_256 (Miller, 2024, github.com/dleemiller/WordLlama): 32,000 tokens of the Llama
-2 tokenizer, 256 numbers each, distilled from the token embeddings of large language models. They lie inside the package
-wordllama and are read from there as safetensors; the package itself is never imported. Word order does not count, and
-no text is too long.
+2 tokenizer, 256 numbers each, distilled from the token embeddings of large language models. They are inside the package
+wordllama and are read from there as safetensors; the package itself is never imported. The order of the words does not
+count, and no text is too long. The default recommender does not use this model, so it can check that recommender.
 """
 
 from functools import cache
-from importlib.util import find_spec
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,20 +26,20 @@ DIMENSION = 256
 """Length of a vector."""
 
 
-def model() -> "SentenceTransformer":
+def load_model() -> "SentenceTransformer":
     """The embeddings as a sentence-transformers model on the CPU, checked against the published weights.
 
     Raises:
         InputError: the weights are not those of the pinned package.
     """
-    # Imported here: it takes seconds, and only whoever embeds needs it.
+    # Imported here: it takes seconds, and only callers that embed need it.
     from safetensors.torch import load_file
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import StaticEmbedding
     from tokenizers import Tokenizer
 
-    # find_spec and not import: wordllama configures the root logger when it is imported.
-    folder = Path(find_spec("wordllama").submodule_search_locations[0])
+    # The package is found without an import, because its import configures the root logger.
+    folder = Path(str(distribution("wordllama").locate_file("wordllama")))
     weights = folder / "weights/l2_supercat_256.safetensors"
     remedy = "reinstall it with `pip install --force-reinstall --no-deps wordllama==0.4.0.post1`"
     check_sha256(weights, SHA256, remedy)
@@ -49,7 +49,7 @@ def model() -> "SentenceTransformer":
     return SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_weights=vectors)], device="cpu").eval()
 
 
-_shared = cache(model)
+_shared = cache(load_model)
 
 
 def embed(texts: list[str]) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The lexical recommender: BM25 over the words of the candidates' texts, no embedding at all."""
+"""The lexical recommender: BM25 over the words of the candidates' texts, without any embedding."""
 
 import bm25s
 import numpy as np
@@ -16,13 +16,13 @@ class BM25Recommender:
 
     Args:
         k1: how fast a repeated word of a candidate stops counting, at least 0.
-        b: how much long candidate texts are held back, 0 (not at all) to 1.
+        b: how much a long candidate text lowers its scores, 0 (not at all) to 1.
 
     Raises:
         InputError: k1 or b is outside its range.
     """
 
-    def __init__(self, k1: float = 1.5, b: float = 0.75):
+    def __init__(self, k1: float = 1.5, b: float = 0.75) -> None:
         if not 0 <= k1 < float("inf"):
             raise InputError(f"k1={k1} is not a number of at least 0; 1.2 to 2 is usual")
         if not 0 <= b <= 1:
@@ -35,12 +35,12 @@ class BM25Recommender:
         """Index the `text` column.
 
         Raises:
-            InputError: no candidates, or none with a word that counts.
+            InputError: there are no candidates, or none has a word that counts.
         """
         texts = list(candidates["text"])
         if not texts:
             raise InputError("no candidates to rank: the candidate table has 0 rows; give at least one")
-        words = _words(texts)
+        words = _split_words(texts)
         if not any(words):
             raise InputError(f"none of the {len(texts)} candidates' texts has a word to index; check the column 'text'")
         self._index = bm25s.BM25(k1=self.k1, b=self.b, method="lucene")
@@ -49,20 +49,20 @@ class BM25Recommender:
         return self
 
     def rank(self, ads: list[str]) -> np.ndarray:
-        """BM25 of every ad with every candidate, float32 [ads, candidates]; 0 in the whole row of an ad without a word.
+        """BM25 of every ad with every candidate, float32 [ads, candidates]. An ad without a known word scores 0.
 
         Raises:
-            InputError: called before `fit`.
+            InputError: it is called before `fit`.
         """
         if self._index is None:
             raise InputError("the recommender has no candidates yet; call fit(candidates) before rank(ads)")
         scores = np.zeros((len(ads), self._candidates), np.float32)
-        for row, words in enumerate(_words(ads)):
+        for row, words in enumerate(_split_words(ads)):
             known = [word for word in words if word in self._index.vocab_dict]
             if known:
                 scores[row] = self._index.get_scores(known)
         return scores
 
 
-def _words(texts: list[str]) -> list[list[str]]:
+def _split_words(texts: list[str]) -> list[list[str]]:
     return bm25s.tokenize(list(texts), return_ids=False, show_progress=False) if len(texts) else []

@@ -1,4 +1,4 @@
-"""Hybrid retrieval: several recommenders' rankings put together by reciprocal rank fusion."""
+"""Hybrid retrieval: the rankings of several recommenders become one by reciprocal rank fusion."""
 
 from collections.abc import Sequence
 
@@ -10,24 +10,24 @@ from autorefine_lib.errors import InputError
 from autorefine_lib.recommender.scores import check_scores
 
 K = 60
-"""Cormack, Clarke and Büttcher (2009), section 2: fixed in a pilot study, and little depends on it."""
+"""The constant of Cormack, Clarke and Büttcher (2009), section 2. They found that results depend little on it."""
 
 
-def reciprocal_rank_fusion(scores: Sequence[np.ndarray], k: int = K) -> np.ndarray:
+def fuse_reciprocal_ranks(scores: Sequence[np.ndarray], k: int = K) -> np.ndarray:
     """Sum over the rankings of 1 / (k + rank) (Cormack, Clarke and Büttcher, SIGIR 2009, section 2).
 
-    Equal scores share the best of their ranks (1, 2, 2, 4), so that the order of the candidates never decides: BM25
-    ties everyone who shares no word with the ad. What is tied after fusion stays tied.
+    Equal scores share the best of their ranks (1, 2, 2, 4), so that the order of the candidates never decides. This
+    matters because BM25 ties all candidates who share no word with the ad. Ties after fusion stay ties.
 
     Args:
-        scores: one float array [ads, candidates] a recommender, higher is better.
-        k: how little the top of each ranking stands out, at least 0.
+        scores: one float array [ads, candidates] for each recommender, higher is better.
+        k: the larger it is, the less the top of each ranking stands out; at least 0.
 
     Returns:
         float64 [ads, candidates], higher is better, at most `len(scores)` / (k + 1).
 
     Raises:
-        InputError: no rankings, different shapes, scores that are not finite, k below 0.
+        InputError: there are no rankings, shapes differ, scores are not finite, or k is below 0.
     """
     if not len(scores):
         raise InputError("no rankings to fuse; give at least one array [ads, candidates]")
@@ -48,18 +48,15 @@ class HybridRecommender:
 
     Args:
         recommenders: with `fit` and `rank`; dense and lexical ones complement each other.
-        k: of the fusion.
 
     Raises:
-        InputError: no recommenders, or k below 0.
+        InputError: there are no recommenders.
     """
 
-    def __init__(self, recommenders: Sequence, k: int = K):
+    def __init__(self, recommenders: Sequence) -> None:
         if not recommenders:
             raise InputError("a hybrid of no recommenders; give at least one, two to gain by it")
-        if not 0 <= k < float("inf"):
-            raise InputError(f"k={k} is not a number of at least 0; 60 is usual")
-        self.recommenders, self.k = tuple(recommenders), k
+        self.recommenders = tuple(recommenders)
 
     def fit(self, candidates: Dataset) -> "HybridRecommender":
         """Fit each of the recommenders."""
@@ -69,4 +66,4 @@ class HybridRecommender:
 
     def rank(self, ads: list[str]) -> np.ndarray:
         """Fused reciprocal ranks, float32 [ads, candidates]."""
-        return reciprocal_rank_fusion([each.rank(ads) for each in self.recommenders], self.k).astype(np.float32)
+        return fuse_reciprocal_ranks([each.rank(ads) for each in self.recommenders]).astype(np.float32)

@@ -1,32 +1,33 @@
-"""A hiring platform's own recommender, asked over HTTP: the platform keeps its model and its candidates' data.
+"""A hiring platform's own recommender over HTTP: the platform keeps its model and the data of its candidates.
 
-The contract. Each request is a POST to the one address given:
+The contract. Each request is a POST to one address:
 
     {"ads": ["<text of an ad>", ...], "candidate_ids": ["<id>", ...]}
 
-with Content-Type application/json, UTF-8, at most `batch_size` ads. The ids are the `candidate_id` column, as text;
-the platform knows who they are, no biography is sent. It answers with status 200 and
+with Content-Type application/json in UTF-8, and at most `batch_size` ads. The ids are the `candidate_id` column as
+text. The platform knows these people, so no biography is sent. It answers with status 200 and
 
     {"candidate_ids": ["<id>", ...], "scores": [[<number>, ...], ...]}
 
-one row of scores an ad, in the order of the ads, one column an id, in the order of the answer's own `candidate_ids`,
-which are those of the request in any order. Higher is better; numbers are finite and are read as float32. Other keys
-are ignored. Status 408, 429, 500, 502, 503 and 504, a broken connection and a time-out are tried again after a wait
-that doubles (or the answer's Retry-After, in seconds or as a date); any other status ends in an error. Redirects are
-not followed: the ads go to the address that was given and nowhere else.
+with one row of scores for each ad, in the order of the ads, and one column for each id, in the order of the answer's
+own `candidate_ids`: those of the request, in any order. Higher is better. Numbers are finite and are read as float32.
+Other keys are ignored. After status 408, 429, 500, 502, 503 or 504, a broken connection or a time-out, the request is
+sent again. The wait before it doubles each time, or is the answer's Retry-After (seconds or a date). Any other status
+is an error. Redirects are not followed, so that the ads go to the given address and nowhere else.
 """
 
 import email.utils
-import http.client
 import json
-import threading
+import logging
 import time
+from collections import Counter
 from collections.abc import Mapping
-from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
-from urllib.request import HTTPRedirectHandler, Request, build_opener
 
+import httpx
 import numpy as np
+import pandas as pd
+import tenacity
 from datasets import Dataset
 from tqdm.auto import tqdm
 
@@ -35,7 +36,16 @@ from autorefine_lib.errors import InputError
 from autorefine_lib.recommender.scores import check_scores
 
 TRY_AGAIN = (408, 429, 500, 502, 503, 504)
-"""Statuses that may pass by themselves (RFC 9110, section 15)."""
+"""Statuses of failures that may pass by themselves (RFC 9110, section 15)."""
+BACK_OFF = 0.5
+"""Seconds before the first retry; the wait doubles each time."""
+LONGEST_WAIT = 60.0
+"""Seconds: no wait is longer, and a longer Retry-After is an error."""
+MOST_BYTES = 256 * 2**20
+"""Size limit of an answer."""
+
+# At the level INFO httpx logs whole addresses, which may hold a key.
+logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
 class RemoteRecommender:
@@ -44,12 +54,9 @@ class RemoteRecommender:
     Args:
         url: http or https address, without user name and password.
         headers: sent with each request, for a token: {"Authorization": "Bearer ..."}; never printed.
-        batch_size: most ads in a request.
-        timeout: seconds for one request, from connecting to the last byte.
-        retries: how often a request that failed for a passing reason is sent again.
-        backoff: seconds before the first retry; doubles each time.
-        longest_wait: seconds; no wait is longer, and a Retry-After beyond it ends in an error.
-        most_bytes: size limit of an answer.
+        batch_size: largest number of ads in a request.
+        timeout: seconds for one request: for the connection, until the answer begins, and for the whole answer.
+        retries: how often a request is sent again after a failure that may pass.
 
     Raises:
         InputError: the address is not http or https, or a number is out of its range.
@@ -62,40 +69,26 @@ class RemoteRecommender:
         batch_size: int = 16,
         timeout: float = 30.0,
         retries: int = 4,
-        backoff: float = 0.5,
-        longest_wait: float = 60.0,
-        most_bytes: int = 256 * 2**20,
-    ):
-        self.url, self.headers = _checked(url), dict(headers or {})
-        for name, value, least in (
-            ("batch_size", batch_size, 1),
-            ("retries", retries, 0),
-            ("backoff", backoff, 0),
-            ("longest_wait", longest_wait, 0),
-            ("most_bytes", most_bytes, 1),
-        ):
-            if not value >= least:
-                raise InputError(f"{name}={value} is not at least {least}")
-        if not 0 < timeout < threading.TIMEOUT_MAX:
-            raise InputError(f"timeout={timeout} is not a number of seconds above 0")
+    ) -> None:
+        for name, value, least in (("batch_size", batch_size, 1), ("timeout", timeout, 0.001), ("retries", retries, 0)):
+            if not least <= value < float("inf"):
+                raise InputError(f"{name}={value} is not a number of at least {least}")
+        self.url, self.headers = _check_url(url), dict(headers or {})
         self.batch_size, self.timeout, self.retries = batch_size, timeout, retries
-        self.backoff, self.longest_wait, self.most_bytes = backoff, longest_wait, most_bytes
         self._ids: list[str] = []
-        self._open = build_opener(_NoRedirect).open
 
     def fit(self, candidates: Dataset) -> "RemoteRecommender":
-        """Keep the candidates' ids; nothing is sent.
+        """Keep the ids of the candidates; nothing is sent.
 
         Raises:
-            InputError: no candidates, no column candidate_id, or an id that occurs twice.
+            InputError: there are no candidates, there is no column candidate_id, or an id occurs twice.
         """
         require_columns(candidates.select(range(0)).to_pandas(), ["candidate_id"], "candidates")
         ids = [str(each) for each in candidates["candidate_id"]]
         if not ids:
             raise InputError("no candidates to rank: the candidate table has 0 rows; give at least one")
-        if len(set(ids)) < len(ids):
-            doubled = next(each for place, each in enumerate(ids) if each in ids[:place])
-            raise InputError(f"candidate_id {doubled!r} occurs more than once; the service could not tell them apart")
+        if doubled := [each for each, times in Counter(ids).items() if times > 1]:
+            raise InputError(f"candidate_id {doubled[0]!r} occurs more than once; give each candidate an id of its own")
         self._ids = ids
         return self
 
@@ -103,104 +96,92 @@ class RemoteRecommender:
         """The service's scores, float32 [ads, candidates], in the order of the fitted candidates.
 
         Raises:
-            InputError: called before `fit`; the service cannot be reached, or answers anything but what was agreed.
+            InputError: it is called before `fit`, the service cannot be reached, or its answer breaks the contract.
         """
         if not self._ids:
             raise InputError("the recommender has no candidates yet; call fit(candidates) before rank(ads)")
-        ads = list(ads)
         starts = range(0, len(ads), self.batch_size)
         rows = [np.zeros((0, len(self._ids)), np.float32)]
-        for start in tqdm(starts, desc="Asking the recommender", unit="request", disable=len(starts) < 10):
-            batch = ads[start : start + self.batch_size]
-            rows.append(self._scores(self._ask({"ads": batch, "candidate_ids": self._ids}), len(batch)))
+        headers = {"Content-Type": "application/json; charset=utf-8", "Accept": "application/json", **self.headers}
+        with httpx.Client(headers=headers, timeout=self.timeout) as client:
+            for start in tqdm(starts, desc="Asking the recommender", unit="request", disable=len(starts) < 10):
+                batch = list(ads[start : start + self.batch_size])
+                question = json.dumps({"ads": batch, "candidate_ids": self._ids}, ensure_ascii=False)
+                rows.append(self._read_scores(self._ask(client, question.encode("utf-8", "replace")), len(batch)))
         return np.concatenate(rows)
 
-    def _ask(self, question: dict) -> bytes:
-        body = json.dumps(question, ensure_ascii=False).encode("utf-8", "replace")
-        for attempt in range(self.retries + 1):
-            try:
-                return _within(self.timeout, lambda: self._post(body))
-            except _Passing as failure:
-                wait = min(self.backoff * 2**attempt, self.longest_wait) if failure.wait is None else failure.wait
-                if wait > self.longest_wait:
-                    raise self._error(
-                        f"{failure} and asks to wait {wait:.0f} s, longer than longest_wait={self.longest_wait:g}; "
-                        "try later"
-                    ) from None
-                if attempt == self.retries:
-                    times = f"{attempt + 1} time{'s' if attempt else ''}"
-                    raise self._error(f"{failure} (asked {times}); is it running and is the address right?") from None
-            time.sleep(wait)
-        raise AssertionError("unreachable: the last attempt returns or raises")
+    def _ask(self, client: httpx.Client, body: bytes) -> bytes:
+        """The answer to one request, which is sent again after failures that may pass."""
+        attempts = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(_PassingError),
+            stop=tenacity.stop_after_attempt(self.retries + 1),
+            wait=_choose_wait,
+            reraise=True,
+        )
+        try:
+            return attempts(self._post, client, body)
+        except _PassingError as failure:
+            times = f"{self.retries + 1} time{'s' if self.retries else ''}"
+            raise self._error(f"{failure} (asked {times}); is it running and is the address right?") from None
 
-    def _post(self, body: bytes) -> bytes:
-        headers = {"Content-Type": "application/json; charset=utf-8", "Accept": "application/json", **self.headers}
-        request = Request(self.url, data=body, headers=headers, method="POST")
+    def _post(self, client: httpx.Client, body: bytes) -> bytes:
+        deadline, answer = time.monotonic() + self.timeout, bytearray()
         try:
-            with self._open(request, timeout=self.timeout) as response:
-                if response.status != 200:
-                    raise self._error(f"answers with status {response.status}, not 200")
-                answer = response.read(self.most_bytes + 1)
-                if len(answer) > self.most_bytes:
-                    raise self._error(
-                        f"answers with more than most_bytes={self.most_bytes:,} bytes; ask for fewer ads at once with "
-                        "batch_size, or raise the limit"
-                    )
-                if response.length:
-                    raise _Passing(f"breaks off {response.length:,} bytes before the end of its answer")
-                return answer
-        except HTTPError as error:
-            with error:
-                if error.code in TRY_AGAIN:
-                    wait = _retry_after(error.headers.get("Retry-After"))
-                    raise _Passing(f"answers with status {error.code} ({error.reason})", wait) from None
-                moved = f" to {error.headers.get('Location')!r:.200}, which is not followed" if error.code < 400 else ""
-                raise self._error(f"answers with status {error.code} ({error.reason}){moved}, not 200") from None
-        except TimeoutError:
-            raise _Passing(f"gives no answer within timeout={self.timeout:g} s") from None
-        except (URLError, OSError, http.client.HTTPException) as error:
-            reason = getattr(error, "reason", None) or error
-            if isinstance(reason, TimeoutError):
-                raise _Passing(f"gives no answer within timeout={self.timeout:g} s") from None
-            raise _Passing(f"cannot be reached ({str(reason) or type(reason).__name__})") from None
+            with client.stream("POST", self.url, content=body) as response:
+                self._check_status(response)
+                # httpx's own time-out starts again with each part that arrives.
+                for part in response.iter_bytes():
+                    answer += part
+                    if len(answer) > MOST_BYTES:
+                        raise self._error(
+                            f"answers with more than MOST_BYTES={MOST_BYTES:,} bytes; ask for fewer ads at once "
+                            "with batch_size"
+                        )
+                    if time.monotonic() > deadline:
+                        raise httpx.ReadTimeout("the answer does not end")
+        except httpx.TimeoutException:
+            raise _PassingError(f"gives no answer within timeout={self.timeout:g} s") from None
+        except httpx.HTTPError as error:
+            raise _PassingError(f"cannot be reached ({error or type(error).__name__})") from None
+        return bytes(answer)
 
-    def _scores(self, answer: bytes, ads: int) -> np.ndarray:
-        """The answer's scores, its columns put in the order of the fitted candidates."""
+    def _check_status(self, response: httpx.Response) -> None:
+        status = f"answers with status {response.status_code} ({response.reason_phrase})"
+        if response.status_code in TRY_AGAIN:
+            wait = _read_retry_after(response.headers.get("Retry-After"))
+            if wait is not None and wait > LONGEST_WAIT:
+                raise self._error(f"{status} and asks to wait {wait:.0f} s, over {LONGEST_WAIT:g} s; try later")
+            raise _PassingError(status, wait)
+        if response.has_redirect_location:
+            raise self._error(f"{status} to {response.headers['Location']!r:.200}, which is not followed")
+        if response.status_code != 200:
+            raise self._error(f"{status}, not 200")
+
+    def _read_scores(self, answer: bytes, ads: int) -> np.ndarray:
+        """The scores of an answer, with the columns in the order of the fitted candidates."""
         try:
-            content = json.loads(answer.decode("utf-8"), parse_constant=float)
-        except (ValueError, RecursionError) as error:
-            raise self._error(f"answers with something that is not JSON ({error}): {answer[:80]!r}") from None
-        if not isinstance(content, dict) or not {"candidate_ids", "scores"} <= content.keys():
-            found = f"the keys {', '.join(map(repr, content))}" if isinstance(content, dict) else f"{content!r:.60}"
-            raise self._error(f"answers with {found:.200}, not with an object of 'candidate_ids' and 'scores'")
-        columns = self._columns(content["candidate_ids"])
+            content = json.loads(answer)
+            ids, scores = content["candidate_ids"], content["scores"]
+        except (ValueError, RecursionError, KeyError, TypeError):
+            wanted = "a JSON object of 'candidate_ids' and 'scores'"
+            raise self._error(f"answers with something that is not {wanted}: {answer[:80]!r}") from None
+        columns = self._find_columns(ids)
         try:
-            scores = np.asarray(content["scores"])
-        except ValueError:
-            raise self._error("answers with rows of scores of different lengths; each needs one an id") from None
-        if scores.dtype.kind not in "iuf":
-            raise self._error("answers with scores that are not all numbers in rows of equal length")
-        try:
+            scores = check_scores(np.asarray(scores), ads, len(ids))
             with np.errstate(over="ignore"):  # What is too large for float32 becomes infinite and is refused.
-                return check_scores(scores.astype(np.float32), ads, len(self._ids))[:, columns]
-        except InputError as error:
+                return check_scores(scores.astype(np.float32), ads, len(ids))[:, columns]
+        except (InputError, ValueError) as error:
             raise self._error(f"answers wrongly: {error}") from None
 
-    def _columns(self, ids: object) -> np.ndarray:
-        """Where each fitted candidate is among the answer's `ids`."""
+    def _find_columns(self, ids: object) -> np.ndarray:
+        """The place of each fitted candidate among the `ids` of an answer."""
         if not isinstance(ids, list) or not all(isinstance(each, str) for each in ids):
             raise self._error("answers with 'candidate_ids' that are not a list of texts")
-        place = {each: column for column, each in enumerate(ids)}
-        if len(place) < len(ids):
-            doubled = next(each for column, each in enumerate(ids) if place[each] != column)
-            raise self._error(f"answers with the candidate id {doubled!r:.80} twice")
-        missing = [each for each in self._ids if each not in place]
-        foreign = place.keys() - set(self._ids)
-        if missing or foreign:
-            parts = [f"without {len(missing)} of them, such as {missing[0]!r:.80}"] if missing else []
-            parts += [f"with {len(foreign)} that were not asked for, such as {min(foreign)!r:.80}"] if foreign else []
-            raise self._error(f"was asked for {len(self._ids)} candidate ids and answers {' and '.join(parts)}")
-        return np.array([place[each] for each in self._ids])
+        asked, found = Counter(self._ids), Counter(ids)
+        if asked != found:
+            lists = f"missing: {sorted(asked - found)!r:.80}; twice or not asked for: {sorted(found - asked)!r:.80}"
+            raise self._error(f"answers with other candidate ids than it was asked for, {lists}")
+        return pd.Index(ids).get_indexer(self._ids)
 
     def _error(self, what: str) -> InputError:
         address = urlsplit(self.url)
@@ -208,34 +189,34 @@ class RemoteRecommender:
         return InputError(" ".join(f"recommender {address.scheme}://{address.netloc}{address.path} {what}".split()))
 
 
-class _Passing(Exception):
+class _PassingError(Exception):
     """A failure that may be over at the next attempt, with the seconds that the server asks to wait."""
 
-    def __init__(self, what: str, wait: float | None = None):
+    def __init__(self, what: str, wait: float | None = None) -> None:
         super().__init__(what)
         self.wait = wait
 
 
-class _NoRedirect(HTTPRedirectHandler):
-    def redirect_request(self, *_) -> None:
-        return None
+def _choose_wait(state: tenacity.RetryCallState) -> float:
+    asked = state.outcome.exception().wait  # type: ignore[union-attr]  # the outcome is a _PassingError
+    return tenacity.wait_exponential(BACK_OFF, max=LONGEST_WAIT)(state) if asked is None else asked
 
 
-def _checked(url: str) -> str:
+def _check_url(url: str) -> str:
     try:
         address = urlsplit(url)
         good = address.scheme in ("http", "https") and bool(address.hostname) and (address.port or 1) > 0
     except ValueError:
         good = False
-    if not good or url != url.strip() or any(char.isspace() for char in url):
+    if not good or any(char.isspace() for char in url):
         raise InputError(f"recommender address {url!r}: begin it with http:// or https:// and name a host")
     if address.username or address.password:
         raise InputError("recommender address with user name or password: give them as headers, which are not printed")
     return url
 
 
-def _retry_after(value: str | None) -> float | None:
-    """Seconds to wait (RFC 9110, section 10.2.3); None where the header is missing or means nothing."""
+def _read_retry_after(value: str | None) -> float | None:
+    """Seconds to wait (RFC 9110, section 10.2.3); None if the header is missing or cannot be read."""
     if value is None:
         return None
     if value.strip().isdecimal():
@@ -244,24 +225,3 @@ def _retry_after(value: str | None) -> float | None:
         return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
     except ValueError:
         return None
-
-
-def _within(seconds: float, work):
-    """Run `work` for at most `seconds`: a socket's own time-out starts anew with each byte that drips in."""
-    result: list = []
-
-    def run() -> None:
-        try:
-            result.extend((work(), None))
-        except BaseException as error:  # Raised again below, in the thread that asked.
-            result.extend((None, error))
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if not result:
-        raise _Passing(f"gives no answer within timeout={seconds:g} s")
-    value, error = result
-    if error is not None:
-        raise error
-    return value

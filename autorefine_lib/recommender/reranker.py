@@ -1,48 +1,41 @@
-"""Retrieve and rerank: a recommender picks, and a cross-encoder that reads ad and biography together puts in order."""
+"""Retrieve and rerank: a first recommender picks candidates, a cross-encoder reads ad and biography together."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from datasets import Dataset
 
 from autorefine_lib.errors import InputError
-from autorefine_lib.models import onednn
 from autorefine_lib.recommender.dense import DenseRecommender
 from autorefine_lib.recommender.scores import check_scores, top_k
 
+if TYPE_CHECKING:
+    from sentence_transformers import CrossEncoder
+
+    from autorefine_lib.recommender.by_name import Recommender
+
 
 class RerankRecommender:
-    """Ranks by another recommender, then the best of each ad anew by a cross-encoder (Nogueira and Cho, 2019).
+    """Ranks by a first recommender, then orders the best of each ad by a cross-encoder (Nogueira and Cho, 2019).
 
     Args:
-        cross_encoder: a sentence-transformers cross-encoder with one output, by folder or Hub name (safetensors).
-        first: the recommender that retrieves, with `fit` and `rank`; None takes the packaged MiniLM.
-        depth: how many candidates of an ad the cross-encoder reads; all of them where there are fewer.
-        batch_size: pairs of ad and biography in one pass.
-        max_length: tokens of a pair that are read; None takes the model's own limit.
-        device: a torch device; None takes a GPU where there is one.
+        cross_encoder: a sentence-transformers cross-encoder with one output, by folder or Hub name (safetensors). It
+            computes in float32.
+        first: the recommender that retrieves; None takes the packaged MiniLM.
+        depth: number of candidates of an ad that the cross-encoder reads; all of them if there are fewer.
 
     Raises:
-        InputError: the cross-encoder cannot be loaded or is none, or depth or batch_size is below 1.
+        InputError: the cross-encoder cannot be loaded or is none, or depth is below 1.
     """
 
-    def __init__(
-        self,
-        cross_encoder: str,
-        first: object | None = None,
-        depth: int = 100,
-        batch_size: int = 32,
-        max_length: int | None = None,
-        device: str | None = None,
-    ):
-        for name, value in (("depth", depth), ("batch_size", batch_size)):
-            if value < 1:
-                raise InputError(f"{name}={value} is not at least 1")
-        self.depth, self.batch_size = depth, batch_size
-        self._model = _load(cross_encoder, max_length, device)
-        onednn.pack(self._model)
-        self.first = first or DenseRecommender(device=device)
+    def __init__(self, cross_encoder: str, first: "Recommender | None" = None, depth: int = 100) -> None:
+        if depth < 1:
+            raise InputError(f"depth={depth} is not at least 1")
+        self.depth = depth
+        self._model = _load_cross_encoder(cross_encoder)
+        self.first = first or DenseRecommender()
         self._texts: list[str] = []
 
     def fit(self, candidates: Dataset) -> "RerankRecommender":
@@ -52,13 +45,14 @@ class RerankRecommender:
         return self
 
     def rank(self, ads: list[str]) -> np.ndarray:
-        """Float32 [ads, candidates]: the cross-encoder's logits for those it read.
+        """Float32 [ads, candidates]: the cross-encoder's logits for the candidates that it read.
 
-        The others keep their order and their distances from the first recommender, and are all moved below: the best
-        of them is 1 lower than the worst that was read. A text that is read twice gets the same logit up to rounding.
+        The others keep the order and the distances that the first recommender gave them, and are all moved below: the
+        best of them is 1 lower than the worst that was read. Equal pairs of texts get equal logits up to rounding,
+        since pairs of different lengths are padded here.
 
         Raises:
-            InputError: called before `fit`, or a model gives a score that is not finite.
+            InputError: it is called before `fit`, or a model gives a score that is not finite.
         """
         if not self._texts:
             raise InputError("the recommender has no candidates yet; call fit(candidates) before rank(ads)")
@@ -69,9 +63,8 @@ class RerankRecommender:
         pairs = [(ad, self._texts[index]) for ad, row in zip(ads, chosen, strict=True) for index in row]
         logits = self._model.predict(
             pairs,
-            batch_size=self.batch_size,
             activation_fn=torch.nn.Identity(),  # A sigmoid would tie good candidates at 1.
-            show_progress_bar=len(pairs) > 10 * self.batch_size,
+            show_progress_bar=len(pairs) > 320,
         )
         logits = check_scores(np.asarray(logits, np.float32).reshape(chosen.shape), *chosen.shape)
         rest = np.ones(scores.shape, bool)
@@ -83,8 +76,8 @@ class RerankRecommender:
         return scores
 
 
-def _load(name: str, max_length: int | None, device: str | None):
-    # Imported here: it takes seconds, and only whoever reranks needs it.
+def _load_cross_encoder(name: str) -> "CrossEncoder":
+    # Imported here: it takes seconds, and only callers that rerank need it.
     from sentence_transformers import CrossEncoder
     from transformers import AutoConfig
 
@@ -97,9 +90,7 @@ def _load(name: str, max_length: int | None, device: str | None):
                 f"{name!r} ({', '.join(config.architectures or ('no architecture',))}, {config.num_labels} outputs) is "
                 f"no cross-encoder with one output; take one such as 'cross-encoder/ms-marco-MiniLM-L6-v2'"
             )
-        return CrossEncoder(
-            name, device=device, max_length=max_length, trust_remote_code=False, model_kwargs={"use_safetensors": True}
-        ).eval()
+        return CrossEncoder(name, trust_remote_code=False, model_kwargs={"use_safetensors": True}).float().eval()
     except InputError:
         raise
     except (OSError, ValueError, RuntimeError) as error:

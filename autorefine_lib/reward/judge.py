@@ -55,15 +55,13 @@ class Judge:
         return groups, quality
 
 
-def load_judge(
-    run_dir: Path | str, model: str, attribute: str, k: int, split: str = "test", precision: str = "auto"
-) -> Judge:
+def load_judge(run_dir: Path | str, model: str, attribute: str, k: int, split: str = "test") -> Judge:
     """The judge of a run: its data from notebook 01, `model` as recommender, embeddings cached in the run.
 
     The first call for a run embeds the ads of all splits, which every notebook compares its rewrites with.
     """
     artefacts = Path(run_dir) / "artefacts"
     jobs, candidates = data_prep.read(artefacts / "data")
-    recommender = DenseRecommender(model, cache_dir=artefacts / "embeddings", precision=precision).fit(candidates)
-    recommender.keep(list(jobs["text"]))
+    recommender = DenseRecommender(model, cache_dir=artefacts / "embeddings").fit(candidates)
+    recommender.keep_queries(list(jobs["text"]))
     return Judge(recommender, data_prep.of_split(jobs, split), candidates, attribute, k)

@@ -52,7 +52,7 @@ def kept() -> list[str]:
 
 @pytest.fixture
 def judge(kept: list[str]) -> Judge:
-    return Judge(SimpleNamespace(rank=rank, embed=embed, keep=kept.extend), JOBS, CANDIDATES, "gender", 2)
+    return Judge(SimpleNamespace(rank=rank, embed=embed, keep_queries=kept.extend), JOBS, CANDIDATES, "gender", 2)
 
 
 def test_measure_by_hand(judge: Judge):
@@ -128,7 +128,7 @@ def test_evaluator_reads_the_run(tmp_path, monkeypatch):
             self.fitted = len(candidates)
             return self
 
-        def keep(self, texts: list[str]) -> None:
+        def keep_queries(self, texts: list[str]) -> None:
             self.kept = texts
 
     monkeypatch.setattr("autorefine_lib.reward.judge.DenseRecommender", Recommender)
@@ -136,8 +136,8 @@ def test_evaluator_reads_the_run(tmp_path, monkeypatch):
     JOBS.to_pandas().to_csv(files["jobs_path"], index=False)
     CANDIDATES.to_pandas().to_csv(files["candidates_path"], index=False)
     data_prep.prepare(tmp_path / "artefacts/data", "local", **files)
-    judge = load_judge(tmp_path, "minilm", "gender", 2, precision="float32")
+    judge = load_judge(tmp_path, "minilm", "gender", 2)
     embeddings = tmp_path / "artefacts/embeddings"
-    assert made == [{"model": "minilm", "cache_dir": embeddings, "precision": "float32"}]
+    assert made == [{"model": "minilm", "cache_dir": embeddings}]
     assert (judge.recommender.fitted, len(judge.jobs), judge.attribute, judge.k) == (7, 2, "gender", 2)
     assert judge.recommender.kept == JOBS["text"]

@@ -18,30 +18,28 @@ CANDIDATES = Dataset.from_dict(
 
 @pytest.mark.parametrize("name", ["minilm", "wordllama", "bm25", "hybrid"])
 def test_each_ranks_the_fitting_candidate_first(name):
-    scores = by_name.build(name).fit(CANDIDATES).rank(["Nurse for our ward", "Who keeps our books?"])
+    scores = by_name.build_recommender(name).fit(CANDIDATES).rank(["Nurse for our ward", "Who keeps our books?"])
     assert scores.shape == (2, 3) and scores.dtype == np.float32
     assert scores.argmax(1).tolist() == [2, 1]
 
 
-def test_options_go_to_the_constructor():
-    assert by_name.build("bm25", k1=0.9).k1 == 0.9
-    assert by_name.build("https://host/rank", timeout=3).timeout == 3
-    assert isinstance(by_name.build("http://host/rank"), RemoteRecommender)
+@pytest.mark.parametrize("address", ["http://host/rank", "https://host/rank"])
+def test_an_address_gives_a_remote_recommender(address):
+    assert isinstance(by_name.build_recommender(address), RemoteRecommender)
 
 
 @pytest.mark.parametrize(
-    ("name", "options", "message"),
+    ("name", "message"),
     [
-        ("", {}, "'' is not a name; allowed: minilm, wordllama, bm25, hybrid"),
-        (None, {}, "None is not a name"),
-        ("bm25", {"depth": 3}, "bm25.*unexpected keyword argument 'depth'"),
-        ("no/such/folder", {}, "cannot be loaded"),
-        ("http://", {}, "name a host"),
-        ("rerank:no/such/folder", {}, "cross-encoder 'no/such/folder' cannot be loaded"),
+        ("", "'' is not a name; allowed: minilm, wordllama, bm25, hybrid"),
+        (None, "None is not a name"),
+        ("no/such/folder", "cannot be loaded"),
+        ("http://", "name a host"),
+        ("rerank:no/such/folder", "cross-encoder 'no/such/folder' cannot be loaded"),
     ],
 )
-def test_mistakes_end_in_one_line(name, options, message, monkeypatch):
+def test_mistakes_end_in_one_line(name, message, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(InputError, match=message) as error:
-        by_name.build(name, **options)
+        by_name.build_recommender(name)
     assert "\n" not in str(error.value)

@@ -46,7 +46,7 @@ def logits(folder: str, ad: str) -> list[float]:
 
 
 def test_the_best_are_read_again_and_the_rest_stay_below(cross_encoder):
-    recommender = RerankRecommender(cross_encoder, first=Fixed(), depth=3, batch_size=2).fit(BIOS)
+    recommender = RerankRecommender(cross_encoder, first=Fixed(), depth=3).fit(BIOS)
     scores = recommender.rank(["w10 w11", "w12"])
     assert scores.dtype == np.float32 and scores.shape == (2, 5)
     for row, ad, read, rest in ((0, "w10 w11", [1, 3, 2], [4, 0]), (1, "w12", [0, 1, 2], [3, 4])):
@@ -62,8 +62,7 @@ def test_depth_beyond_the_pool_reads_all(cross_encoder):
 
 
 def test_by_name(cross_encoder):
-    built = by_name.build(f"rerank:{cross_encoder}", first=Fixed(), depth=2)
-    assert isinstance(built, RerankRecommender) and built.depth == 2
+    assert isinstance(by_name.build_recommender(f"rerank:{cross_encoder}"), RerankRecommender)
 
 
 def test_what_is_no_cross_encoder_is_refused(cross_encoder, tmp_path):
@@ -74,7 +73,6 @@ def test_what_is_no_cross_encoder_is_refused(cross_encoder, tmp_path):
         (lambda: RerankRecommender(save(tmp_path / "three", 3)), "3 outputs"),
         (lambda: RerankRecommender(str(tmp_path / "nothing")), "hf download .*nothing"),
         (lambda: RerankRecommender(cross_encoder, depth=0), "depth=0"),
-        (lambda: RerankRecommender(cross_encoder, batch_size=0), "batch_size=0"),
         (lambda: RerankRecommender(cross_encoder, first=Fixed()).rank(["w1"]), "call fit"),
     ):
         with pytest.raises(InputError, match=message) as error:
