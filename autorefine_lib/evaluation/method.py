@@ -41,6 +41,8 @@ class Method:
     """From `ranking.per_job`."""
     quality: pd.DataFrame
     """job_id, mrr, ndcg, similarity, protected, changed."""
+    training_precision: str = ""
+    """What its training computed in, "float32" or "bfloat16"; empty for a method that trains nothing."""
 
 
 def save_method(run_dir: Path | str, method: Method) -> Path:
@@ -49,8 +51,8 @@ def save_method(run_dir: Path | str, method: Method) -> Path:
     ads = pd.DataFrame({"job_id": method.quality["job_id"], "text": method.texts})
     for name, table in (("ads", ads), ("groups", method.groups), ("quality", method.quality)):
         write_atomic(folder / f"{name}.parquet", partial(table.to_parquet, index=False))
-    facts = {"name": method.name, "seed": method.seed, "seconds": method.seconds, "reward_calls": method.reward_calls}
-    write_json(folder / "method.json", facts)
+    facts = ("name", "seed", "seconds", "reward_calls", "training_precision")
+    write_json(folder / "method.json", {name: getattr(method, name) for name in facts})
     return folder
 
 
@@ -87,17 +89,20 @@ def measure_method(
     seed: int = 0,
     seconds: float = 0.0,
     reward_calls: int = 0,
+    bf16: bool | None = None,
 ) -> Method:
     """Time `rewrite(ads) -> texts`, measure what it made of the judge's ads, and save it.
 
-    `seconds` and `reward_calls` are what was spent before, in training.
+    `seconds` and `reward_calls` are what was spent before, in training. `bf16` says whether that training computed in
+    bfloat16 or in float32; None for a method that trains nothing.
     """
     began = time.perf_counter()
     texts = rewrite(list(judge.jobs["text"]))
     seconds += time.perf_counter() - began
     judge.recommender.keep_queries(texts)  # Later notebooks rank for them again.
     groups, quality = judge.measure(texts)
-    method = Method(name, seed, seconds, reward_calls, texts, groups, quality)
+    precision = "" if bf16 is None else "bfloat16" if bf16 else "float32"
+    method = Method(name, seed, seconds, reward_calls, texts, groups, quality, precision)
     save_method(run_dir, method)
     return method
 

@@ -91,10 +91,6 @@ class DenseRecommender:
             del self._queries[text]
         return np.stack(vectors) if vectors else np.zeros((0, self.dimension), np.float32)
 
-    def forget_queries(self) -> None:
-        """Drop the remembered query vectors, so that the next call embeds every text anew."""
-        self._queries.clear()
-
     def keep_queries(self, texts: list[str]) -> None:
         """Write the vectors of these texts to the cache folder, for later recommenders with the same weights.
 

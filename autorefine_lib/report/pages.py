@@ -1,7 +1,8 @@
 """Result tables (CSV, Markdown, LaTeX), the README's headline table and the index page of a run.
 
 One row is one number: what was measured (method, data, split, group, metric, k), what came out (value, 95 % interval,
-n, seeds), what one seed of it cost (reward calls, seconds) and how to get it again (command, commit, versions, device).
+n, seeds), what one seed of it cost (reward calls, seconds), what the training computed in (float32, bfloat16, or empty
+for a method that trains nothing) and how to get it again (command, commit, versions, device).
 """
 
 import json
@@ -20,8 +21,9 @@ from autorefine_lib.files import clock, write_csv, write_text
 MEASURED = ["method", "data", "split", "group", "metric", "k"]
 NUMBERS = ["value", "low", "high", "n", "seeds"]
 COSTS = ["reward_calls", "seconds"]
+TRAINING = ["training_precision"]
 PROVENANCE = ["command", "commit", "versions", "device"]
-COLUMNS = MEASURED + NUMBERS + COSTS + PROVENANCE
+COLUMNS = MEASURED + NUMBERS + COSTS + TRAINING + PROVENANCE
 PAPER = "paper: "
 CAPTION = (
     "Values with 95 % intervals from a paired bootstrap over jobs; rows that start with 'paper:' are the paper's own."
@@ -55,8 +57,9 @@ def compact(rows: pd.DataFrame) -> pd.DataFrame:
     intervals = zip(part["value"], part["low"], part["high"], strict=True)
     part["value"] = [f"{v:.3f}" + (f" [{a:.3f}, {b:.3f}]" if pd.notna(a) else "") for v, a, b in intervals]
     part["metric"] = part["metric"].str.replace("_", " ")
-    names = {"value": "value [95 % interval]", "reward_calls": "reward calls"}
-    return part[[*MEASURED, "value", "n", "seeds", *COSTS]].fillna("").astype(str).rename(columns=names)
+    names = {"value": "value [95 % interval]"} | {name: name.replace("_", " ") for name in ("reward_calls", *TRAINING)}
+    part = part[[*MEASURED, "value", "n", "seeds", *COSTS, *TRAINING]].astype(object)
+    return part.fillna("").astype(str).rename(columns=names)
 
 
 def _latex(table: pd.DataFrame) -> str:
@@ -88,7 +91,7 @@ def write_tables(rows: pd.DataFrame, folder: Path) -> list[Path]:
 def read_results(run_dir: Path) -> pd.DataFrame:
     """The result rows of a run."""
     rows = pd.read_csv(Path(run_dir) / "tables/results.csv", dtype={"seeds": "str"})
-    return rows.reindex(columns=COLUMNS)  # runs of earlier versions did not count the reward calls
+    return rows.reindex(columns=COLUMNS)  # runs of earlier versions lack reward calls and training precision
 
 
 def headline(rows: pd.DataFrame, group: str = "female") -> str:

@@ -15,6 +15,8 @@ from autorefine_lib.report.pages import COLUMNS, COSTS
 
 LOST_AT_MOST = 0.02
 """Share of its value that MRR or NDCG may lose."""
+
+
 def rows(
     methods: dict[str, Sequence[Method]], data: str, group: str, reference: str, k: int, command: str, seed: int = 0
 ) -> pd.DataFrame:
@@ -23,7 +25,7 @@ def rows(
     `methods` maps the name in the table to its runs, one per seed; the first entry must be the original ads. Each
     metric has its value with a bootstrap interval over jobs, and, as `<metric>_change`, the paired difference to the
     original ads. A metric that is the same for every job has no interval. Reward calls and seconds are those of one
-    seed, on average.
+    seed, on average. The training precision is that of all seeds; seeds that differ are separated by a slash.
 
     Raises:
         InputError: a method was measured on other ads than the original ones.
@@ -38,6 +40,7 @@ def rows(
     for name, runs in methods.items():
         shared = facts | {"method": name, "seeds": " ".join(str(run.seed) for run in runs)}
         shared |= {cost: round(float(np.mean([getattr(run, cost) for run in runs])), 1) for cost in COSTS}
+        shared["training_precision"] = "/".join(sorted({run.training_precision for run in runs}))
         numbers = per_job_numbers(runs, group, reference)
         for metric, values in numbers.items():
             of = group if metric.startswith("impact_ratio") else "all"

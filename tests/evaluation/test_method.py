@@ -78,14 +78,21 @@ def test_run_times_measures_and_saves(judge: Judge, kept: list[str], tmp_path):
         seen.extend(ads)
         return ["A nurse.", "A cook, she leads."]
 
-    made = measure_method(tmp_path, judge, "best of N", rewrite, seed=3, seconds=10.0, reward_calls=16)
+    made = measure_method(tmp_path, judge, "best of N", rewrite, seed=3, seconds=10.0, reward_calls=16, bf16=True)
     assert seen == ["A nurse.", "A cook."] and kept == made.texts
     assert 10 <= made.seconds < 60 and made.reward_calls == 16 and made.seed == 3
     read = load_method(tmp_path, "best of N", 3)
     assert (read.name, read.seed, read.seconds, read.reward_calls) == ("best of N", 3, made.seconds, 16)
+    assert read.training_precision == made.training_precision == "bfloat16"
     assert read.texts == ["A nurse.", "A cook, she leads."]
     pd.testing.assert_frame_equal(read.groups, made.groups, check_dtype=False)
     pd.testing.assert_frame_equal(read.quality, made.quality, check_dtype=False)
+
+
+@pytest.mark.parametrize(("bf16", "expected"), [(None, ""), (False, "float32"), (True, "bfloat16")])
+def test_what_the_training_computed_in_is_saved(judge: Judge, tmp_path, bf16: bool | None, expected: str):
+    measure_method(tmp_path, judge, "PPO", lambda ads: ads, bf16=bf16)
+    assert load_method(tmp_path, "PPO").training_precision == expected
 
 
 def test_a_method_that_has_not_run(tmp_path):

@@ -24,7 +24,7 @@ def candidates(texts: list[str] = BIOS) -> Dataset:
 
 
 def embed_anew(model: DenseRecommender, texts: list[str]) -> np.ndarray:
-    model.forget_queries()
+    model._queries.clear()
     return model.embed(texts)
 
 

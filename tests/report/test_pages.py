@@ -24,6 +24,7 @@ def rows() -> pd.DataFrame:
         ("PPO", "all", "mrr", 0.8, 0.78, 0.82),
     ]
     frame = pd.DataFrame(numbers, columns=["method", "group", "metric", "value", "low", "high"]).assign(**shared)
+    frame["training_precision"] = frame["method"].map({"PPO": "bfloat16"})
     return pd.concat([frame[pages.COLUMNS], pages.paper_rows()], ignore_index=True)
 
 
@@ -34,6 +35,7 @@ def test_tables_hold_value_interval_n_and_marks(tmp_path: Path):
     assert markdown.startswith("**Synthetic data.**")
     line = next(line for line in markdown.splitlines() if "PPO" in line and "impact ratio" in line)
     assert "0.689 [0.659, 0.719]" in line and "| 300 |" in line and "0, 1, 2" in line and "(synthetic)" in line
+    assert line.rstrip().endswith("| bfloat16             |") and "| training precision   |" in markdown
     assert "paper: AutoRefine" in markdown and "0.668" in markdown
     assert r"95 \% interval" in latex and latex.count(r"\\") == 1 + len(rows())
     pd.testing.assert_frame_equal(pd.read_csv(written[0]), rows(), check_dtype=False)
@@ -58,8 +60,8 @@ def test_headline_has_one_line_a_method_and_the_paper_beside_ours():
 def test_results_of_an_earlier_version_have_no_reward_calls(tmp_path: Path):
     pages.write_tables(rows(), tmp_path / "tables")
     path = tmp_path / "tables/results.csv"
-    pd.read_csv(path).drop(columns="reward_calls").to_csv(path, index=False)
-    assert pages.read_results(tmp_path)["reward_calls"].isna().all()
+    pd.read_csv(path).drop(columns=["reward_calls", "training_precision"]).to_csv(path, index=False)
+    assert pages.read_results(tmp_path)[["reward_calls", "training_precision"]].isna().all(axis=None)
     assert "2,560" not in pages.headline(pages.read_results(tmp_path))
 
 

@@ -25,7 +25,8 @@ def method(name: str, seed: int, women: tuple[int, int], mrr: tuple, ndcg: tuple
     changed = name != "original ads"
     quality = pd.DataFrame({"job_id": JOBS, "mrr": mrr, "ndcg": ndcg, "similarity": 1.0 - 0.1 * changed})
     quality = quality.assign(protected=protected, changed=changed)
-    return Method(name, seed, 10.0 + seed, 100 if name == "PPO" else 0, ["", ""], groups, quality)
+    calls, precision = (100, "bfloat16") if name == "PPO" else (0, "")
+    return Method(name, seed, 10.0 + seed, calls, ["", ""], groups, quality, precision)
 
 
 # Ratio (2/8) / (6/8) = 1/3.
@@ -55,6 +56,14 @@ def test_rows_by_hand(rows: pd.DataFrame):
     assert ppo["reward_calls"].eq(100).all() and rows.loc[rows["method"] == "original ads", "reward_calls"].eq(0).all()
     assert ppo["seeds"].eq("0 1").all() and ppo["seconds"].eq(10.5).all()
     assert set(rows.loc[rows["metric"].str.startswith("impact_ratio"), "group"]) == {"female"}
+
+
+def test_each_row_says_what_the_training_computed_in(rows: pd.DataFrame):
+    for name, expected in (("PPO", "bfloat16"), ("original ads", "")):
+        assert rows.loc[rows["method"] == name, "training_precision"].eq(expected).all()
+    runs = [PPO[0], replace(PPO[1], training_precision="float32")]
+    mixed = result_tables.rows({"original ads": [ORIGINAL], "PPO": runs}, "d", "female", "male", 4, "")
+    assert mixed.loc[mixed["method"] == "PPO", "training_precision"].eq("bfloat16/float32").all()
 
 
 def test_intervals_hold_the_value_and_are_left_out_where_all_jobs_agree(rows: pd.DataFrame):
