@@ -24,9 +24,9 @@ from autorefine_lib.generator import bert2bert, pretrained
 from autorefine_lib.reproduce import NOTEBOOKS, read_steps, resolve_parameters
 
 ROOT = provenance.ROOT
-PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
+PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "env/README.md")]
 PAGES += sorted((ROOT / "docs").glob("*.md"))
-LINKED = PAGES + [ROOT / name for name in ("reports/README.md", "reports/data_card.md")]
+LINKED = PAGES + [*sorted((ROOT / "reports").glob("*.md")), ROOT / "autorefine_lib/resources/aligned/README.md"]
 COMMANDS = typer.main.get_command(cli.app).commands
 EMBEDDED = "reports/embedded/artefacts"
 # What a block says -> what is run instead of it, in a folder made by `place`.
