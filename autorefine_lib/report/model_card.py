@@ -6,33 +6,23 @@ which limits.
 
 import re
 from dataclasses import dataclass, field
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from huggingface_hub import ModelCardData
+from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from peft import PeftModel
 
 from autorefine_lib import provenance
+from autorefine_lib.evaluation.method import ORIGINAL
 from autorefine_lib.files import write_text
 from autorefine_lib.generator.generator import Generator
 from autorefine_lib.report import pages
 
-NOT_FOR = (
-    "**Not for real hiring decisions.** It was made to study a method. Nothing here shows that its rewrites are lawful "
-    "or fair, or better for any real employer, ranking system or applicant, and it is no audit of any."
-)
-SYNTHETIC = (
-    " **Synthetic:** ads and candidates were written by this project; numbers measured on them say how the method "
-    "behaves, not how any labor market does."
-)
-LIMITS = (
-    "English job ads only. Parity was sought for one attribute, one recommender and the ads of one data set; for "
-    "others it may do nothing or harm, and single occupations may move away from parity while their sum comes closer. "
-    "Results differ between seeds. The model invents and omits: use a rewrite only after a check for facts "
-    "(`autorefine rewrite` drops a text that loses a number, name or requirement or names a protected attribute anew) "
-    "and after reading it."
-)
+TEMPLATE = resources.files("autorefine_lib").joinpath("resources/model_card.md.j2")
+RESULTS = "## Results\n\n"
+"""Head of the last section, which `put_results` replaces."""
 
 
 @dataclass(frozen=True)
@@ -55,28 +45,49 @@ class Card:
 
 def write(folder: Path, generator: Generator, card: Card) -> Path:
     """Write `folder/README.md`, replacing what is there; text that comes from data is escaped."""
-    parameters = ", ".join(f"{escape(name)} {escape(value)}" for name, value in card.parameters.items())
-    origin = f"Commit {provenance.commit()}; {provenance.versions_line()}; {escape(provenance.device())}."
-    sections = {
-        "What": _what(generator),
-        "Data": f"{escape(card.data)}." + (SYNTHETIC if "synthetic" in card.data else ""),
-        "Training": f"{escape(card.method)}, seed {card.seed}, by {escape(card.command)}. {origin}"
-        + (f"\n\n{parameters}." if parameters else ""),
-        "Results": _results(card.results),
-        "Limits": LIMITS,
-        "Use": _use(generator),
-    }
-    title = f"# Model card: job-ad rewriter, {escape(card.method)}, seed {card.seed}"
-    body = [f"---\n{_front_matter(generator, card)}\n---", title, NOT_FOR]
-    body += [f"## {name}\n\n{text}" for name, text in sections.items()]
-    return write_text(Path(folder) / "README.md", "\n\n".join(body) + "\n")
+    model, base = generator.model, _find_base(generator)
+    parameters = list(model.parameters())
+    adapter, encoder_decoder = isinstance(model, PeftModel), model.config.is_encoder_decoder
+    is_folder = Path(base).exists()
+    metadata = ModelCardData(
+        model_name=f"job-ad rewriter, {card.method}, seed {card.seed}",
+        language="en",
+        library_name="peft" if adapter else "transformers",
+        pipeline_tag=None if encoder_decoder else "text-generation",
+        base_model=base if re.fullmatch(r"[\w.-]+/[\w.-]+", base) and not is_folder else None,
+        tags=["job-ads", "fairness", "reinforcement-learning", "-".join(card.method.lower().split())],
+    )
+    made = ModelCard.from_template(
+        metadata,
+        template_str=TEMPLATE.read_text("utf-8"),
+        # Of a folder the name alone: where it lay is nobody's business.
+        base=escape(Path(base).name if is_folder else base),
+        total=f"{sum(weights.numel() for weights in parameters):,}",
+        trained=f"{sum(weights.numel() for weights in parameters if weights.requires_grad):,}",
+        adapter=adapter,
+        encoder_decoder=encoder_decoder,
+        loader="ModelForSeq2SeqLM" if encoder_decoder else "ModelForCausalLM",
+        perturbed=generator.logits_processor is not None,
+        restricted=generator.restrict_vocabulary,
+        level=generator.level,
+        max_new_tokens=generator.max_new_tokens,
+        method=escape(card.method),
+        seed=card.seed,
+        data=escape(card.data),
+        command=escape(card.command),
+        origin=f"Commit {provenance.commit()}; {provenance.versions_line()}; {escape(provenance.device())}.",
+        parameters=", ".join(f"{escape(name)} {escape(value)}" for name, value in card.parameters.items()),
+    )
+    if card.results is not None:
+        _add_results(made, card.results)
+    return write_text(Path(folder) / "README.md", f"{made}\n")
 
 
 def put_results(folder: Path, rows: pd.DataFrame) -> Path:
     """Put result rows, as `Card.results` holds them, into the card that `write` left in `folder`."""
-    card = Path(folder) / "README.md"
-    before, after = re.split(r"(?<=\n## Results\n\n).*?(?=\n\n## Limits\n)", card.read_text("utf-8"), flags=re.DOTALL)
-    return write_text(card, before + _results(rows) + after)
+    card = ModelCard.load(Path(folder) / "README.md")
+    _add_results(card, rows)
+    return write_text(Path(folder) / "README.md", f"{card}\n")
 
 
 def escape(value: object) -> str:
@@ -84,11 +95,7 @@ def escape(value: object) -> str:
     return re.sub(r"([\\`*_\[\]<>|#~&])", r"\\\1", " ".join(str(value).split()))
 
 
-def _kind(generator: Generator) -> str:
-    return "encoder-decoder" if generator.model.config.is_encoder_decoder else "decoder-only"
-
-
-def _base(generator: Generator) -> str:
+def _find_base(generator: Generator) -> str:
     """Hub name or folder of the model that training started from; "" where it is not known."""
     if generator.restrict_vocabulary:
         return "sentence-transformers/all-MiniLM-L6-v2"
@@ -97,56 +104,25 @@ def _base(generator: Generator) -> str:
     return generator.model.config.name_or_path
 
 
-def _front_matter(generator: Generator, card: Card) -> str:
-    base, decoder_only = _base(generator), _kind(generator) == "decoder-only"
-    on_hub = re.fullmatch(r"[\w.-]+/[\w.-]+", base) and not Path(base).exists()
-    return ModelCardData(
-        language="en",
-        library_name="peft" if isinstance(generator.model, PeftModel) else "transformers",
-        pipeline_tag="text-generation" if decoder_only else None,
-        base_model=base if on_hub else None,
-        tags=["job-ads", "fairness", "reinforcement-learning", "-".join(card.method.lower().split())],
-    ).to_yaml()
-
-
-def _what(generator: Generator) -> str:
-    parameters, base = list(generator.model.parameters()), _base(generator)
-    total = sum(parameter.numel() for parameter in parameters)
-    trained = sum(parameter.numel() for parameter in parameters if parameter.requires_grad)
-    text = f"A{'n' if _kind(generator)[0] == 'e' else ''} {_kind(generator)} language model"
-    text += " with a LoRA adapter" if isinstance(generator.model, PeftModel) else ""
-    # Of a folder the name alone: where it lay is nobody's business.
-    text += f", trained from {escape(Path(base).name if Path(base).exists() else base)}" if base else ""
-    changed = f"{trained:,} of its {total:,} weights"
-    if generator.logits_processor is not None:
-        changed = f"none of its {total:,} weights was changed, heads beside it perturb its scores while it writes"
-    task = "one sentence of a job ad" if generator.level == "sentence" else "a whole job ad"
-    return (
-        f"{text}: {changed}. It rewrites {task}, into at most {generator.max_new_tokens} "
-        "tokens, so that a ranking of candidates for the ad selects groups at more equal rates."
-    )
-
-
-def _results(rows: pd.DataFrame | None) -> str:
-    if rows is None:
-        return "None were measured when this card was written."
+def _add_results(card: ModelCard, rows: pd.DataFrame) -> None:
+    """Put the policy's own numbers into the metadata and, beside those of the original ads, into the last section."""
     group = rows.loc[rows["metric"] == "impact_ratio", "group"].iloc[0]
     text = rows.select_dtypes(exclude="number").columns
     escaped = rows.assign(**{name: rows[name].map(escape, na_action="ignore") for name in text if name != "metric"})
     about = "Values with 95 % intervals from a bootstrap over test ads, which were never seen in training."
-    return f"{pages.headline(escaped, escape(group))}\n\n{about}"
-
-
-def _use(generator: Generator) -> str:
-    name = "AutoModelForSeq2SeqLM" if generator.model.config.is_encoder_decoder else "AutoModelForCausalLM"
-    ways = ["`autorefine rewrite --policy FOLDER ad.txt` rewrites an ad and checks every sentence."]
-    if isinstance(generator.model, PeftModel):
-        ways.append(f"`peft.{name.replace('Auto', 'AutoPeft')}.from_pretrained(FOLDER)` loads the adapter on its base.")
-    if generator.logits_processor is not None:
-        ways.append("`autorefine_lib.ilql.ilql.load_policy(FOLDER)` loads the model with its perturbation.")
-    elif isinstance(generator.model, PeftModel) or generator.restrict_vocabulary:
-        ways.append("`autorefine merge --policy FOLDER --out MERGED` makes a checkpoint of its own;")
-        ways.append(f"`transformers.{name}.from_pretrained(MERGED)` loads that.")
-    else:
-        ways.append(f"`transformers.{name}.from_pretrained(FOLDER)` loads the model.")
-    return "\n".join(ways)
+    card.text = f"{card.text.partition(RESULTS)[0]}{RESULTS}{pages.headline(escaped, escape(group))}\n\n{about}"
+    own = rows[(rows["method"] != ORIGINAL) & rows["metric"].isin(pages.HEADLINE) & rows["group"].isin([group, "all"])]
+    card.data.eval_results = [
+        EvalResult(
+            task_type="text-generation",
+            dataset_type=row.data,
+            dataset_name=row.data,
+            dataset_split=row.split,
+            metric_type=row.metric,
+            metric_value=round(float(row.value), 4),
+            metric_name=f"{row.metric.replace('_', ' ')}, {row.group}"
+            + ("" if pd.isna(row.low) else f", 95 % interval {row.low:.3f} to {row.high:.3f}"),
+            metric_args={"k": int(row.k)},
+        )
+        for row in own.itertuples()
+    ]

@@ -25,6 +25,8 @@ TRAINING = ["training_precision"]
 PROVENANCE = ["command", "commit", "versions", "device"]
 COLUMNS = MEASURED + NUMBERS + COSTS + TRAINING + PROVENANCE
 PAPER = "paper: "
+HEADLINE = ("impact_ratio", "mrr", "ndcg")
+"""Metrics of the headline table."""
 CAPTION = (
     "Values with 95 % intervals from a paired bootstrap over jobs; rows that start with 'paper:' are the paper's own."
 )
@@ -62,14 +64,6 @@ def compact(rows: pd.DataFrame) -> pd.DataFrame:
     return part.fillna("").astype(str).rename(columns=names)
 
 
-def _latex(table: pd.DataFrame) -> str:
-    special = str.maketrans({char: f"\\{char}" for char in "&%$#_{}"} | {"~": r"\textasciitilde{}", "^": r"\^{}"})
-    lines = [" & ".join(cell.translate(special) for cell in row) + r" \\" for row in table.itertuples(index=False)]
-    head = " & ".join(name.translate(special) for name in table.columns) + r" \\"
-    body = ["\\toprule", head, "\\midrule", *lines, "\\bottomrule"]
-    return f"% {CAPTION}\n\\begin{{tabular}}{{{'l' * table.shape[1]}}}\n" + "\n".join(body) + "\n\\end{tabular}\n"
-
-
 def write_tables(rows: pd.DataFrame, folder: Path) -> list[Path]:
     """Write results.csv (everything), results.md and results.tex (what is read) into `folder`, atomically.
 
@@ -84,7 +78,7 @@ def write_tables(rows: pd.DataFrame, folder: Path) -> list[Path]:
     return [
         write_csv(folder / "results.csv", rows),
         write_text(folder / "results.md", text + "\n"),
-        write_text(folder / "results.tex", _latex(compact(rows))),
+        write_text(folder / "results.tex", f"% {CAPTION}\n{compact(rows).to_latex(escape=True, index=False)}"),
     ]
 
 
@@ -97,7 +91,7 @@ def read_results(run_dir: Path) -> pd.DataFrame:
 def headline(rows: pd.DataFrame, group: str = "female") -> str:
     """The README's table: one line a method, impact ratio of `group` beside MRR and NDCG, with intervals and n."""
     part = rows[(rows["metric"] != "impact_ratio") | (rows["group"] == group)]
-    part = part[part["metric"].isin(["impact_ratio", "mrr", "ndcg"])].drop_duplicates(["method", "metric"])
+    part = part[part["metric"].isin(HEADLINE)].drop_duplicates(["method", "metric"])
     text = compact(part)
     cells = part.assign(cell=text["value [95 % interval]"], reward_calls=text["reward calls"], seconds=text["seconds"])
     wide = cells.pivot(index="method", columns="metric", values="cell").reindex(part["method"].drop_duplicates())

@@ -5,6 +5,7 @@ import re
 import pandas as pd
 import pytest
 import yaml
+from huggingface_hub import ModelCard
 from tiny_models import tiny_model, tiny_tokenizer
 
 from autorefine_lib.generator import pretrained
@@ -61,6 +62,23 @@ def test_results_are_a_table_with_intervals(tmp_path):
     assert "original ads" in table[2] and "0.898 [0.854, 0.942]" in table[2] and "0.997 [0.993, 1.000]" in table[2]
     assert "PPO" in table[3] and "1.003 [0.955, 1.050]" in table[3] and "420" in table[3]
     assert len({line.count("|") for line in table}) == 1
+
+
+def test_results_are_metadata_too(tmp_path):
+    rows = results()
+    rows.loc[3, ["low", "high"]] = float("nan")
+    front, _ = written(tmp_path, Card("PPO", "embedded (synthetic)", 0, "autorefine reproduce", results=rows))
+    (model,) = front["model-index"]
+    assert model["name"] == "job-ad rewriter, PPO, seed 0"
+    (measured,) = model["results"]
+    assert measured["dataset"] == {"type": "embedded (synthetic)", "name": "embedded (synthetic)", "split": "test"}
+    assert measured["metrics"] == [
+        {"type": "impact_ratio", "value": 1.0029, "name": "impact ratio, female, 95 % interval 0.955 to 1.050",
+         "args": {"k": 20}},
+        {"type": "mrr", "value": 0.9951, "name": "mrr, all", "args": {"k": 20}},
+    ]  # fmt: skip
+    read = ModelCard.load(tmp_path / "README.md").data
+    assert [result.metric_value for result in read.eval_results] == [1.0029, 0.9951], "not those of the original ads"
 
 
 def test_card_of_an_adapter_replaces_pefts_own_and_names_its_base(tmp_path):
