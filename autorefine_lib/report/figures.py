@@ -5,6 +5,7 @@ Each function draws one figure from a tidy table and returns it; `save` writes i
 
 import itertools
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -45,7 +46,9 @@ METRIC_NAMES = {
 }
 
 
-def _canvas(title: str, width: float, height: float, synthetic: bool, columns: int = 1) -> tuple[Figure, list[Axes]]:
+def make_canvas(
+    title: str, width: float, height: float, synthetic: bool, columns: int = 1
+) -> tuple[Figure, list[Axes]]:
     """A figure in the house style with a title that says what is to be seen, and its axes side by side."""
     with plt.rc_context(STYLE):
         fig, axes = plt.subplots(1, columns, figsize=(width, height), squeeze=False)
@@ -55,9 +58,31 @@ def _canvas(title: str, width: float, height: float, synthetic: bool, columns: i
     return fig, list(axes[0])
 
 
-def _legend_above(ax: Axes) -> None:
-    """The legend between title and axes, where it hides no data."""
+def label_rows(ax: Axes, names: Sequence[str], room: float = 0.8) -> None:
+    """Write the names of the rows at the left, the first at the top, with `room` rows above it."""
+    # A name from somebody's file may hold a dollar sign, which is no formula.
+    ax.set_yticks(range(len(names)), names, parse_math=False)
+    ax.set_ylim(len(names) - 0.4, -room)
+    ax.grid(axis="y", visible=False)
+
+
+def put_legend_above(ax: Axes) -> None:
+    """Put the legend between title and axes, where it hides no data."""
     ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4, borderaxespad=0.2, frameon=False, handletextpad=0.5)
+
+
+def put_legend_outside(fig: Figure, ax: Axes, place: str = "lower left", columns: int = 2) -> None:
+    """Put one legend for all axes beside or below them, with the entries of `ax`."""
+    with plt.rc_context(STYLE):
+        fig.legend(*ax.get_legend_handles_labels(), loc=f"outside {place}", ncols=columns, frameon=False)
+
+
+def draw_seeds(ax: Axes, log: pd.DataFrame, column: str, color: str, label: str) -> None:
+    """Draw `column` of a log against the step: a thin line for each seed, a thick one for their mean."""
+    wide = log.pivot_table(index="step", columns="seed", values=column)
+    ax.plot(wide.index, wide, color=color, lw=1, alpha=0.4)
+    ax.plot(wide.index, wide.mean(axis=1), color=color, lw=2.5, label=label)
+    ax.set_xlabel("step")
 
 
 def save(fig: Figure, path: Path) -> list[Path]:
@@ -66,55 +91,56 @@ def save(fig: Figure, path: Path) -> list[Path]:
     for suffix, metadata in ((".png", {"Software": None}), (".pdf", {"CreationDate": None})):
         target = path.with_name(path.name + suffix)
         with plt.rc_context(STYLE):
-            written.append(write_atomic(target, lambda place, meta=metadata: fig.savefig(place, metadata=meta)))
+            written.append(write_atomic(target, partial(fig.savefig, metadata=metadata)))
     plt.close(fig)
     return written
 
 
-def methods(rows: pd.DataFrame, title: str, synthetic: bool, original: str = "original ads") -> Figure:
+def draw_methods(rows: pd.DataFrame, title: str, synthetic: bool, original: str = "original ads") -> Figure:
     """Impact ratio and ranking quality by method, with 95 % intervals, one panel a metric.
 
-    `rows`: one row per method and metric (columns method, metric, k, value, low, high, n, paper), in the order to be
-    drawn; `paper` is True for the paper's own numbers, which get a hollow mark. The impact ratio has its parity line at
-    1; the quality panels shade what is within 2 % of `original`.
+    The impact ratio has its parity line at 1. The quality panels shade what is within 2 % of `original`.
+
+    Args:
+        rows: one row per method and metric (columns method, metric, k, value, low, high, n, paper), in the order to be
+            drawn. `paper` is True for the paper's own numbers, which get a hollow mark.
     """
-    metrics = list(rows["metric"].unique())
-    names = list(rows["method"].unique())
-    fig, axes = _canvas(title, 4.0 + 3.0 * len(metrics), 1.9 + 0.5 * len(names), synthetic, len(metrics))
+    metrics, names = list(rows["metric"].unique()), list(rows["method"].unique())
+    fig, axes = make_canvas(title, 4.0 + 3.0 * len(metrics), 1.9 + 0.5 * len(names), synthetic, len(metrics))
     for ax, metric in zip(axes, metrics, strict=True):
-        part = rows[rows["metric"] == metric].set_index("method")
-        # Keeps the parity line from crossing out a number near it.
-        behind = {"fc": "white", "ec": "none", "pad": 0.6} if metric.startswith("impact_ratio") else None
-        for name, row in part.iterrows():
-            y = names.index(name)
-            color = GREY if row["paper"] else PALETTE[0]
-            if pd.notna(row["low"]):
-                ax.plot([row["low"], row["high"]], [y, y], color=color, lw=2.2, solid_capstyle="butt")
-            ax.plot(
-                row["value"], y, "s" if row["paper"] else "o", ms=8, color=color, mfc="white" if row["paper"] else color
+        part = rows[rows["metric"] == metric]
+        ratio = metric.startswith("impact_ratio")
+        # White behind it keeps the parity line from crossing out a number near it.
+        behind = {"fc": "white", "ec": "none", "pad": 0.6} if ratio else None
+        for row in part.itertuples():
+            y = names.index(row.method)
+            _draw_value(
+                ax,
+                y,
+                row.value,
+                row.low,
+                row.high,
+                GREY if row.paper else PALETTE[0],
+                "s" if row.paper else "o",
+                row.paper,
             )
-            ax.annotate(f"{row['value']:.3f}", (row["value"], y), xytext=(0, 9), textcoords="offset points",
-                        ha="center", fontsize=10, color=INK, bbox=behind)  # fmt: skip
-        if metric.startswith("impact_ratio"):
+            ax.annotate(f"{row.value:.3f}", (row.value, y), xytext=(0, 9), textcoords="offset points", ha="center",
+                        fontsize=10, color=INK, bbox=behind)  # fmt: skip
+        if ratio:
             ax.axvline(1.0, color=PALETTE[2], lw=1.5)
-            ax.annotate(
-                "parity", (1.0, -0.62), color=PALETTE[2], ha="right", xytext=(-4, 0), textcoords="offset points"
-            )
-        elif original in part.index:
-            value = part.loc[original, "value"]
-            ax.axvspan(0.98 * value, 1.02 * value, color="#E8F0F6", zorder=0)
-            ax.annotate("within 2 % of the original", (value, -0.62), color=GREY, ha="center", fontsize=10)
+            ax.annotate("parity ", (1.0, -0.62), color=PALETTE[2], ha="right")
+        elif (value := part.loc[part["method"] == original, "value"]).any():
+            ax.axvspan(0.98 * value.item(), 1.02 * value.item(), color="#E8F0F6", zorder=0)
+            ax.annotate("within 2 % of the original", (value.item(), -0.62), color=GREY, ha="center", fontsize=10)
         # MRR has no cut-off.
         k = part["k"].dropna().unique() if metric != "mrr" else []
         ax.set_xlabel(METRIC_NAMES.get(metric, metric) + (f" at {int(k[0])}" if len(k) == 1 else ""))
-        ax.set_ylim(len(names) - 0.5, -0.8)
-        ax.set_yticks(range(len(names)) if ax is axes[0] else [], names if ax is axes[0] else [])
+        label_rows(ax, names if ax is axes[0] else [""] * len(names))
         ax.margins(x=0.18)
-        ax.grid(axis="y", visible=False)
     return fig
 
 
-def learning_curves(
+def draw_learning_curves(
     log: pd.DataFrame,
     columns: Sequence[str],
     title: str,
@@ -124,33 +150,27 @@ def learning_curves(
 ) -> Figure:
     """One panel per logged column against the step: a thin line a seed, a thick one for their mean.
 
-    `log`: columns seed, step and those named in `columns`, as the trainers log them. `alarms`: columns seed, step and
-    monitor, as `monitors.history` returns them; an upright line each.
+    Args:
+        log: columns seed, step and those named in `columns`, as the trainers log them.
+        labels: what stands above the panel of a column.
+        alarms: columns seed, step and monitor, as `monitors.history` returns them; an upright line each.
     """
-    fig, axes = _canvas(title, 4.4 * len(columns), 3.9, synthetic, len(columns))
-    seeds = sorted(log["seed"].unique())
-    for number, (ax, column) in enumerate(zip(axes, columns, strict=True)):
-        color = PALETTE[number % len(PALETTE)]
-        for seed in seeds:
-            part = log[log["seed"] == seed]
-            ax.plot(part["step"], part[column], color=color, lw=1, alpha=0.4)
-        mean = log.groupby("step")[column].mean()
-        ax.plot(
-            mean.index, mean, color=color, lw=2.5, label=f"mean of {len(seeds)} seed{'s' if len(seeds) > 1 else ''}"
-        )
+    fig, axes = make_canvas(title, 4.4 * len(columns), 3.9, synthetic, len(columns))
+    seeds = log["seed"].nunique()
+    for ax, column, color in zip(axes, columns, itertools.cycle(PALETTE), strict=False):
+        draw_seeds(ax, log, column, color, f"mean of {seeds} seed{'s' if seeds > 1 else ''}")
         for step, there in () if alarms is None else alarms.groupby("step"):
             names = ", ".join(f"{row.monitor} (seed {row.seed})" for row in there.itertuples())
             ax.axvline(step, color=INK, lw=0.8, ls=":")
             ax.annotate(names, (step, 0.02), xycoords=("data", "axes fraction"), xytext=(-2, 0),
                         textcoords="offset points", rotation=90, ha="right", va="bottom", fontsize=9,
                         bbox={"fc": "white", "ec": "none", "pad": 0.4, "alpha": 0.8})  # fmt: skip
-        ax.set_xlabel("step")
         ax.set_title((labels or {}).get(column, column), loc="left", fontsize=11)
         ax.legend(loc="best", frameon=False)
     return fig
 
 
-def live_curves(columns: Sequence[str], title: str, synthetic: bool, labels: dict[str, str]) -> Callable:
+def draw_live_curves(columns: Sequence[str], title: str, synthetic: bool, labels: dict[str, str]) -> Callable:
     """The `on_step` of a trainer that draws its log anew after every step, in place, in a notebook."""
     from IPython.display import display
 
@@ -160,7 +180,7 @@ def live_curves(columns: Sequence[str], title: str, synthetic: bool, labels: dic
     def on_step(row: dict[str, float]) -> None:
         rows.append(row)
         log = pd.DataFrame(rows).assign(seed=0)
-        figure = learning_curves(log, [name for name in columns if name in log], title, synthetic, labels)
+        figure = draw_learning_curves(log, [name for name in columns if name in log], title, synthetic, labels)
         if handle is not None:  # None outside a notebook
             handle.update(figure)
         plt.close(figure)
@@ -168,16 +188,17 @@ def live_curves(columns: Sequence[str], title: str, synthetic: bool, labels: dic
     return on_step
 
 
-def against_reward_calls(
+def draw_reward_calls(
     points: pd.DataFrame, title: str, synthetic: bool, group: str, start: str = "aligned, no RL"
 ) -> Figure:
     """What every method reached on held-out ads against the reward calls it had spent: reward, and impact ratio.
 
-    `points`: columns method, seed, reward_calls, reward and impact_ratio, as `learning_curves.read` returns them. One
-    point of a seed is drawn as a mark, several as a line from the one point of `start`, where all of them began.
+    Args:
+        points: columns method, seed, reward_calls, reward and impact_ratio, as `learning_curves.read` returns them. One
+            point of a seed is drawn as a mark, several as a line from the one point of `start`, where all began.
     """
     labels = {"reward": "parity gained, as the reward measures it", "impact_ratio": f"{group} impact ratio"}
-    fig, axes = _canvas(title, 12, 4.6, synthetic, len(labels))
+    fig, axes = make_canvas(title, 12, 4.6, synthetic, len(labels))
     first = points[points["method"] == start]
     names = [name for name in points["method"].unique() if name != start]
     for ax, (column, label) in zip(axes, labels.items(), strict=True):
@@ -197,97 +218,72 @@ def against_reward_calls(
         ax.set_xlabel("reward calls")
         ax.xaxis.set_major_formatter("{x:,.0f}")
         ax.xaxis.set_major_locator(MaxNLocator(5))
-    handles, texts = axes[-1].get_legend_handles_labels()
-    with plt.rc_context(STYLE):
-        fig.legend(handles, texts, loc="outside right center", frameon=False)
+    put_legend_outside(fig, axes[-1], "right center", 1)
     return fig
 
 
-def before_after(table: pd.DataFrame, title: str, xlabel: str, synthetic: bool, parity: float | None = None) -> Figure:
+def draw_before_after(
+    table: pd.DataFrame, title: str, xlabel: str, synthetic: bool, parity: float | None = None
+) -> Figure:
     """Dumbbell plot: what each occupation had before (hollow) and has after (full).
 
-    `table`: index occupation, columns before and after; drawn from the smallest `before` up. `parity` draws a line.
+    Args:
+        table: index occupation, columns before and after; drawn from the largest `before` down.
+        parity: where a line is drawn, if anywhere.
     """
-    table = table.sort_values("before")
-    fig, (ax,) = _canvas(title, 8.5, 2.1 + 0.27 * len(table), synthetic)
+    table = table.sort_values("before", ascending=False)
+    fig, (ax,) = make_canvas(title, 8.5, 2.1 + 0.27 * len(table), synthetic)
     y = np.arange(len(table))
     ax.hlines(y, table["before"], table["after"], color="#B8B8B8", lw=2)
     ax.plot(table["before"], y, "o", mfc="white", color=PALETTE[1], ms=7, label="original ads")
     ax.plot(table["after"], y, "o", color=PALETTE[0], ms=7, label="rewritten ads")
     if parity is not None:
         ax.axvline(parity, color=PALETTE[2], lw=1.5, label="parity")
-    ax.set_yticks(y, [str(name).replace("_", " ") for name in table.index])
-    ax.set_ylim(-0.8, len(table) - 0.2)
+    label_rows(ax, [_to_words(name) for name in table.index])
     ax.set_xlabel(xlabel)
-    ax.grid(axis="y", visible=False)
-    _legend_above(ax)
+    put_legend_above(ax)
     return fig
 
 
-def groups_by_occupation(candidates: pd.DataFrame, attribute: str, title: str, synthetic: bool) -> Figure:
+def draw_groups_by_occupation(candidates: pd.DataFrame, attribute: str, title: str, synthetic: bool) -> Figure:
     """Share of each group of `attribute` in every occupation, with the number of candidates beside the bar.
 
-    `candidates`: one row a candidate with the columns occupation and `attribute`.
+    Args:
+        candidates: one row a candidate with the columns occupation and `attribute`.
     """
     counts = pd.crosstab(candidates["occupation"], candidates[attribute])
     counts = counts[counts.sum().sort_values(ascending=False).index]
-    shares = counts.div(counts.sum(axis=1), axis=0)
-    order = shares[shares.columns[0]].sort_values().index
-    fig, (ax,) = _canvas(title, 8.5, 2.1 + 0.27 * len(order), synthetic)
-    left = np.zeros(len(order))
-    for number, group in enumerate(shares.columns):
-        part = shares.loc[order, group].to_numpy()
-        ax.barh(range(len(order)), part, left=left, color=PALETTE[number % len(PALETTE)], label=str(group), height=0.78)
-        left += part
-    ax.set_yticks(range(len(order)), [str(name).replace("_", " ") for name in order])
-    for y, n in enumerate(counts.loc[order].sum(axis=1)):
+    shares = counts.div(counts.sum(axis=1), axis=0).sort_values(counts.columns[0], ascending=False)
+    fig, (ax,) = make_canvas(title, 8.5, 2.1 + 0.27 * len(shares), synthetic)
+    _draw_bars(ax, shares.rename(index=_to_words), PALETTE, stacked=True)
+    for y, n in enumerate(counts.sum(axis=1)[shares.index]):
         ax.annotate(f"{n:,}", (1.01, y), va="center", fontsize=10, color=GREY)
-    ax.set_xlim(0, 1.1)
-    ax.set_ylim(-0.6, len(order) - 0.4)
-    ax.set_xticks(np.linspace(0, 1, 5), [f"{share:.0%}" for share in np.linspace(0, 1, 5)])
-    ax.set_xlabel(f"share of candidates by {attribute.replace('_', ' ')} (number at the right)")
-    ax.grid(axis="y", visible=False)
-    _legend_above(ax)
+    _show_percent(ax, f"share of candidates by {_to_words(attribute)} (number at the right)")
     return fig
 
 
-def coding_of_ads(counts: pd.DataFrame, title: str, synthetic: bool) -> Figure:
+def draw_coding(counts: pd.DataFrame, title: str, synthetic: bool) -> Figure:
     """Listed phrases per ad by coding, one stacked bar a method.
 
-    `counts`: index method, columns masculine, neutral and feminine (mean number of listed phrases per ad).
+    Args:
+        counts: index method, columns masculine, neutral and feminine (mean number of listed phrases per ad).
     """
-    fig, (ax,) = _canvas(title, 8.5, 2.2 + 0.45 * len(counts), synthetic)
-    left = np.zeros(len(counts))
-    for coding, color in CODING_COLORS.items():
-        values = counts[coding].to_numpy(dtype=float)
-        ax.barh(
-            range(len(counts)),
-            values,
-            left=left,
-            color=color,
-            label=f"{coding}-coded" if coding != "neutral" else coding,
-        )
-        for y, (start, value) in enumerate(zip(left, values, strict=True)):
-            if value > 0.08 * counts.sum(axis=1).max():
-                white = coding == "masculine"
-                ax.annotate(
-                    f"{value:.1f}", (start + value / 2, y), ha="center", va="center", color="white" if white else INK
-                )
-        left += values
-    ax.set_yticks(range(len(counts)), counts.index)
-    ax.invert_yaxis()
+    fig, (ax,) = make_canvas(title, 8.5, 2.2 + 0.45 * len(counts), synthetic)
+    names = {coding: coding if coding == "neutral" else f"{coding}-coded" for coding in CODING_COLORS}
+    _draw_bars(ax, counts[list(names)].rename(columns=names), list(CODING_COLORS.values()), stacked=True)
+    least = 0.08 * counts.sum(axis=1).max()
+    for bars, color in zip(ax.containers, ["white", INK, INK], strict=True):
+        ax.bar_label(bars, fmt=lambda v: f"{v:.1f}" if v > least else "", label_type="center", color=color, fontsize=11)
     ax.set_xlabel("listed phrases per ad")
-    ax.grid(axis="y", visible=False)
-    _legend_above(ax)
     return fig
 
 
-def histogram(values: pd.DataFrame, by: str, column: str, title: str, xlabel: str, synthetic: bool) -> Figure:
+def draw_histogram(values: pd.DataFrame, by: str, column: str, title: str, xlabel: str, synthetic: bool) -> Figure:
     """Overlaid histograms of `column`, one outline a value of `by`, each scaled to the same area."""
     # Imported here: it takes a second, and only histograms need it.
     import seaborn as sns
 
-    fig, (ax,) = _canvas(title, 8.5, 4.2, synthetic)
+    fig, (ax,) = make_canvas(title, 8.5, 4.2, synthetic)
     groups = values[by].nunique()
     sns.histplot(values, x=column, hue=by, element="step", fill=groups < 3, stat="density", common_norm=False,
                  palette=PALETTE[:groups], ax=ax)  # fmt: skip
@@ -296,53 +292,64 @@ def histogram(values: pd.DataFrame, by: str, column: str, title: str, xlabel: st
     return fig
 
 
-def shares(table: pd.DataFrame, title: str, xlabel: str, synthetic: bool) -> Figure:
+def draw_shares(table: pd.DataFrame, title: str, xlabel: str, synthetic: bool) -> Figure:
     """Grouped bars of shares between 0 and 1: one group an index entry, one color a column, the value at each bar."""
-    fig, (ax,) = _canvas(title, 8.5, 2.2 + 0.3 * table.size, synthetic)
-    height = 0.8 / table.shape[1]
-    for number, column in enumerate(table.columns):
-        y = np.arange(len(table)) + (number - (table.shape[1] - 1) / 2) * height
-        ax.barh(y, table[column], height * 0.9, color=PALETTE[number % len(PALETTE)], label=column.replace("_", " "))
-        for place, value in zip(y, table[column], strict=True):
-            ax.annotate(f"{value:.0%}", (value, place), xytext=(4, 0), textcoords="offset points", va="center",
-                        fontsize=10)  # fmt: skip
-    ax.set_yticks(range(len(table)), table.index)
-    ax.invert_yaxis()
-    ax.set_xlim(0, 1.1)
-    ax.set_xticks(np.linspace(0, 1, 5), [f"{share:.0%}" for share in np.linspace(0, 1, 5)])
-    ax.set_xlabel(xlabel)
-    ax.grid(axis="y", visible=False)
-    _legend_above(ax)
+    fig, (ax,) = make_canvas(title, 8.5, 2.2 + 0.3 * table.size, synthetic)
+    _draw_bars(ax, table.rename(columns=_to_words), PALETTE, stacked=False)
+    for bars in ax.containers:
+        ax.bar_label(bars, fmt="{:.0%}", padding=4, fontsize=10)
+    _show_percent(ax, xlabel)
     return fig
 
 
-def impact_ratios(rows: pd.DataFrame, title: str, xlabel: str, line: float, synthetic: bool) -> Figure:
+def draw_impact_ratios(rows: pd.DataFrame, title: str, xlabel: str, line: float, synthetic: bool) -> Figure:
     """Impact ratios with their intervals, group by group under the name of their attribute.
 
-    `rows`: columns attribute, group, impact_ratio, low, high, finding and reference, in the order to be drawn; a row
-    without a ratio is left out. A reference group is hollow, a finding another color and shape. Lines at 1 and `line`.
+    A reference group is hollow, a finding has another color and shape. There are lines at 1 and at `line`.
+
+    Args:
+        rows: columns attribute, group, impact_ratio, low, high, finding and reference, in the order to be drawn; a row
+            without a ratio is left out.
     """
     rows = rows[rows["impact_ratio"].notna()]
-    names, places = [], []
-    for attribute, part in rows.groupby("attribute", sort=False):
-        names += [attribute, *part["group"]]
-        places += [False, *[True] * len(part)]
-    fig, (ax,) = _canvas(title, 8.5, 1.8 + 0.33 * len(names), synthetic)
-    for y, row in zip(np.flatnonzero(places), rows.itertuples(), strict=True):
-        color = PALETTE[1] if row.finding else PALETTE[0]
-        if pd.notna(row.low):
-            ax.plot([row.low, row.high], [y, y], color=color, lw=2.2, solid_capstyle="butt")
-        hollow = row.group == row.reference
-        ax.plot(row.impact_ratio, y, "D" if row.finding else "o", ms=7, color=color, mfc="white" if hollow else color)
+    # One row for the name of each attribute, and one for each of its groups.
+    named = [(name, row) for name, part in rows.groupby("attribute", sort=False) for row in (None, *part.itertuples())]
+    fig, (ax,) = make_canvas(title, 8.5, 1.8 + 0.33 * len(named), synthetic)
+    label_rows(ax, [row.group if row else name for name, row in named])
+    for y, (label, (_, row)) in enumerate(zip(ax.get_yticklabels(), named, strict=True)):
+        if row is None:
+            label.set_fontweight("bold")
+            continue
+        color, mark = (PALETTE[1], "D") if row.finding else (PALETTE[0], "o")
+        _draw_value(ax, y, row.impact_ratio, row.low, row.high, color, mark, row.group == row.reference)
     for x, name, style in ((1.0, "parity", "-"), (line, f"{line:g}", "--")):
         ax.axvline(x, color=GREY, lw=1.2, ls=style, zorder=0.5)
         ax.annotate(name, (x, -0.75), color=GREY, ha="center", va="bottom", fontsize=10)
-    # A name from somebody's file may hold a dollar sign, which is no formula.
-    ax.set_yticks(range(len(names)), names, parse_math=False)
-    for label, group in zip(ax.get_yticklabels(), places, strict=True):
-        label.set_fontweight("normal" if group else "bold")
-    ax.set_ylim(len(names) - 0.4, -0.8)
     ax.set_xlim(left=0)
     ax.set_xlabel(xlabel)
-    ax.grid(axis="y", visible=False)
     return fig
+
+
+def _draw_value(
+    ax: Axes, y: float, value: float, low: float, high: float, color: str, mark: str, hollow: bool = False
+) -> None:
+    """A mark and its interval, which is not drawn where it is not known (NaN)."""
+    ax.plot([low, high], [y, y], color=color, lw=2.2, solid_capstyle="butt")
+    ax.plot(value, y, mark, ms=7.5, color=color, mfc="white" if hollow else color)
+
+
+def _draw_bars(ax: Axes, table: pd.DataFrame, colors: Sequence[str], stacked: bool) -> None:
+    """Level bars, a row an index entry from the top down, with a color a column."""
+    table.plot.barh(ax=ax, stacked=stacked, color=colors[: table.shape[1]], width=0.8, ylabel="")
+    label_rows(ax, table.index, room=0.6)
+    put_legend_above(ax)
+
+
+def _show_percent(ax: Axes, xlabel: str) -> None:
+    ax.set_xlim(0, 1.1)
+    ax.set_xticks(np.linspace(0, 1, 5), [f"{share:.0%}" for share in np.linspace(0, 1, 5)])
+    ax.set_xlabel(xlabel)
+
+
+def _to_words(name: object) -> str:
+    return str(name).replace("_", " ")

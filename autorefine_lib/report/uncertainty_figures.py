@@ -5,16 +5,18 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from autorefine_lib.evaluation.power import NoiseFloor
-from autorefine_lib.report.figures import GREY, INK, PALETTE, _canvas, _legend_above
+from autorefine_lib.report.figures import GREY, INK, PALETTE, label_rows, make_canvas, put_legend_above
 
 
-def changes(table: pd.DataFrame, floor: NoiseFloor, title: str, synthetic: bool) -> Figure:
+def draw_changes(table: pd.DataFrame, floor: NoiseFloor, title: str, synthetic: bool) -> Figure:
     """Every method's change of the impact ratio with both intervals, over the band that paraphrasing reaches.
 
-    `table`: from `uncertainty.table`; the rows of the floor's group are drawn, in their order.
+    Args:
+        table: from `uncertainty.table`; the rows of the floor's group are drawn, in their order.
+        floor: the changes of random paraphrases.
     """
     rows = table[table["group"] == floor.group].reset_index(drop=True)
-    fig, (ax,) = _canvas(title, 8.5, 2.2 + 0.5 * len(rows), synthetic)
+    fig, (ax,) = make_canvas(title, 8.5, 2.2 + 0.5 * len(rows), synthetic)
     ax.axvspan(floor.low, floor.high, color="#E3E3E3", zorder=0, label="random paraphrase")
     ax.axvline(0, color=INK, lw=1)
     y = np.arange(len(rows))
@@ -22,20 +24,20 @@ def changes(table: pd.DataFrame, floor: NoiseFloor, title: str, synthetic: bool)
     ax.hlines(y, rows["low_both"], rows["high_both"], color=PALETTE[5], lw=7, label="by job and candidate")
     ax.hlines(y, rows["low"], rows["high"], color=PALETTE[0], lw=2.2, label="by job")
     ax.plot(rows["change"], y, "o", ms=7, color=PALETTE[0])
-    ax.set_yticks(y, rows["method"], parse_math=False)
-    ax.set_ylim(len(rows) - 0.4, -0.6)
+    label_rows(ax, rows["method"], room=0.6)
     ax.set_xlabel(f"change of the {floor.group} impact ratio, with 95 % intervals")
-    ax.grid(axis="y", visible=False)
-    _legend_above(ax)
+    put_legend_above(ax)
     return fig
 
 
-def power(curve: pd.DataFrame, jobs: int, title: str, synthetic: bool) -> Figure:
+def draw_power(curve: pd.DataFrame, jobs: int, title: str, synthetic: bool) -> Figure:
     """Power against the number of jobs, a line an effect: simulated with its band, and the normal approximation dashed.
 
-    `curve`: from `power.power_curve`. `jobs`: how many the run had; an upright line.
+    Args:
+        curve: from `power.power_curve`.
+        jobs: how many the run had; an upright line.
     """
-    fig, (ax,) = _canvas(title, 8.5, 4.6, synthetic)
+    fig, (ax,) = make_canvas(title, 8.5, 4.6, synthetic)
     for number, (name, part) in enumerate(curve.groupby("effect", sort=False)):
         color = PALETTE[number % len(PALETTE)]
         ax.fill_between(part["jobs"], part["low"], part["high"], color=color, alpha=0.2, lw=0)
@@ -55,5 +57,5 @@ def power(curve: pd.DataFrame, jobs: int, title: str, synthetic: bool) -> Figure
     ax.set_ylim(0, 1.03)
     ax.set_xlabel("jobs (dashed: normal approximation)")
     ax.set_ylabel("power at 5 %")
-    _legend_above(ax)
+    put_legend_above(ax)
     return fig

@@ -34,7 +34,7 @@ def method_rows() -> pd.DataFrame:
 def draw(name: str) -> Figure:
     rng = np.random.default_rng(0)
     if name == "methods":
-        return figures.methods(method_rows(), "PPO comes nearest to parity at the same ranking quality", True)
+        return figures.draw_methods(method_rows(), "PPO comes nearest to parity at the same ranking quality", True)
     if name == "learning_curves":
         steps = np.tile(np.arange(40), 3)
         log = pd.DataFrame({"seed": np.repeat([0, 1, 2], 40), "step": steps, "kl": 0.002 * steps})
@@ -42,7 +42,7 @@ def draw(name: str) -> Figure:
         labels = {"reward": "mean reward", "kl": "KL to the reference, nats per token"}
         alarms = pd.DataFrame({"seed": [0, 2, 1], "step": [12, 12, 30], "monitor": ["KL", "group", "entropy"]})
         title = "The reward rises in all three seeds"
-        return figures.learning_curves(log, ["reward", "kl"], title, True, labels, alarms)
+        return figures.draw_learning_curves(log, ["reward", "kl"], title, True, labels, alarms)
     if name == "against_reward_calls":
         ends = {"best of 4": 1680, "reward-weighted": 2560, "ILQL": 2560}
         rows = [("aligned, no RL", 0, 0.0, 0.9)] + [(method, calls, 0.02, 0.92) for method, calls in ends.items()]
@@ -50,26 +50,26 @@ def draw(name: str) -> Figure:
         points = pd.DataFrame(rows, columns=["method", "reward_calls", "reward", "impact_ratio"]).assign(seed=0)
         again = points[points["method"] == "PPO"].assign(seed=1, impact_ratio=0.95)
         points = pd.concat([points, again])
-        return figures.against_reward_calls(points, "PPO gains most for its reward calls", True, "female")
+        return figures.draw_reward_calls(points, "PPO gains most for its reward calls", True, "female")
     if name == "before_after":
         before = np.linspace(0.4, 0.9, len(OCCUPATIONS))
         table = pd.DataFrame({"before": before, "after": before + 0.06}, index=OCCUPATIONS)
-        return figures.before_after(
+        return figures.draw_before_after(
             table, "Every occupation moves towards parity", "female impact ratio at 20", True, 1.0
         )
     if name == "groups_by_occupation":
         frame = pd.DataFrame(
             {"occupation": rng.choice(OCCUPATIONS, 700), "gender": rng.choice(["female", "male"], 700)}
         )
-        return figures.groups_by_occupation(
+        return figures.draw_groups_by_occupation(
             frame, "gender", "Half of the candidates in each occupation are women", True
         )
     if name == "coding_of_ads":
         table = pd.DataFrame({"masculine": [3.1, 0.2, 1.5], "neutral": [1.0, 3.8, 1.8], "feminine": [0.8, 0.9, 1.6]})
         table.index = METHODS[:3]
-        return figures.coding_of_ads(table, "The swap removes masculine-coded phrases", True)
+        return figures.draw_coding(table, "The swap removes masculine-coded phrases", True)
     scores = pd.DataFrame({"gender": np.repeat(["female", "male"], 200), "score": rng.normal(0.4, 0.1, 400)})
-    return figures.histogram(scores, "gender", "score", "Women and men score alike", "cosine to the ad", True)
+    return figures.draw_histogram(scores, "gender", "score", "Women and men score alike", "cosine to the ad", True)
 
 
 NAMES = [

@@ -24,7 +24,7 @@ def changes(pools: tuple[str, ...] = ("seen", "never seen")) -> Figure:
                 row = {"recommender": recommender, "candidates": pool, "method": method, "impact_ratio": start}
                 rows.append(row | {"change": change, "change_low": change - 0.02, "change_high": change + 0.03})
     labels = {"minilm": "minilm (trained against)", "hybrid": "hybrid (half of it seen)"}
-    return transfer_figures.changes(pd.DataFrame(rows), "PPO transfers to 5 of 6 judges", True, "female", labels)
+    return transfer_figures.draw_changes(pd.DataFrame(rows), "PPO transfers to 5 of 6 judges", True, "female", labels)
 
 
 def agreement() -> Figure:
@@ -32,7 +32,7 @@ def agreement() -> Figure:
         {"first": a, "second": b, "spearman": value, "low": value - 0.03, "high": value + 0.03, "shared": 0.4}
         for (a, b), value in zip(combinations(RATIOS, 2), (0.7, 0.5, 0.8, 0.1, 0.4, -0.2), strict=True)
     ]
-    return transfer_figures.agreement(pd.DataFrame(rows), "bm25 and hybrid rank least alike", True, 20)
+    return transfer_figures.draw_agreement(pd.DataFrame(rows), "bm25 and hybrid rank least alike", True, 20)
 
 
 @pytest.mark.parametrize("draw", [changes, agreement])

@@ -37,8 +37,8 @@ def curve(sizes=(10, 20, 40, 80, 160, 320, 640)) -> pd.DataFrame:
 
 def draw(name: str) -> Figure:
     if name == "changes":
-        return uncertainty_figures.changes(table(), FLOOR, "Seven methods leave the noise floor", True)
-    return uncertainty_figures.power(curve(), 420, "420 jobs are enough to see the paper's effect", True)
+        return uncertainty_figures.draw_changes(table(), FLOOR, "Seven methods leave the noise floor", True)
+    return uncertainty_figures.draw_power(curve(), 420, "420 jobs are enough to see the paper's effect", True)
 
 
 @pytest.mark.parametrize("name", ["changes", "power"])
