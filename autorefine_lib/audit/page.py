@@ -156,7 +156,8 @@ def _draw_ratios(audit: Audit) -> str:
         return ""
     title = f"Impact ratios at k = {audit.criteria.k} with 95 % intervals, {_primary_pool(audit).lower()}"
     label = "selection rate / selection rate of the reference (hollow)"
-    figure, image = figures.draw_impact_ratios(rows, title, label, audit.criteria.threshold, synthetic=False), io.BytesIO()
+    figure = figures.draw_impact_ratios(rows, title, label, audit.criteria.threshold, synthetic=False)
+    image = io.BytesIO()
     with warnings.catch_warnings():
         # A name in a script that the figure's font lacks is still in the table.
         warnings.filterwarnings("ignore", message="Glyph")
