@@ -42,16 +42,6 @@ def write_json(path: Path, value: Any) -> Path:
     return write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
 
 
-def without_nan(value: Any) -> Any:
-    """A value for JSON, which has no NaN: what is undefined, in dicts and lists too, is None."""
-    if isinstance(value, dict):
-        return {key: without_nan(part) for key, part in value.items()}
-    if isinstance(value, list):
-        return [without_nan(part) for part in value]
-    # pandas' missing value equals nothing and has no truth.
-    return None if value is pd.NA or (isinstance(value, float) and value != value) else value
-
-
 def write_csv(path: Path, table: pd.DataFrame) -> Path:
     """Write a table without its index atomically."""
     return write_atomic(path, lambda place: table.to_csv(place, index=False, lineterminator="\n"))

@@ -86,10 +86,6 @@ def read_profiles() -> dict[str, dict]:
     return resources.load("profiles")
 
 
-def _find_nearest(word: str, allowed: Sequence[str]) -> str:
-    return difflib.get_close_matches(word, allowed, n=1, cutoff=0.0)[0]
-
-
 def read_steps(notebooks: Path) -> list[Step]:
     """The notebooks `NN_*.ipynb` of a folder in order, with their default parameters."""
     import papermill
@@ -121,30 +117,26 @@ def _parse_value(key: str, text: str, default: Any) -> Any:
 
 
 def resolve_parameters(steps: list[Step], profile: str, overrides: Sequence[str]) -> list[Step]:
-    """Give every step the parameters of the profile, then those of `--set`; refuse names that no notebook has."""
-    known = sorted({name for step in steps for name in step.defaults} - set(RUNNER_PARAMETERS))
+    """Give every step the parameters of the profile, then those of `--set`.
+
+    Raises:
+        InputError: an unknown profile, an override of a name that no notebook has or with a value of another type.
+    """
     chosen = read_profiles().get(profile)
     if chosen is None:
         raise InputError(f"unknown profile '{profile}': one of {', '.join(read_profiles())}")
-
-    def refuse_unknown(name: str, names: Sequence[str], where: str) -> None:
-        if name not in names:
-            nearest = f"the nearest name is '{_find_nearest(name, names)}'" if names else "there are none"
-            raise InputError(f"{where}: no notebook has a parameter '{name}'; {nearest}")
-
-    for name in chosen["common"]:
-        refuse_unknown(name, known, f"profile {profile}")
     for step in steps:
-        own = chosen["notebooks"].get(step.name, {})
-        for name in own:
-            refuse_unknown(name, sorted(step.defaults), f"profile {profile}, {step.name}")
         common = {name: value for name, value in chosen["common"].items() if name in step.defaults}
-        step.parameters = {**common, **own}
+        step.parameters = common | chosen["notebooks"].get(step.name, {})
+    known = sorted({name for step in steps for name in step.defaults} - set(RUNNER_PARAMETERS))
     for override in overrides:
         name, equals, text = override.partition("=")
         if not equals:
             raise InputError(f"--set {override}: write it as name=value, for example --set k=20")
-        refuse_unknown(name, known, f"--set {override}")
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
+            hint = f"the nearest name is '{near[0]}'" if near else "there are none"
+            raise InputError(f"--set {override}: no notebook has a parameter '{name}'; {hint}")
         for step in steps:
             if name in step.defaults:
                 step.parameters[name] = _parse_value(name, text, step.defaults[name])
@@ -312,13 +304,12 @@ def reproduce(run: Run, force: bool = False, start: str | None = None) -> Path:
             lines.start(step.name, done.get("seconds") or chosen["seconds"].get(step.name))
             try:
                 _execute(step, target, run, chosen["cell_timeout"])
-            except KeyboardInterrupt:
-                state[step.name]["status"] = "interrupted"
+            except BaseException as error:
+                stopped = isinstance(error, KeyboardInterrupt)
+                state[step.name]["status"] = "interrupted" if stopped else "failed"
                 save()
-                raise KeyboardInterrupt(f"stopped in {step.name}; to go on: {run.command}") from None
-            except BaseException:
-                state[step.name]["status"] = "failed"
-                save()
+                if stopped:
+                    raise KeyboardInterrupt(f"stopped in {step.name}; to go on: {run.command}") from None
                 raise
             seconds = round(time.monotonic() - began, 1)
             state[step.name] |= {"status": "done", "seconds": seconds, "fingerprint": before}

@@ -157,7 +157,10 @@ def test_input_errors_in_a_notebook_stay_one_line(run: Run, source: str, message
 @pytest.mark.parametrize("profile", read_profiles())
 def test_profiles_name_parameters_that_the_notebooks_have(profile: str):
     steps = resolve_parameters(read_steps(Run(profile).notebooks), profile, [])
+    assert set(read_profiles()[profile]["common"]) <= {name for step in steps for name in step.defaults}
+    assert set(read_profiles()[profile]["notebooks"]) <= {step.name for step in steps}
     for step in steps:
+        assert set(step.parameters) <= set(step.defaults)
         for name, value in step.parameters.items():
             kinds = (int, float) if isinstance(step.defaults[name], float) else type(step.defaults[name])
             assert step.defaults[name] is None or isinstance(value, kinds), (step.name, name)

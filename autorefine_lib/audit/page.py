@@ -68,20 +68,18 @@ def collect_facts(audit: Audit, paths: Mapping[str, Path], tool: str) -> dict[st
 
 def to_dict(audit: Audit, facts: dict[str, str]) -> dict[str, Any]:
     """All of the audit for a machine; what is undefined is None, for JSON has no NaN."""
-    tables = {name: getattr(audit, name).to_dict("records") for name in ("groups", "summary", "quality")}
-    return files.without_nan(
-        {
-            "facts": facts,
-            "not": list(DISCLAIMERS),
-            "k": audit.criteria.k,
-            "ads": audit.jobs,
-            "candidates": audit.candidates,
-            "threshold": audit.criteria.threshold,
-            "findings": audit.findings,
-            "remarks": list(audit.remarks),
-            **tables,
-        }
-    )
+    tables = {"groups": audit.groups, "summary": audit.summary, "quality": audit.quality}
+    return {
+        "facts": facts,
+        "not": list(DISCLAIMERS),
+        "k": audit.criteria.k,
+        "ads": audit.jobs,
+        "candidates": audit.candidates,
+        "threshold": audit.criteria.threshold,
+        "findings": audit.findings,
+        "remarks": list(audit.remarks),
+        **{name: table.astype(object).where(table.notna(), None).to_dict("records") for name, table in tables.items()},
+    }
 
 
 def state_verdict(audit: Audit) -> str:
@@ -130,7 +128,7 @@ def write_page(audit: Audit, facts: dict[str, str], folder: Path, command: str) 
     """Write audit.html, which needs no other file, and audit.json into `folder`; returns the page's path."""
     from autorefine_lib.report import pages
 
-    page = pages.template("audit.html.j2").render(
+    page = pages.load_template("audit.html.j2").render(
         audit=audit, facts=facts, verdict=state_verdict(audit), rule=state_rule(audit), disclaimers=DISCLAIMERS,
         pools=POOLS, format_table=format_table, groups=GROUPS, summary=SUMMARY, means=MEANS, command=command,
         figure=_draw_ratios(audit),

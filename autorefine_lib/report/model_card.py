@@ -47,36 +47,27 @@ def write(folder: Path, generator: Generator, card: Card) -> Path:
     """Write `folder/README.md`, replacing what is there; text that comes from data is escaped."""
     model, base = generator.model, _find_base(generator)
     parameters = list(model.parameters())
-    adapter, encoder_decoder = isinstance(model, PeftModel), model.config.is_encoder_decoder
-    is_folder = Path(base).exists()
+    adapter, is_folder = isinstance(model, PeftModel), Path(base).exists()
     metadata = ModelCardData(
         model_name=f"job-ad rewriter, {card.method}, seed {card.seed}",
         language="en",
         library_name="peft" if adapter else "transformers",
-        pipeline_tag=None if encoder_decoder else "text-generation",
+        pipeline_tag=None if model.config.is_encoder_decoder else "text-generation",
         base_model=base if re.fullmatch(r"[\w.-]+/[\w.-]+", base) and not is_folder else None,
         tags=["job-ads", "fairness", "reinforcement-learning", "-".join(card.method.lower().split())],
     )
     made = ModelCard.from_template(
         metadata,
         template_str=TEMPLATE.read_text("utf-8"),
-        # Of a folder the name alone: where it lay is nobody's business.
-        base=escape(Path(base).name if is_folder else base),
-        total=f"{sum(weights.numel() for weights in parameters):,}",
-        trained=f"{sum(weights.numel() for weights in parameters if weights.requires_grad):,}",
+        generator=generator,
+        card=card,
+        escape=escape,
         adapter=adapter,
-        encoder_decoder=encoder_decoder,
-        loader="ModelForSeq2SeqLM" if encoder_decoder else "ModelForCausalLM",
-        perturbed=generator.logits_processor is not None,
-        restricted=generator.restrict_vocabulary,
-        level=generator.level,
-        max_new_tokens=generator.max_new_tokens,
-        method=escape(card.method),
-        seed=card.seed,
-        data=escape(card.data),
-        command=escape(card.command),
+        # Of a folder the name alone: where it lay is nobody's business.
+        base=Path(base).name if is_folder else base,
+        total=sum(weights.numel() for weights in parameters),
+        trained=sum(weights.numel() for weights in parameters if weights.requires_grad),
         origin=f"Commit {provenance.commit()}; {provenance.versions_line()}; {escape(provenance.device())}.",
-        parameters=", ".join(f"{escape(name)} {escape(value)}" for name, value in card.parameters.items()),
     )
     if card.results is not None:
         _add_results(made, card.results)
@@ -110,7 +101,7 @@ def _add_results(card: ModelCard, rows: pd.DataFrame) -> None:
     text = rows.select_dtypes(exclude="number").columns
     escaped = rows.assign(**{name: rows[name].map(escape, na_action="ignore") for name in text if name != "metric"})
     about = "Values with 95 % intervals from a bootstrap over test ads, which were never seen in training."
-    card.text = f"{card.text.partition(RESULTS)[0]}{RESULTS}{pages.headline(escaped, escape(group))}\n\n{about}"
+    card.text = f"{card.text.partition(RESULTS)[0]}{RESULTS}{pages.format_headline(escaped, escape(group))}\n\n{about}"
     own = rows[(rows["method"] != ORIGINAL) & rows["metric"].isin(pages.HEADLINE) & rows["group"].isin([group, "all"])]
     card.data.eval_results = [
         EvalResult(

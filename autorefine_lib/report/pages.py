@@ -32,7 +32,7 @@ CAPTION = (
 )
 
 
-def paper_rows() -> pd.DataFrame:
+def make_paper_rows() -> pd.DataFrame:
     """The paper's own headline as result rows."""
     rows = [(f"{PAPER}{name}", value) for name, value in paper.FEMALE_IMPACT_RATIO.items()]
     frame = pd.DataFrame(rows, columns=["method", "value"])
@@ -50,7 +50,7 @@ def is_synthetic(rows: pd.DataFrame) -> bool:
     return bool(rows.loc[~is_paper(rows), "data"].str.contains("synthetic").any())
 
 
-def compact(rows: pd.DataFrame) -> pd.DataFrame:
+def format_rows(rows: pd.DataFrame) -> pd.DataFrame:
     """The table people read, all cells text: one line a number, value and interval in one column."""
     part = rows.copy()
     # Integers beside missing values are floats in pandas.
@@ -74,11 +74,11 @@ def write_tables(rows: pd.DataFrame, folder: Path) -> list[Path]:
     rows, folder = rows[COLUMNS], Path(folder)
     facts = [f"{name}: {', '.join(map(str, rows[name].dropna().unique()))}" for name in PROVENANCE]
     synthetic = ["**Synthetic data.**"] if is_synthetic(rows) else []
-    text = "\n\n".join([*synthetic, CAPTION, compact(rows).to_markdown(index=False, disable_numparse=True), *facts])
+    text = "\n\n".join([*synthetic, CAPTION, format_rows(rows).to_markdown(index=False, disable_numparse=True), *facts])
     return [
         write_csv(folder / "results.csv", rows),
         write_text(folder / "results.md", text + "\n"),
-        write_text(folder / "results.tex", f"% {CAPTION}\n{compact(rows).to_latex(escape=True, index=False)}"),
+        write_text(folder / "results.tex", f"% {CAPTION}\n{format_rows(rows).to_latex(escape=True, index=False)}"),
     ]
 
 
@@ -88,23 +88,18 @@ def read_results(run_dir: Path) -> pd.DataFrame:
     return rows.reindex(columns=COLUMNS)  # runs of earlier versions lack reward calls and training precision
 
 
-def headline(rows: pd.DataFrame, group: str = "female") -> str:
+def format_headline(rows: pd.DataFrame, group: str = "female") -> str:
     """The README's table: one line a method, impact ratio of `group` beside MRR and NDCG, with intervals and n."""
     part = rows[(rows["metric"] != "impact_ratio") | (rows["group"] == group)]
     part = part[part["metric"].isin(HEADLINE)].drop_duplicates(["method", "metric"])
-    text = compact(part)
-    cells = part.assign(cell=text["value [95 % interval]"], reward_calls=text["reward calls"], seconds=text["seconds"])
-    wide = cells.pivot(index="method", columns="metric", values="cell").reindex(part["method"].drop_duplicates())
-    wide.insert(0, "data", part.drop_duplicates("method").set_index("method")["data"])
-    ratio = part[part["metric"] == "impact_ratio"].set_index("method")
-    wide["test ads"] = [f"{int(n):,}" if pd.notna(n) else "" for n in ratio["n"].reindex(wide.index)]
-    wide["seeds"] = ratio["seeds"].reindex(wide.index).fillna("")
-    for column in COSTS:
-        wide[column.replace("_", " ")] = cells.drop_duplicates("method").set_index("method")[column]
-    k = ratio["k"].dropna().unique()
-    at = f" at {int(k[0])}" if len(k) else ""
-    names = {"impact_ratio": f"{group} impact ratio{at}", "mrr": "MRR", "ndcg": f"NDCG{at}"}
-    return wide.fillna("").reset_index().rename(columns=names).to_markdown(index=False, disable_numparse=True)
+    text = format_rows(part)
+    first = text.drop_duplicates("method").set_index("method")
+    at = next((f" at {k}" for k in first["k"] if k), "")
+    names = {"impact ratio": f"{group} impact ratio{at}", "mrr": "MRR", "ndcg": f"NDCG{at}"}
+    wide = text.pivot(index="method", columns="metric", values="value [95 % interval]").rename(columns=names)
+    facts = first[["n", "seeds", "reward calls", "seconds"]].rename(columns={"n": "test ads"})
+    table = pd.concat([first["data"], wide.loc[first.index], facts], axis=1).fillna("").reset_index()
+    return table.to_markdown(index=False, disable_numparse=True)
 
 
 def fill_readme(
@@ -112,13 +107,13 @@ def fill_readme(
     run_dir: Path = provenance.ROOT / "reports/embedded",
     mark: str = "headline",
 ) -> Path:
-    """Put the headline table of `run_dir` between the README's `<mark>:start` and `<mark>:end`."""
-    table = headline(read_results(run_dir))
+    """Put the headline table of `run_dir` between the lines `<mark>:start` and `<mark>:end` of a Markdown file."""
+    table = format_headline(read_results(run_dir))
     marks = re.compile(rf"(<!-- {mark}:start -->\n).*?(<!-- {mark}:end -->)", re.DOTALL)
     return write_text(readme, marks.sub(lambda found: f"{found[1]}{table}\n{found[2]}", readme.read_text("utf-8")))
 
 
-def template(name: str) -> jinja2.Template:
+def load_template(name: str) -> jinja2.Template:
     """A page of the resources; what is put into it is escaped for HTML."""
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters["clock"] = clock
@@ -136,7 +131,7 @@ def render_notebooks(folder: Path) -> list[str]:
     exporter, stems = HTMLExporter(template_name="basic"), []
     for path in sorted(folder.glob("*.ipynb")):
         body, _ = exporter.from_notebook_node(nbformat.read(path, as_version=4))
-        page = template("notebook.html.j2").render(
+        page = load_template("notebook.html.j2").render(
             title=path.stem, body=body, highlight=HtmlFormatter().get_style_defs(".highlight")
         )
         write_text(path.with_suffix(".html"), page)
@@ -152,12 +147,12 @@ def write_index(run_dir: Path) -> Path:
     tables = {path.stem: path for path in sorted((run_dir / "tables").glob("*.csv")) if path.stem != "results"}
     texts = {name: pd.read_csv(path, dtype=str, keep_default_na=False) for name, path in tables.items()}
     diffs = run_dir / "tables/attribution.html"
-    page = template("report.html.j2").render(
+    page = load_template("report.html.j2").render(
         run=run,
         seconds=sum(item.get("seconds") or 0 for item in run["notebooks"].values()),
         seeds=", ".join(rows["seeds"].dropna().unique()),
         synthetic=is_synthetic(rows) if len(rows) else run["profile"] in ("smoke", "embedded"),
-        results=compact(rows),
+        results=format_rows(rows),
         paper=list(is_paper(rows)) if len(rows) else [],
         caption=CAPTION,
         alarms=texts.pop("alarms", None),

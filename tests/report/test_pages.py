@@ -25,7 +25,7 @@ def rows() -> pd.DataFrame:
     ]
     frame = pd.DataFrame(numbers, columns=["method", "group", "metric", "value", "low", "high"]).assign(**shared)
     frame["training_precision"] = frame["method"].map({"PPO": "bfloat16"})
-    return pd.concat([frame[pages.COLUMNS], pages.paper_rows()], ignore_index=True)
+    return pd.concat([frame[pages.COLUMNS], pages.make_paper_rows()], ignore_index=True)
 
 
 def test_tables_hold_value_interval_n_and_marks(tmp_path: Path):
@@ -47,7 +47,7 @@ def test_a_missing_column_is_refused(tmp_path: Path):
 
 
 def test_headline_has_one_line_a_method_and_the_paper_beside_ours():
-    lines = pages.headline(rows()).splitlines()
+    lines = pages.format_headline(rows()).splitlines()
     assert "female impact ratio at 20" in lines[0] and "MRR" in lines[0]
     methods = [line.split("|")[1].strip() for line in lines[2:]]
     assert methods == ["original ads", "PPO", "paper: original ads", "paper: AutoRefine"]
@@ -62,7 +62,7 @@ def test_results_of_an_earlier_version_have_no_reward_calls(tmp_path: Path):
     path = tmp_path / "tables/results.csv"
     pd.read_csv(path).drop(columns=["reward_calls", "training_precision"]).to_csv(path, index=False)
     assert pages.read_results(tmp_path)[["reward_calls", "training_precision"]].isna().all(axis=None)
-    assert "2,560" not in pages.headline(pages.read_results(tmp_path))
+    assert "2,560" not in pages.format_headline(pages.read_results(tmp_path))
 
 
 def test_readme_is_filled_between_its_marks_only(tmp_path: Path):
