@@ -98,7 +98,7 @@ class DenseRecommender:
             InputError: the cache folder cannot be written or read.
         """
         vectors = dict(zip(texts, self.embed(texts, "Embedding ads"), strict=True))
-        if self._kept:
+        if self._kept and vectors:
             write_vectors(self._kept, read_vectors(self._kept) | vectors)
 
     def rank(self, ads: list[str]) -> np.ndarray:

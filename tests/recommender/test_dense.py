@@ -159,6 +159,8 @@ def test_kept_vectors_are_there_in_the_next_process(tmp_path):
     assert list(DenseRecommender(cache_dir=tmp_path)._queries) == ADS + BIOS
     # Other weights have a file of their own.
     assert not DenseRecommender("wordllama", cache_dir=tmp_path)._queries
+    DenseRecommender(cache_dir=tmp_path / "new").keep_queries([])
+    assert not (tmp_path / "new").exists()
     DenseRecommender().keep_queries(ADS)  # without a folder in memory only
 
 
