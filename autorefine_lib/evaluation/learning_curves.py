@@ -87,6 +87,12 @@ class LearningCurve:
 
         return on_step
 
+    def count_calls(self, method: str, seed: int) -> int:
+        """The reward calls that the points of a training cost: one for each ad of each point."""
+        known = self._table()
+        points = known.loc[(known["method"] == method) & (known["seed"] == seed), "reward_calls"].nunique()
+        return points * len(self.judge.jobs)
+
     def clear(self, *methods: str) -> None:
         """Drop the points that an earlier run of these methods left."""
         known = self._table()

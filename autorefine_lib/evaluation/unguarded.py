@@ -147,7 +147,8 @@ def train(
         rows.append({"step": row["step"], "reward": row["reward/mean"], "parity_gain": gain, "cheats": cheats} | shares)
 
     guards = tuple(guard for guard in config.guards if guard not in without)
-    ppo_finetuning.finetune(policy, judge, replace(config, guards=guards), settings, output_dir, on_step=note)
+    reward = replace(config, guards=guards)
+    ppo_finetuning.build_trainer(policy, judge, reward, settings, output_dir, on_step=note).train()
     return pd.DataFrame(rows)
 
 

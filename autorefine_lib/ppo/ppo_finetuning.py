@@ -5,7 +5,6 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-import pandas as pd
 from datasets import Dataset
 
 from autorefine_lib.data.schema import attribute_columns
@@ -65,18 +64,18 @@ def ranking_reward(generator: Generator, judge: Judge, config: RewardConfig) -> 
     )
 
 
-def finetune(
+def build_trainer(
     generator: Generator,
     judge: Judge,
     reward_config: RewardConfig,
     config: PPOConfig,
     output_dir: Path,
     on_step: Callable[[dict[str, float]], None] | None = None,
-) -> pd.DataFrame:
-    """Train `generator.model` in place by the ranking reward on the judge's (training) jobs; returns PPO's log.
+) -> PPOTrainer:
+    """The trainer of `generator.model`, in place, by the ranking reward on the judge's (training) jobs.
 
-    The sentences of one ad stay together in a batch, so that each is rewarded for what it adds to the others.
-    Resumes from the newest checkpoint in `output_dir`. `on_step` is called with the log row after every step.
+    The sentences of one ad stay together in a batch, so that each is rewarded for what it adds to the others. `train`
+    resumes from the newest checkpoint in `output_dir`. `on_step` is called with the log row after every step.
 
     Raises:
         InputError: LoRA for the embedded generator, or too few texts for a batch.
@@ -93,4 +92,4 @@ def finetune(
         on_step=on_step,
     )
     generator.model = trainer.model  # with its adapters, before on_step looks at it
-    return trainer.train()
+    return trainer

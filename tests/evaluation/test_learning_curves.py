@@ -86,3 +86,10 @@ def test_clear_drops_what_an_earlier_run_left(curve: LearningCurve):
         curve.add(method, 0, 100, same)
     curve.clear("PPO", "GRPO")
     assert set(pd.read_csv(curve.path)["method"]) == {"RLOO"}
+
+
+def test_the_calls_of_a_training_are_those_of_the_points_that_were_really_taken(curve: LearningCurve):
+    assert curve.count_calls("PPO", 0) == 0
+    for seed, calls in ((0, 100), (0, 200), (0, 200), (1, 100)):
+        curve.add("PPO", seed, calls, same)
+    assert curve.count_calls("PPO", 0) == 2 * 3 and curve.count_calls("PPO", 1) == 3

@@ -59,7 +59,7 @@ def test_one_function_serves_ppo_grpo_and_rloo(monkeypatch, tmp_path):
     for module in (ppo_finetuning, other_optimisers):
         monkeypatch.setattr(module, "ranking_reward", lambda *_: fairness)
     config = PPOConfig(steps=2, batch_size=16, epochs=1, max_new_tokens=6)
-    ppo = ppo_finetuning.finetune(writer(), training_judge(), RewardConfig(), config, tmp_path)
+    ppo = ppo_finetuning.build_trainer(writer(), training_judge(), RewardConfig(), config, tmp_path).train()
     logs = [method(writer(), training_judge(), RewardConfig(), **SMALL) for method in METHODS.values()]
     assert len(calls) == 6, "one call a step, with the whole batch"
     assert all(set(of_jobs.values()) == {1} for of_jobs in calls[:2])
@@ -108,7 +108,7 @@ def test_what_is_trained_is_in_float32_though_loaded_in_bfloat16(name: str, lora
     made.model.bfloat16()
     if name == "PPO":
         config = PPOConfig(steps=1, batch_size=16, epochs=1, max_new_tokens=6, lora_rank=lora_rank)
-        ppo_finetuning.finetune(made, training_judge(), RewardConfig(), config, tmp_path)
+        ppo_finetuning.build_trainer(made, training_judge(), RewardConfig(), config, tmp_path)
     elif name == "reward-weighted":
         other_optimisers.reward_weighted(made, offline_data(made, 16), batch_size=16, lora_rank=lora_rank)
     else:

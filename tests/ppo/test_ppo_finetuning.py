@@ -59,10 +59,12 @@ def test_ppo_raises_the_ranking_reward(tmp_path):
     jobs = Dataset.from_dict({name: list(JOBS[name]) * 4 for name in ("text", "occupation")})
     jobs = jobs.add_column("job_id", [f"j{i}" for i in range(32)])
     seen = []
-    log = ppo_finetuning.finetune(
+    trainer = ppo_finetuning.build_trainer(
         writer, Judge(SimpleNamespace(rank=rank, embed=None), jobs, CANDIDATES, "gender", 4),
         RewardConfig(w_meaning=0.0), config, tmp_path, on_step=lambda row: seen.append(row["step"]),
     )  # fmt: skip
+    log = trainer.train()
+    assert list(trainer.samples) == ["prompt", "completion", "fairness_reward"] and len(trainer.samples) == 32
     assert seen == log["step"].tolist()
     assert log["reward/mean"].iloc[-5:].mean() > log["reward/mean"].iloc[:5].mean() + 0.1
     assert log["reward/parity"].iloc[-5:].mean() > log["reward/parity"].iloc[:5].mean()
@@ -82,4 +84,4 @@ def test_too_few_texts_for_a_batch_is_one_clear_error():
 def test_lora_is_refused_for_shared_weights(tmp_path):
     writer = Writer(tiny_model("bert2bert"), tiny_tokenizer(), restrict_vocabulary=True)
     with pytest.raises(InputError, match="lora_rank=8 does not fit the embedded generator"):
-        ppo_finetuning.finetune(writer, judge(), RewardConfig(), PPOConfig(lora_rank=8), tmp_path)
+        ppo_finetuning.build_trainer(writer, judge(), RewardConfig(), PPOConfig(lora_rank=8), tmp_path)
