@@ -3,7 +3,7 @@
 import json
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -138,7 +138,9 @@ def per_job_numbers(runs: Sequence[Method], group: str, reference: str) -> dict[
     return numbers
 
 
-def nearness(methods: dict[str, Sequence[Method]], group: str, reference: str, seed: int = 0) -> dict[str, np.ndarray]:
+def nearness(
+    methods: Mapping[str, Sequence[Method]], group: str, reference: str, seed: int = 0
+) -> dict[str, np.ndarray]:
     """-|1 - impact ratio| of each method, the mean over its seeds: as measured, and in each resample of the jobs."""
     counts = [ranking.rate_counts(run.groups, group, reference) for runs in methods.values() for run in runs]
     distances = iter(np.abs(1 - bootstrap.resample(*counts, seed=seed)))

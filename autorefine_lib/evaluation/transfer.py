@@ -23,7 +23,7 @@ from autorefine_lib.evaluation.method import ORIGINAL, Method, nearness, per_job
 from autorefine_lib.metrics import bootstrap, ranking
 from autorefine_lib.metrics.bootstrap import Interval
 from autorefine_lib.recommender.by_name import Recommender
-from autorefine_lib.recommender.scores import Rank, check_scores, top_k
+from autorefine_lib.recommender.scores import Rank, check_scores, selection
 from autorefine_lib.text import near_duplicates
 
 
@@ -48,7 +48,7 @@ def candidates_of(path: Path | str, seen: Dataset, attribute: str) -> Dataset:
     Raises:
         InputError: as `read_files.read_table` and `schema.check_candidates`, or nobody is left.
     """
-    return _never_seen(read_table(path), seen, str(path), [attribute])
+    return _never_seen(read_table(Path(path)), seen, str(path), [attribute])
 
 
 def _never_seen(made: pd.DataFrame, seen: Dataset, origin: str, attributes: list[str]) -> Dataset:
@@ -89,18 +89,12 @@ def answerable(jobs: Dataset, candidates: Dataset, attribute: str, k: int) -> np
     return rows
 
 
-def rejudge(
-    method: Method, rank: Rank, jobs: Dataset, candidates: Dataset, attribute: str, k: int, seed: int = 0
-) -> Method:
+def rejudge(method: Method, rank: Rank, jobs: Dataset, candidates: Dataset, attribute: str, k: int) -> Method:
     """The method as another judge measures it: same texts, groups and ranking quality anew.
-
-    Scores of a lexical judge can be equal, and equal scores keep the order of the candidates, which in a file may go by
-    group. So the candidates are put into a random order first, the same for every method.
 
     Args:
         rank: fitted to `candidates`.
         jobs: all that the method rewrote, in its order; those of occupations that the pool cannot answer are left out.
-        seed: of the candidates' order.
 
     Raises:
         InputError: the method rewrote other jobs, or `rank` returns wrong scores.
@@ -110,8 +104,7 @@ def rejudge(
     rows = answerable(jobs, candidates, attribute, k)
     texts = [method.texts[row] for row in rows]
     scores = check_scores(rank(texts), len(texts), len(candidates))
-    order = np.random.default_rng(seed).permutation(len(candidates))
-    scores, jobs, candidates = scores[:, order], jobs.select(rows), candidates.select(order)
+    jobs = jobs.select(rows)
     groups = ranking.per_job(scores, jobs, candidates, attribute, k)
     quality = ranking.ranking_quality(scores, jobs, candidates, k)
     kept = method.quality.iloc[rows].reset_index(drop=True)
@@ -136,7 +129,7 @@ def measure(
         jobs: those that the methods rewrote.
         recommenders: by name; each is fitted to each of the pools.
         pools: by name.
-        seed: of the bootstrap and of the order of equal scores.
+        seed: of the bootstrap.
 
     Returns:
         One row a method and judge: recommender, candidates, method; impact_ratio of `group` to `reference` among the
@@ -157,7 +150,7 @@ def measure(
             judged: dict[str, list[Method]] = {}
             for method, runs in methods.items():
                 for run in runs:
-                    again = rejudge(run, rank, jobs, pools[pool], attribute, k, seed)
+                    again = rejudge(run, rank, jobs, pools[pool], attribute, k)
                     judged.setdefault(method, []).append(again)
                     bar.update()
             table = _compare(judged, group, reference, seed)
@@ -179,10 +172,8 @@ def _compare(judged: dict[str, list[Method]], group: str, reference: str, seed: 
     for name, runs in judged.items():
         found = {metric: bootstrap.percentile(values[name]) for metric, values in resampled.items()}
         if name != ORIGINAL:
-            # A resample in which nobody of the reference group is selected is infinite in both, and is left out.
-            with np.errstate(invalid="ignore"):
-                changes = {metric: values[name] - values[ORIGINAL] for metric, values in resampled.items()}
-                found["closer"] = bootstrap.percentile(near[name] - near[ORIGINAL])
+            changes = {metric: values[name] - values[ORIGINAL] for metric, values in resampled.items()}
+            found["closer"] = bootstrap.percentile(near[name] - near[ORIGINAL])
             found["change"] = bootstrap.percentile(changes.pop("impact_ratio"))
             found |= {f"{metric}_change": bootstrap.percentile(values) for metric, values in changes.items()}
         row = {"method": name} | {column: number for key, of in found.items() for column, number in _columns(key, of)}
@@ -208,8 +199,9 @@ def agreement(
 
     Returns:
         One row a pair: first, second; spearman, the rank correlation over the qualified candidates of a job, averaged
-        over the jobs, with low and high; shared, the mean share of the k selected that both select; n, jobs; undefined,
-        jobs left out because one of the two scores all their candidates alike.
+        over the jobs, with low and high; shared, the mean share of the k selected that both select (expected, where
+        candidates are tied); n, jobs; undefined, jobs left out because one of the two scores all their candidates
+        alike.
 
     Raises:
         InputError: no job can be answered, or wrong scores.
@@ -230,8 +222,8 @@ def agreement(
                 f"{first!r} or {second!r} scores all candidates of a job alike, for every job; leave it out"
             )
         correlation = bootstrap.interval(np.array([np.corrcoef(a, b)[0, 1] for a, b in both]), seed=seed)
-        top = [[set(top_k(-rank[None], k)[0].tolist()) for rank in pair] for pair in both]
-        shared = float(np.mean([len(a & b) / k for a, b in top]))
+        chances = [[selection(-rank[None], k)[0] for rank in pair] for pair in both]
+        shared = float(np.mean([a @ b / k for a, b in chances]))
         row = {"first": first, "second": second, "spearman": correlation.value}
         row |= {"low": correlation.low, "high": correlation.high, "shared": shared}
         rows.append(row | {"n": len(both), "undefined": len(jobs) - len(both)})

@@ -7,8 +7,9 @@ seeds, average (or sum) each job over the seeds first: runs of one job are no in
 Where the candidates are a sample as well, the impact ratio is resampled both ways (Owen, 2007, "The pigeonhole
 bootstrap", Annals of Applied Statistics 1(2), 386-411): jobs as before and, independently of them, candidates within
 each pool. Every job then selects *anew* the k best of the pool that was drawn, in which a candidate stands as often as
-drawn. Held fixed are the score of every job and candidate, k, and the size of each pool. Owen shows the variance to be
-conservative: what is peculiar to a single pair of job and candidate is counted up to three times.
+drawn; the drawn members of a tie share the places that are left for it (`scores`). Held fixed are the score of every
+job and candidate, k, and the size of each pool. Owen shows the variance to be conservative: what is peculiar to a
+single pair of job and candidate is counted up to three times.
 """
 
 from collections.abc import Sequence
@@ -20,7 +21,7 @@ from datasets import Dataset
 
 from autorefine_lib.errors import InputError
 from autorefine_lib.metrics import ranking
-from autorefine_lib.recommender.scores import check_scores, top_k
+from autorefine_lib.recommender.scores import best_ties, check_scores
 
 
 class Interval(NamedTuple):
@@ -39,38 +40,28 @@ class Candidates:
     """Who is in the group, bool [candidates]."""
     reference: np.ndarray
     """Who is in the reference group, bool [candidates]."""
-    pool: np.ndarray
-    """The pool in which a candidate stands, int [candidates]; -1 for one that no job ranks."""
+    pools: list[np.ndarray]
+    """Indices of the candidates who compete with each other, one array for each pool."""
     job_pool: np.ndarray
-    """The pool that a job ranks, int [jobs]."""
+    """Which of the pools a job ranks, int [jobs]."""
     k: int
     """Candidates that a job selects."""
 
     @classmethod
-    def of(
-        cls, jobs: Dataset, candidates: Dataset, attribute: str, group: str, reference: str, k: int, pool="qualified"
-    ) -> "Candidates":
-        """From the data: pool "qualified" ranks the candidates with the job's occupation, "all" everyone.
+    def of(cls, jobs: Dataset, candidates: Dataset, attribute: str, group: str, reference: str, k: int) -> "Candidates":
+        """From the data: each job ranks the qualified candidates, those with its occupation.
 
         Raises:
-            InputError: an unknown attribute, group or pool, or an occupation that no candidate has.
+            InputError: an unknown attribute or group, or an occupation that no candidate has.
         """
-        if pool not in ranking.POOLS:
-            raise InputError(f"pool={pool!r} is not one of {', '.join(ranking.POOLS)}")
         names, members = ranking.group_members(candidates, attribute)
         for name in (group, reference):
             if name not in names:
                 raise InputError(f"group {name!r} is not one of {', '.join(map(str, names))}")
-        place, job_place = np.zeros(len(candidates), int), np.zeros(len(jobs), int)
-        if pool == "qualified":
-            place[:], occupations = -1, np.asarray(jobs["occupation"], dtype=object)
-            for number, (occupation, indices) in enumerate(ranking.qualified(jobs, candidates).items()):
-                place[indices], job_place[occupations == occupation] = number, number
-        return cls(members[names.index(group)], members[names.index(reference)], place, job_place, k)
-
-    def pools(self) -> list[np.ndarray]:
-        """The candidates of each pool, as indices."""
-        return [np.flatnonzero(self.pool == number) for number in range(self.job_pool.max(initial=-1) + 1)]
+        pools = ranking.qualified(jobs, candidates)
+        numbers = {occupation: number for number, occupation in enumerate(pools)}
+        job_pool = np.array([numbers[occupation] for occupation in jobs["occupation"]], int)
+        return cls(members[names.index(group)], members[names.index(reference)], list(pools.values()), job_pool, k)
 
 
 def interval(
@@ -78,25 +69,23 @@ def interval(
     after: np.ndarray | None = None,
     n_boot: int = 2000,
     seed: int = 0,
-    level: float = 0.95,
     candidates: Candidates | None = None,
 ) -> Interval:
-    """The statistic of `before`, or of `after` minus `before`, with its percentile bootstrap interval.
+    """The statistic of `before`, or of `after` minus `before`, with its 95 % percentile bootstrap interval.
 
     Args:
         before: per job, as in `resample`.
         after: the same jobs in the same order; the statistic is then statistic(after) - statistic(before).
         n_boot: resamples.
         seed: of the resampling.
-        level: share of the resamples inside the interval.
         candidates: who is ranked, to resample candidates as well as jobs; `before` and `after` are then scores.
 
     Raises:
-        InputError: as `resample`; or `level` is not between 0 and 1.
+        InputError: as `resample`.
     """
     samples = (before,) if after is None else (before, after)
     statistics = resample(*samples, n_boot=n_boot, seed=seed, candidates=candidates)
-    return percentile(statistics[0] if after is None else statistics[1] - statistics[0], level)
+    return percentile(statistics[0] if after is None else statistics[1] - statistics[0])
 
 
 def resample(
@@ -129,17 +118,15 @@ def resample(
     )
 
 
-def percentile(statistics: np.ndarray, level: float = 0.95) -> Interval:
-    """The first of `statistics`, the measured one, with the percentile interval of the others, its resamples.
+def percentile(statistics: np.ndarray) -> Interval:
+    """The first of `statistics`, the measured one, with the 95 % percentile interval of the others, its resamples.
 
     Resamples in which the statistic is undefined (a rate of the reference group of 0) are left out.
     """
-    if not 0 < level < 1:
-        raise InputError(f"level={level} is not between 0 and 1; choose for instance 0.95")
     value, resampled = statistics[0], statistics[1:][np.isfinite(statistics[1:])]
     if not np.isfinite(value) or not len(resampled):
         return Interval(float("nan"), float("nan"), float("nan"))
-    low, high = np.quantile(resampled, [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(resampled, [0.025, 0.975])
     return Interval(float(value), float(low), float(high))
 
 
@@ -159,11 +146,7 @@ def check_per_job(*samples: np.ndarray) -> tuple[np.ndarray, ...]:
 
 def statistic(sums: np.ndarray, jobs: int) -> np.ndarray:
     """Mean or pooled impact ratio of each of n sums over jobs: float [n] (of one number) or [n, 4] (of counts)."""
-    if sums.ndim == 1:
-        return sums / jobs
-    selected, available, reference_selected, reference_available = sums.T
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return (selected / available) / (reference_selected / reference_available)
+    return sums / jobs if sums.ndim == 1 else ranking.impact_ratios(sums[:, ::2], sums[:, 1::2], reference=1)[:, 0]
 
 
 def _drawn(rng: np.random.Generator, units: int, n_boot: int) -> np.ndarray:
@@ -172,22 +155,17 @@ def _drawn(rng: np.random.Generator, units: int, n_boot: int) -> np.ndarray:
 
 
 def _resample_both_ways(samples: Sequence[np.ndarray], candidates: Candidates, n_boot: int, seed: int) -> np.ndarray:
-    if not candidates.group.shape == candidates.reference.shape == candidates.pool.shape:
-        raise InputError(
-            f"group {candidates.group.shape}, reference {candidates.reference.shape} and pool {candidates.pool.shape} "
-            "differ in shape; give one entry of each for every candidate"
-        )
-    jobs, pools = len(candidates.job_pool), candidates.pools()
+    jobs, pools = len(candidates.job_pool), candidates.pools
     k, smallest = candidates.k, min(map(len, pools), default=0)
     if not 1 <= k <= smallest:
         raise InputError(f"k={k} is not between 1 and {smallest}, the size of the smallest pool; choose k in between")
-    rankings = [[_ranking(scores, candidates, pools) for scores in _runs(sample, candidates)] for sample in samples]
+    rankings = [[_ranking(scores, candidates) for scores in _runs(sample, candidates)] for sample in samples]
     rng = np.random.default_rng(seed)
     drawn_jobs = np.vstack([np.ones(jobs), _drawn(rng, jobs, n_boot)])
     # One more candidate, of no group and never drawn, fills up the rankings of the smaller pools.
-    groups = np.zeros((2, len(candidates.pool) + 1), np.float32)
+    groups = np.zeros((2, len(candidates.group) + 1))
     groups[:, :-1] = candidates.group, candidates.reference
-    weights = np.ones(groups.shape[1], np.float32)
+    weights = np.ones(groups.shape[1])
     weights[-1] = 0
     sums = np.empty((len(samples), 1 + n_boot, 4))
     for number, job_weights in enumerate(drawn_jobs):
@@ -197,7 +175,7 @@ def _resample_both_ways(samples: Sequence[np.ndarray], candidates: Candidates, n
         members = groups * weights
         available = np.stack([members[:, pool].sum(1) for pool in pools])[candidates.job_pool]  # [jobs, 2]
         for sample, runs in enumerate(rankings):
-            selected = np.mean([_selected(order, weights, groups, k) for order in runs], axis=0)  # [jobs, 2]
+            selected = np.mean([_selected(ranked, weights, groups, k) for ranked in runs], axis=0)  # [jobs, 2]
             # Columns as in metrics.rate_counts.
             sums[sample, number, ::2], sums[sample, number, 1::2] = job_weights @ selected, job_weights @ available
     return np.stack([statistic(rows, jobs) for rows in sums])
@@ -206,32 +184,46 @@ def _resample_both_ways(samples: Sequence[np.ndarray], candidates: Candidates, n
 def _runs(sample: np.ndarray, candidates: Candidates) -> list[np.ndarray]:
     """The checked scores of each run, every one [jobs, candidates]."""
     sample = np.asarray(sample)
-    shape = len(candidates.job_pool), len(candidates.pool)
+    shape = len(candidates.job_pool), len(candidates.group)
     if not len(sample) or sample.ndim not in (2, 3) or not min(shape):
         raise InputError(f"scores have shape {sample.shape}; allowed: {shape}, or [seeds, jobs, candidates], no 0")
     return [check_scores(scores, *shape) for scores in (sample if sample.ndim == 3 else sample[None])]
 
 
-def _ranking(scores: np.ndarray, candidates: Candidates, pools: list[np.ndarray]) -> np.ndarray:
-    """Every job's pool in the order of its scores, best first, int [jobs, largest pool], filled up at the end."""
-    order = np.full((len(scores), max(map(len, pools))), len(candidates.pool))
-    for number, pool in enumerate(pools):
-        rows = np.flatnonzero(candidates.job_pool == number)
-        order[rows, : len(pool)] = pool[top_k(scores[np.ix_(rows, pool)], len(pool))]
-    return order
+def _ranking(scores: np.ndarray, candidates: Candidates) -> np.ndarray:
+    """Every job's pool in the order of its scores, best first, int [3, jobs, largest pool], filled up at the end.
 
-
-def _selected(order: np.ndarray, weights: np.ndarray, groups: np.ndarray, k: int) -> np.ndarray:
-    """Members of the two groups among the k best of the pool that was drawn, float [jobs, 2].
-
-    The last candidate who is selected may be so with some of his or her copies only.
+    Beside the candidate stand the first and the last place of the tie that he or she belongs to.
     """
-    # Deep enough for all but a freak resample, and much less than a pool of thousands.
-    best = order[:, : 4 * k + 50]
-    drawn = weights[best]
-    better = drawn.cumsum(axis=1) - drawn
-    if best.shape != order.shape and (better[:, -1] + drawn[:, -1] < k).any():
-        best, drawn = order, weights[order]
-        better = drawn.cumsum(axis=1) - drawn
-    selected = np.clip(k - better, 0, drawn)
+    width = max(map(len, candidates.pools))
+    ranked = np.empty((3, len(scores), width), int)
+    ranked[0], ranked[1:] = len(candidates.group), np.arange(width)
+    for job, (row, number) in enumerate(zip(scores, candidates.job_pool, strict=True)):
+        pool = candidates.pools[number]
+        best, starts = best_ties(row[pool], len(pool))
+        ends = np.append(starts[1:], len(pool))
+        ranked[:, job, : len(pool)] = pool[best], *np.repeat([starts, ends - 1], ends - starts, axis=1)
+    return ranked
+
+
+def _selected(ranked: np.ndarray, weights: np.ndarray, groups: np.ndarray, k: int) -> np.ndarray:
+    """Members of the two groups among the k best of the pool that was drawn, expected, float [jobs, 2].
+
+    The drawn members of the tie that holds rank k share the places that are left. A single candidate who was drawn
+    several times is such a tie as well: some of the copies are selected.
+    """
+    # Deep enough for all but a freak resample or a long tie, and much less than a pool of thousands.
+    for depth in (4 * k + 50, ranked.shape[2]):
+        best, first, last = ranked[:, :, :depth]
+        drawn = weights[best]
+        through = drawn.cumsum(axis=1)
+        before = through - drawn
+        # All members of a tie have the same number before it and through it. Most rankings have no tie.
+        tied = np.flatnonzero((first != last).any(axis=1))
+        before[tied] = np.take_along_axis(before[tied], first[tied], axis=1)
+        if (before[:, -1] >= k).all():
+            break  # nobody further down is selected, and the tie that this depth may cut off is not reached
+    through[tied] = np.take_along_axis(through[tied], np.minimum(last[tied], best.shape[1] - 1), axis=1)
+    members = through - before
+    selected = drawn * np.clip(k - before, 0, members) / np.maximum(members, 1)
     return np.stack([np.einsum("jr,jr->j", selected, group[best]) for group in groups], axis=1)

@@ -23,10 +23,6 @@ class PermutationTest(NamedTuple):
     """statistic(after) - statistic(before); NaN where it is undefined."""
     p_value: float
     """Two-sided; NaN where the change is undefined."""
-    swaps: int
-    """Ways of swapping that were looked at."""
-    exact: bool
-    """Whether these are all ways there are."""
     note: str
     """Why there is no p value; empty where there is one."""
 
@@ -56,7 +52,7 @@ def permutation_test(
     swaps = 2**jobs if exact else n_permutations
     change = float(_changes(before, after, np.zeros((1, jobs)))[0])
     if not np.isfinite(change):
-        return PermutationTest(float("nan"), float("nan"), 0, False, _why_undefined(before, after))
+        return PermutationTest(float("nan"), float("nan"), _why_undefined(before, after))
     rng = np.random.default_rng(seed)
     extreme = 0
     for start in range(0, swaps, _AT_ONCE):
@@ -64,7 +60,7 @@ def permutation_test(
         swapped = numbers[:, None] >> np.arange(jobs) & 1 if exact else rng.integers(0, 2, (len(numbers), jobs))
         changes = np.abs(_changes(before, after, swapped.astype(float)))
         extreme += int((~(changes < abs(change) - 1e-12 * max(1, abs(change)))).sum())
-    return PermutationTest(change, extreme / swaps if exact else (1 + extreme) / (1 + swaps), swaps, exact, "")
+    return PermutationTest(change, extreme / swaps if exact else (1 + extreme) / (1 + swaps), "")
 
 
 def holm(p_values: np.ndarray) -> np.ndarray:

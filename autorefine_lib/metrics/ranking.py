@@ -1,6 +1,7 @@
 """What a ranking does to groups (selection rate, impact ratio) and how good it is (MRR, NDCG, recall, precision).
 
-A job *selects* its k best-scored candidates. Two pools are looked at:
+A job *selects* its k best-scored candidates. Where scores are tied, every number here is the mean over all orders of
+the candidates within a tie (`scores`), so that the order of a file decides nothing. Two pools are looked at:
 
 - "qualified": the candidates with the job's occupation, ranked among themselves. This is the primary pool. With the
   whole pool, an ad for a nurse ranks nurses first, and most nurses are women: the shares of the occupations would
@@ -19,7 +20,7 @@ import pandas as pd
 from datasets import Dataset
 
 from autorefine_lib.errors import InputError
-from autorefine_lib.recommender.scores import check_k, check_scores, top_k
+from autorefine_lib.recommender.scores import best_ties, check_k, check_scores, share
 
 POOLS = ("qualified", "all")
 MOST_SELECTED = "most_selected"
@@ -61,40 +62,37 @@ def per_job(scores: np.ndarray, jobs: Dataset, candidates: Dataset, attribute: s
     """Who is selected, job by job.
 
     Args:
-        scores: float [jobs, candidates], higher is better; of equal ones the first candidates are selected (`top_k`).
+        scores: float [jobs, candidates], higher is better.
         attribute: column of the candidates that names the groups.
         k: how many candidates a job selects, from either pool.
 
     Returns:
-        One row per job, pool and group: job_id, occupation, pool, group, selected, available (both counts).
+        One row per job, pool and group: job_id, occupation, pool, group, selected and available. `selected` is the
+        expected number, which is a fraction where a tie reaches across rank k; `available` is a count.
 
     Raises:
         InputError: wrong scores, unknown attribute, k larger than a pool, an occupation that no candidate has.
     """
     scores = check_scores(scores, len(jobs), len(candidates))
     groups, members = group_members(candidates, attribute)
-    everyone = np.arange(len(candidates))
-    occupations = np.asarray(jobs["occupation"][:], dtype=object)
-    frames = []
-    for occupation, pool in qualified(jobs, candidates).items():
-        if k > len(pool):
+    # One more code for those who belong to no group.
+    codes = np.where(members.any(0), members.argmax(0), len(groups))
+    qualified_pools, everyone = qualified(jobs, candidates), np.arange(len(candidates))
+    rows, places = [], np.ones(k)
+    for job_id, occupation, row in zip(jobs["job_id"][:], jobs["occupation"][:], scores, strict=True):
+        pools = {"all": everyone, "qualified": qualified_pools[occupation]}
+        if k > len(pools["qualified"]):
             raise InputError(
-                f"k={k} is larger than the pool: {len(pool)} candidates have the occupation {occupation!r}; choose a "
-                f"smaller k or drop its jobs"
+                f"k={k} is larger than the pool: {len(pools['qualified'])} candidates have the occupation "
+                f"{occupation!r}; choose a smaller k or drop its jobs"
             )
-        rows = np.flatnonzero(occupations == occupation)
-        for name, indices in (("qualified", pool), ("all", everyone)):
-            chosen = indices[top_k(scores[np.ix_(rows, indices)], k)]
-            selected = members[:, chosen].sum(2)  # [groups, jobs]
-            available = members[:, indices].sum(1)  # [groups]
-            for group, count, size in zip(groups, selected, available, strict=True):
-                columns = {"row": rows, "pool": name, "group": group, "selected": count, "available": size}
-                frames.append(pd.DataFrame(columns))
-    table = pd.concat(frames).sort_values(["row", "pool", "group"], kind="stable", ignore_index=True)
-    order = table.pop("row").to_numpy()
-    table.insert(0, "job_id", np.asarray(jobs["job_id"][:], dtype=object)[order])
-    table.insert(1, "occupation", occupations[order])
-    return table
+        for pool, indices in pools.items():
+            check_k(k, len(indices))
+            best, starts = best_ties(row[indices], k)
+            selected = np.bincount(codes[indices[best]], share(places, starts, len(best)), len(groups) + 1)
+            available = np.bincount(codes[indices], minlength=len(groups) + 1)
+            rows += [(job_id, occupation, pool, *of) for of in zip(groups, selected[:-1], available[:-1], strict=True)]
+    return pd.DataFrame(rows, columns=["job_id", "occupation", "pool", "group", "selected", "available"])
 
 
 def ranking_quality(scores: np.ndarray, jobs: Dataset, candidates: Dataset, k: int) -> pd.DataFrame:
@@ -120,8 +118,8 @@ def ranking_quality(scores: np.ndarray, jobs: Dataset, candidates: Dataset, k: i
 def quality(scores: np.ndarray, relevant: list[np.ndarray], k: int) -> dict[str, np.ndarray]:
     """The measures of `ranking_quality` for each row of `scores` [rows, candidates]; float [rows] each.
 
-    Equal to ranx's where no scores are tied. Worked out here, for ranx sorts everybody, which takes longer than all
-    else, and loading it takes seconds.
+    Equal to ranx's where no scores are tied, and to scikit-learn's NDCG also where they are. It is worked out here
+    because ranx sorts everybody, which takes longer than all else, and takes seconds to load.
 
     Args:
         relevant: indices of the relevant candidates of each row, at least one.
@@ -133,46 +131,69 @@ def quality(scores: np.ndarray, relevant: list[np.ndarray], k: int) -> dict[str,
     sizes = np.array([len(indices) for indices in relevant], int)
     if not sizes.all():
         raise InputError(f"row {np.argmin(sizes)} has no relevant candidate; give one or more to each row")
-    if not len(scores):
-        return {name: np.zeros(0) for name in ("mrr", "ndcg", "recall", "precision")}
-    discounts = 1 / np.log2(np.arange(2, k + 2))
-    ideal = np.append(0, np.cumsum(discounts))
-    rows = []
-    for row, best, indices in zip(scores, top_k(scores, k), relevant, strict=True):
+    discounts = position_bias(k)
+    worth, ideal = np.column_stack([np.ones(k), discounts]), np.append(0, np.cumsum(discounts))
+    rows = np.zeros((len(scores), 3))
+    for place, (row, indices) in enumerate(zip(scores, relevant, strict=True)):
         is_relevant = np.zeros(len(row), bool)
         is_relevant[indices] = True
-        hits = is_relevant[best]
-        rows.append((1 / _first_rank(row, indices), discounts[hits].sum() / ideal[min(len(indices), k)], hits.sum()))
-    mrr, ndcg, hits = np.array(rows).T
-    return {"mrr": mrr, "ndcg": ndcg, "recall": hits / sizes, "precision": hits / k}
+        best, starts = best_ties(row, k)
+        hits, (chances, gains) = is_relevant[best], share(worth, starts, len(best)).T
+        found = chances[hits].sum(), gains[hits].sum() / ideal[min(len(indices), k)]
+        if not hits.any():
+            best, starts = best_ties(row, len(row))
+            hits = is_relevant[best]
+        rows[place] = _reciprocal_rank(hits, starts), *found
+    mrr, selected, ndcg = rows.T
+    return {"mrr": mrr, "ndcg": ndcg, "recall": selected / sizes, "precision": selected / k}
 
 
-def _first_rank(row: np.ndarray, relevant: np.ndarray) -> int:
-    """Rank, from 1, of the best relevant candidate; equal scores in the order of the candidates."""
-    best = row[relevant].max()
-    first = relevant[row[relevant] == best].min()
-    return 1 + np.count_nonzero(row > best) + np.count_nonzero(row[:first] == best)
+def position_bias(ranks: int) -> np.ndarray:
+    """The attention that each rank gets, 1 / log2(1 + rank) from rank 1, float [ranks]."""
+    return 1 / np.log2(np.arange(2, ranks + 2))
 
 
-def mrr_and_ndcg(scores: np.ndarray, relevant: list[np.ndarray], k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Reciprocal rank and NDCG@k of each row of `scores` [rows, candidates], as in `quality`."""
-    measures = quality(scores, relevant, k)
-    return measures["mrr"], measures["ndcg"]
+def _reciprocal_rank(hits: np.ndarray, starts: np.ndarray) -> float:
+    """Expected 1 / rank of the first relevant candidate (McSherry and Najork, 2008).
 
-
-def selection_rates(table: pd.DataFrame, pool: str = "qualified") -> pd.DataFrame:
-    """Selection rates pooled over the jobs of `per_job`'s table: group, selected, available, rate.
-
-    A group without a member in the pool has rate NaN.
+    Args:
+        hits: who of the best candidates is relevant, bool, best first; at least one is.
+        starts: the place at which each tie starts.
     """
-    if pool not in POOLS:
-        raise InputError(f"pool={pool!r} is not one of {', '.join(POOLS)}")
-    sums = table[table["pool"] == pool].groupby("group", as_index=False)[["selected", "available"]].sum()
-    return sums.assign(rate=sums["selected"] / sums["available"].where(sums["available"] > 0))
+    ends = np.append(starts[1:], len(hits))
+    tie = np.searchsorted(ends, hits.argmax(), side="right")
+    before, size = starts[tie], ends[tie] - starts[tie]
+    relevant = np.count_nonzero(hits[before : ends[tie]])
+    # The first relevant one is at place i of the tie if the i places before it hold none, and the next one does.
+    left = np.arange(size, relevant - 1, -1)
+    none_before = np.cumprod(np.append(1, 1 - relevant / left[:-1]))
+    return float((none_before * relevant / left / (before + 1 + np.arange(len(left)))).sum())
+
+
+def impact_ratios(
+    selected: np.ndarray, available: np.ndarray, reference: int | None = None, compared: np.ndarray | bool = True
+) -> np.ndarray:
+    """Selection rate of each group over that of the reference group, float [..., groups].
+
+    Any other rate can stand for the selection rate, such as exposure.
+
+    Args:
+        selected, available: sums over the jobs, [..., groups].
+        reference: place of the reference group; None takes the highest rate of the compared groups.
+        compared: which groups have a ratio, bool [groups].
+
+    Returns:
+        NaN for a group that is not compared or has no member, and for all where nobody of the reference is selected.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        rates = selected / available
+        highest = np.where(compared & np.isfinite(rates), rates, -np.inf).max(-1)
+        base = (highest if reference is None else rates[..., reference])[..., None]
+        return np.where(compared & np.isfinite(rates) & (base > 0), rates / base, np.nan)
 
 
 def impact_ratio(table: pd.DataFrame, pool: str = "qualified", reference: str = MOST_SELECTED) -> pd.DataFrame:
-    """Impact ratio of every group: `selection_rates` with reference, impact_ratio and note.
+    """Impact ratio of every group, from its selection rate pooled over the jobs.
 
     Args:
         table: from `per_job`.
@@ -180,24 +201,30 @@ def impact_ratio(table: pd.DataFrame, pool: str = "qualified", reference: str = 
         reference: the group whose rate is the denominator; "most_selected" takes the group of the highest rate.
 
     Returns:
-        One row a group. Where the ratio is undefined it is NaN and `note` says why.
+        One row a group: group, selected, available, rate, reference, impact_ratio and note. Where a rate or a ratio is
+        undefined it is NaN, and `note` says why.
 
     Raises:
-        InputError: `reference` is no group of the table.
+        InputError: `pool` is no pool, or `reference` is no group of the table.
     """
-    rates = selection_rates(table, pool).set_index("group")
+    if pool not in POOLS:
+        raise InputError(f"pool={pool!r} is not one of {', '.join(POOLS)}")
+    sums = table[table["pool"] == pool].groupby("group", as_index=False)[["selected", "available"]].sum()
+    names = list(sums["group"])
+    if reference not in (MOST_SELECTED, *names):
+        raise InputError(f"reference group {reference!r} is not one of {', '.join(map(str, names))}")
+    sums["rate"] = sums["selected"] / sums["available"].where(sums["available"] > 0)
     if reference == MOST_SELECTED:
-        reference = rates["rate"].idxmax() if rates["rate"].notna().any() else MOST_SELECTED
-    elif reference not in rates.index:
-        raise InputError(f"reference group {reference!r} is not one of {', '.join(map(str, rates.index))}")
-    base = rates["rate"].get(reference, np.nan)
-    rates["reference"] = reference
-    rates["impact_ratio"] = rates["rate"] / base if base > 0 else np.nan
-    rates["note"] = ""
-    if not base > 0:
-        rates["note"] = f"nobody of the reference group {reference} is selected"
-    rates.loc[rates["available"] == 0, "note"] = "no candidate of this group in the pool"
-    return rates.reset_index()
+        reference = names[most_selected(sums["rate"].to_numpy())]
+    ratios = impact_ratios(sums["selected"].to_numpy(), sums["available"].to_numpy(), names.index(reference))
+    note = f"nobody of the reference group {reference} is selected" if np.isnan(ratios).all() else ""
+    none = np.where(sums["available"] == 0, "no candidate of this group in the pool", note)
+    return sums.assign(reference=reference, impact_ratio=ratios, note=none)
+
+
+def most_selected(rates: np.ndarray) -> int:
+    """Place of the highest rate; NaN is none. Of rates that differ by rounding only the first is taken."""
+    return int(np.nan_to_num(rates, nan=-1).round(12).argmax())
 
 
 def rate_counts(table: pd.DataFrame, group: str, reference: str, pool: str = "qualified") -> np.ndarray:

@@ -236,8 +236,8 @@ class AdValues:
                 exposure[rows, own:] = weights @ self._watched_members[:, pool].T
                 members[rows, :own] = self._members[:, pool].sum(1)
                 members[rows, own:] = self._watched_members[:, pool].sum(1)
-        mrr, ndcg = ranking.mrr_and_ndcg(scores, [self._pools[occupation] for occupation in occupations], self.k)
-        return np.column_stack([mrr, ndcg, exposure, members])
+        quality = ranking.quality(scores, [self._pools[occupation] for occupation in occupations], self.k)
+        return np.column_stack([quality["mrr"], quality["ndcg"], exposure, members])
 
     def _meaning_loss(self, ads: list[str], originals: list[str]) -> np.ndarray:
         if self.embed is None or not ads:

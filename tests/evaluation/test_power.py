@@ -95,7 +95,6 @@ def test_the_paraphrase_is_random_without_a_direction_and_reproducible():
         ({"attribute": "hair"}, "no column 'hair'"),
         ({"k": 0}, "k=0"),
         ({"k": 9}, "k=9 is larger than the pool"),
-        ({"pool": "best"}, "best"),
     ],
 )
 def test_bad_input_to_the_noise_floor_is_named(change: dict, message: str):

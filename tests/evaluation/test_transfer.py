@@ -92,11 +92,10 @@ def test_seeds_above_and_below_parity_are_not_close_to_it():
 
 
 def test_equal_scores_do_not_favor_the_group_that_stands_first():
-    """Forty candidates in group order, all scored alike: the order of the file would select women only."""
+    """Forty candidates in group order, all scored alike: a quarter of the men and of the women are selected."""
     people = Dataset.from_dict({"text": ["x"] * 40, "occupation": ["nurse"] * 40, "gender": ["f"] * 20 + ["m"] * 20})
     again = transfer.rejudge(METHODS["PPO"][0], lambda ads: np.zeros((len(ads), 40)), JOBS, people, "gender", 10)
-    women = again.groups.query("pool == 'qualified' and group == 'f'")["selected"]
-    assert women.between(1, 9).all() and women.nunique() == 1, "the same order for every ad"
+    assert again.groups.query("pool == 'qualified'")["selected"].tolist() == pytest.approx([5] * 4)
 
 
 def test_rejudging_by_the_same_recommender_changes_nothing():
@@ -135,6 +134,7 @@ def test_candidates_of_a_file_without_those_already_seen(tmp_path):
 
 def test_agreement_by_hand():
     orders = {"up": [1, 2, 3, 4], "down": [4, 3, 2, 1], "swapped": [2, 1, 3, 4], "flat": [0, 0, 0, 0]}
+    orders["tied"] = [3, 3, 3, 4]
 
     class Fixed:
         def __init__(self, name: str):
@@ -153,6 +153,8 @@ def test_agreement_by_hand():
     assert pair("up", "down")[["spearman", "shared", "n"]].tolist() == [-1, 0, 2]
     # 1 - 6 * (1 + 1) / (4 * 15)
     assert pair("up", "swapped")["spearman"] == pytest.approx(0.8) and pair("up", "swapped")["shared"] == 1
+    # Both select the last; the third, whom the first selects too, is one of three who share the second place.
+    assert pair("up", "tied")["shared"] == pytest.approx((1 + 1 / 3) / 2)
     with pytest.raises(InputError, match="scores all candidates of a job alike"):
         pair("up", "flat")
 

@@ -113,7 +113,7 @@ def population(rng: np.random.Generator, jobs: int, people: int, slant: float) -
 
 
 def one_pool(group: np.ndarray, jobs: int, k: int) -> Candidates:
-    return Candidates(group, ~group, np.zeros(len(group), int), np.zeros(jobs, int), k)
+    return Candidates(group, ~group, [np.arange(len(group))], np.zeros(jobs, int), k)
 
 
 JOBS = Dataset.from_dict({"job_id": ["a", "b", "c", "d", "e"], "occupation": ["cook", "nurse", "cook", "dj", "nurse"]})
@@ -126,15 +126,14 @@ PEOPLE = Dataset.from_dict(
 )
 
 
-@pytest.mark.parametrize("pool", ["qualified", "all"])
-def test_both_ways_the_value_is_the_impact_ratio(pool: str):
+def test_both_ways_the_value_is_the_impact_ratio():
     scores = np.random.default_rng(1).normal(size=(5, 36))
     table = ranking.per_job(scores, JOBS, PEOPLE, "gender", 4)
-    expected = ranking.impact_ratio(table, pool, "male").set_index("group")["impact_ratio"]["female"]
-    people = Candidates.of(JOBS, PEOPLE, "gender", "female", "male", 4, pool)
+    expected = ranking.impact_ratio(table, reference="male").set_index("group")["impact_ratio"]["female"]
+    people = Candidates.of(JOBS, PEOPLE, "gender", "female", "male", 4)
     found = interval(scores, n_boot=50, candidates=people)
     assert found.value == pytest.approx(expected) and found.low < found.value < found.high
-    by_job = interval(ranking.rate_counts(table, "female", "male", pool))
+    by_job = interval(ranking.rate_counts(table, "female", "male"))
     assert found.value == pytest.approx(by_job.value)
 
 
@@ -143,25 +142,30 @@ def test_both_ways_the_value_is_the_impact_ratio(pool: str):
 def test_every_job_selects_the_best_of_the_pool_that_was_drawn(data):
     """Against a pool in which every candidate really stands as often as drawn."""
     people = data.draw(st.integers(1, 12))
-    scores = np.array(data.draw(st.lists(st.integers(0, 5), min_size=people, max_size=people)), float)[None]
+    scores = np.array(data.draw(st.permutations(range(people))), float)[None]
     group = np.array(data.draw(st.lists(st.booleans(), min_size=people, max_size=people)))
     times = np.bincount(data.draw(st.lists(st.integers(0, people - 1), min_size=people, max_size=people)))
     times = np.pad(times, (0, people - len(times)))
     k = data.draw(st.integers(1, people))
     copies = np.repeat(np.arange(people), times)
     chosen = copies[top_k(scores[:, copies], k)[0]]
-    both = np.zeros((2, people + 1), np.float32)
+    both = np.zeros((2, people + 1))
     both[:, :-1] = group, ~group
-    weights = np.append(times, 0).astype(np.float32)
-    order = _ranking(scores, one_pool(group, 1, k), [np.arange(people)])
-    assert _selected(order, weights, both, k).tolist() == [[group[chosen].sum(), (~group)[chosen].sum()]]
+    weights = np.append(times, 0).astype(float)
+    ranked = _ranking(scores, one_pool(group, 1, k))
+    assert _selected(ranked, weights, both, k).tolist() == [[group[chosen].sum(), (~group)[chosen].sum()]]
 
 
-def test_a_resample_without_the_best_reaches_as_deep_as_it_must():
-    order, groups = np.arange(200)[None], np.ones((2, 201), np.float32)
-    weights = np.zeros(201, np.float32)
-    weights[150:160] = 20
-    assert _selected(order, weights, groups, 30).tolist() == [[30, 30]]
+@pytest.mark.parametrize("length", [1, 12])
+def test_a_resample_without_the_best_reaches_as_deep_as_it_must(length: int):
+    """Nobody above place 144 is drawn, then twelve candidates twenty times each, one by one or as one tie."""
+    everyone = one_pool(np.arange(200) % 2 == 0, 1, 30)
+    ranked = _ranking(-(np.arange(200.0) // length)[None], everyone)
+    weights, groups = np.zeros(201), np.zeros((2, 201))
+    weights[144:156] = 20
+    groups[:, :-1] = everyone.group, everyone.reference
+    expected = [20, 10] if length == 1 else [15, 15]
+    np.testing.assert_allclose(_selected(ranked, weights, groups, 30), [expected])
 
 
 def test_both_ways_agree_with_a_loop():
@@ -238,11 +242,9 @@ def test_by_job_covers_where_the_candidates_are_given():
     ("change", "message"),
     [
         ({"n_boot": 0}, "n_boot=0"),
-        ({"level": 1.0}, "level=1.0 is not between 0 and 1"),
         ({"k": 0}, "k=0 is not between 1 and 8"),
         ({"k": 9}, "k=9 is not between 1 and 8, the size of the smallest pool"),
         ({"group": "blue"}, "'blue' is not one of female, male"),
-        ({"pool": "best"}, "pool='best' is not one of"),
         ({"scores": np.zeros((5, 35))}, r"shape \(5, 35\)"),
         ({"scores": np.zeros(5)}, r"scores have shape \(5,\)"),
         ({"scores": np.zeros((0, 5, 36))}, "scores have shape"),
@@ -250,18 +252,12 @@ def test_by_job_covers_where_the_candidates_are_given():
     ],
 )
 def test_bad_input_both_ways_is_named(change: dict, message: str):
-    people = {"group": "female", "reference": "male", "k": 4, "pool": "qualified"}
+    people = {"group": "female", "reference": "male", "k": 4}
     people |= {name: change[name] for name in people.keys() & change.keys()}
-    options = {name: change[name] for name in ("n_boot", "level") if name in change}
+    options = {name: change[name] for name in ("n_boot",) if name in change}
     with pytest.raises(InputError, match=message):
         candidates = Candidates.of(JOBS, PEOPLE, "gender", **people)
         interval(change.get("scores", np.zeros((5, 36))), candidates=candidates, **options)
-
-
-def test_candidates_of_unequal_length_are_named():
-    people = Candidates(np.ones(3, bool), np.ones(4, bool), np.zeros(3, int), np.zeros(2, int), 1)
-    with pytest.raises(InputError, match="differ in shape"):
-        interval(np.zeros((2, 3)), candidates=people)
 
 
 def test_a_reference_group_that_is_never_selected_is_nan_both_ways():

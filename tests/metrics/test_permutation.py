@@ -22,7 +22,7 @@ def counts(rng: np.random.Generator, jobs: int) -> np.ndarray:
 def test_three_jobs_by_hand():
     # Of the eight sums of +-1, +-2, +-3 only 6 and -6 are as far from 0 as 6.
     found = permutation_test(np.zeros(3), np.array([1.0, 2.0, 3.0]))
-    assert (found.change, found.p_value, found.swaps, found.exact, found.note) == (2.0, 0.25, 8, True, "")
+    assert found == (2.0, 0.25, "")
 
 
 @settings(max_examples=20, deadline=None)
@@ -34,7 +34,7 @@ def test_means_agree_with_scipy(jobs: int, seed: int, rounded: bool):
         (after, before), lambda x, y, axis: np.mean(x - y, axis=axis), permutation_type="samples", n_resamples=np.inf
     )
     ours = permutation_test(before, after)
-    assert ours.change == pytest.approx(theirs.statistic) and ours.exact
+    assert ours.change == pytest.approx(theirs.statistic)
     assert ours.p_value == pytest.approx(theirs.pvalue, abs=1e-12)
 
 
@@ -47,7 +47,7 @@ def test_drawn_swaps_agree_with_scipy():
         rng=np.random.default_rng(1),
     )  # fmt: skip
     ours = permutation_test(before, after, n_permutations=20_000)
-    assert not ours.exact and ours.swaps == 20_000 and 0.01 < theirs.pvalue < 0.5
+    assert 0.01 < theirs.pvalue < 0.5
     assert ours.p_value == pytest.approx(theirs.pvalue, abs=0.01)
 
 
@@ -104,7 +104,7 @@ def test_an_undefined_ratio_has_a_reason():
         other = sample.copy()
         other[:, column] = 0
         found = permutation_test(sample, other)
-        assert np.isnan([found.change, found.p_value]).all() and note in found.note and found.swaps == 0
+        assert np.isnan([found.change, found.p_value]).all() and note in found.note
     other[:, 1], other[:, 2] = 90, 0
     assert permutation_test(sample, other).note.endswith("after") and permutation_test(other, sample).note.endswith(
         "before"
