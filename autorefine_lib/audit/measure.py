@@ -7,24 +7,31 @@ attribute and by intersection, with the unknown counted. The rules set no pass m
 and its rate are given (§ 5-301(d)).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from datasets import Dataset
 
-from autorefine_lib.audit import group_report, label_permutation
+from autorefine_lib.audit import group_counts, group_report, label_permutation
 from autorefine_lib.errors import InputError
 from autorefine_lib.metrics import bootstrap, groups, permutation, ranking
+from autorefine_lib.metrics.groups import Groups
+from autorefine_lib.recommender.scores import check_scores
 
-SMALL = 0.02
-"""Share of the candidates below which 6 RCNY § 5-301(d) allows a category to be left out of the ratios."""
 FOUR_FIFTHS = 0.8
 """The screening line of 29 CFR 1607.4(D); Local Law 144 sets none."""
+FEW = 30
+"""Candidates below which a note says that a group is small: one more selected moves its rate by over three points."""
 NONE_SELECTED = -np.log(0.025)
 """Upper 97.5 % limit, 3.7, of a Poisson count seen to be 0: resamples of nobody selected are all nobody."""
+N_BOOT = 2000
+"""Resamples of the ads."""
+N_SHUFFLES = 1000
+"""Shuffles of the candidates' labels; more where there are many groups."""
 ALPHA = 0.05
 """Chance, with groups that play no part in the ranking, of any finding in an audit (Holm over all its groups)."""
 QUALITY = {"mrr": "MRR", "ndcg": "NDCG", "recall": "Recall", "precision": "Precision"}
@@ -43,24 +50,12 @@ class Criteria:
     """Candidates that an ad selects."""
     threshold: float = FOUR_FIFTHS
     """A finding is an impact ratio below this, with a 95 % interval below 1 and a p value below `ALPHA`."""
-    min_share: float = SMALL
-    """A group with a smaller share of the candidates is shown without a ratio, and is no reference."""
-    references: tuple[str, ...] = ()
-    """Groups that are the reference of their attribute; in an attribute without one the most selected group is."""
-    intersect: bool = True
-    """Whether every two attributes are crossed."""
-    n_boot: int = 2000
-    """Resamples of the ads."""
-    n_shuffles: int = 1000
-    """Shuffles of the candidates' labels; more where there are many groups."""
 
     def __post_init__(self) -> None:
         if self.k < 1:
             raise InputError(f"k={self.k}: an ad selects at least one candidate; choose k of 1 or more")
         if not 0 < self.threshold <= 1:
             raise InputError(f"threshold={self.threshold} is not above 0 and at most 1; the four-fifths line is 0.8")
-        if not 0 <= self.min_share < 0.5:
-            raise InputError(f"min_share={self.min_share} is not in 0 to 0.5; the rules allow at most 0.02")
 
 
 @dataclass(frozen=True)
@@ -72,11 +67,14 @@ class Audit:
     candidates: int
     groups: pd.DataFrame
     """`COLUMNS`, one row per pool, attribute and group, of the primary pool first: "qualified" where occupations are
-    known. selected, available and above_median are summed over the ads; low and high are the 95 % limits of the impact
-    ratio by bootstrap over ads, the candidates held fixed; p_holm, of the primary pool, is the chance of a ratio as low
-    if labels were shuffled among the candidates of a pool (`label_permutation`), by Holm over its groups."""
+    known. selected, available and above_median are summed over the ads; `selected` is the expected number, a fraction
+    where ties reach across rank k. low and high are the 95 % limits of the impact ratio by bootstrap over ads, the
+    candidates held fixed; p_holm, of the primary pool, is the chance of a ratio as low if labels were shuffled among
+    the candidates of a pool (`label_permutation`), by Holm over its groups."""
     summary: pd.DataFrame
-    """One row per pool and attribute, from `group_report.measure`."""
+    """One row per pool and attribute, from `group_report.summarise_attribute`, with the pool."""
+    tied: dict[str, int]
+    """By pool the number of ads with a tie across rank k, whose members share the places that are left."""
     quality: pd.DataFrame
     """One row a metric: metric, value, low, high, n (ads)."""
     remarks: tuple[str, ...]
@@ -100,43 +98,57 @@ def measure(
 
     Args:
         scores: float [jobs, candidates], higher is better; may be memory-mapped.
-        jobs, candidates: as `files.read` returns them. An ad with fewer than k candidates of its occupation is
+        jobs, candidates: as `files.read_tables` returns them. An ad with fewer than k candidates of its occupation is
             left out of the qualified pool, and said to be.
         attributes: columns of the candidates.
 
     Raises:
-        InputError: k above the number of candidates or above the pool of every ad, a reference group that no
-            attribute has, and as `group_report.measure`.
+        InputError: as `check`, or wrong scores.
     """
     criteria = criteria or Criteria()
-    references = check(jobs, candidates, attributes, criteria)
-    remarks, parts, quality = [], [], pd.DataFrame(columns=["metric", "value", "low", "high", "n"])
-    primary = scores, jobs
+    divided = check(jobs, candidates, attributes, criteria)
+    scores = check_scores(scores, len(jobs), len(candidates))
+    remarks: list[str] = []
+    quality = pd.DataFrame(columns=["metric", "value", "low", "high", "n"])
+    ranked = {"all": (scores, jobs)}
     if "occupation" in jobs.column_names:
-        kept, left_out = _with_pool(jobs, candidates, criteria.k)
-        remarks += left_out
-        primary = primary if len(kept) == len(jobs) else (scores[kept], jobs.select(kept))
-        parts.append(_pool("qualified", *primary, candidates, references, criteria))
-        quality = _quality(*primary, candidates, criteria)
+        kept, remarks = _with_pool(jobs, candidates, criteria.k)
+        able = (scores, jobs) if len(kept) == len(jobs) else (scores[kept], jobs.select(kept))
+        ranked = {"qualified": able, **ranked}
+        quality = _quality(able[0], able[1], candidates, criteria.k)
     else:
         remarks.append("No occupations in the files: nobody is known to be qualified, and all are measured together")
-    parts.append(_pool("all", scores, jobs, candidates, references, criteria))
-    parts[0][0]["p_holm"] = _p_values(parts[0][0], *primary, candidates, references, criteria)
     if len(jobs) == 1:
         remarks.append("One ad: there is no interval over ads; audit more ads together")
-    table, summary = (pd.concat(frames, ignore_index=True) for frames in zip(*parts, strict=True))
+    tables, summaries, tied = [], [], {}
+    for pool, (of_pool, ads) in ranked.items():
+        counted, tied[pool] = group_counts.count(of_pool, ads, candidates, divided, criteria.k, pool)
+        for part, counts in zip(divided, counted, strict=True):
+            table = group_report.compare_groups(part, counts).assign(pool=pool)
+            summaries.append({"pool": pool} | group_report.summarise_attribute(table))
+            tables.append(_with_limits(table, counts))
+    table = pd.concat(tables, ignore_index=True)
+    primary, (of_primary, ads) = next(iter(ranked.items()))
+    pools = group_counts.pools(ads, candidates, primary)
+    table.loc[table["pool"] == primary, "p_holm"] = _p_values(
+        table[table["pool"] == primary], of_primary, pools, divided, criteria.k
+    )
     table["finding"] = (table["impact_ratio"] < criteria.threshold) & (table["p_holm"] < ALPHA) & ~(table["high"] >= 1)
     table["note"] = [_note(row, criteria) for row in table.itertuples()]
-    return Audit(criteria, len(jobs), len(candidates), table[list(COLUMNS)], summary, quality, tuple(remarks))
+    return Audit(
+        criteria, len(jobs), len(candidates), table[list(COLUMNS)], pd.DataFrame(summaries), tied, quality,
+        tuple(remarks),
+    )  # fmt: skip
 
 
-def check(
-    jobs: Dataset, candidates: Dataset, attributes: Sequence[str], criteria: Criteria
-) -> dict[str | tuple[str, ...], str]:
-    """Raise InputError for what `measure` would refuse: to be called before a ranking that takes minutes.
+def check(jobs: Dataset, candidates: Dataset, attributes: Sequence[str], criteria: Criteria) -> list[Groups]:
+    """Check what `measure` is given but the scores: to be called before a ranking that takes minutes.
 
     Returns:
-        The reference of every attribute and intersection: the wanted group that it has, or the most selected one.
+        The groups of each attribute and of every two of them crossed.
+
+    Raises:
+        InputError: no attribute, k above the number of candidates or above the pool of every ad, and as `groups.of`.
     """
     if not attributes:
         raise InputError("no attribute to compare groups by; name at least one column of the candidates")
@@ -146,16 +158,7 @@ def check(
         )
     if "occupation" in jobs.column_names:
         _with_pool(jobs, candidates, criteria.k)
-    names = [*attributes, *(combinations(attributes, 2) if criteria.intersect else ())]
-    found = {name: groups.of(candidates, name).names[:-1] for name in names}
-    for group in criteria.references:
-        if not any(group in known for known in found.values()):
-            known = ", ".join(group for name in attributes for group in found[name])
-            raise InputError(f"reference group {group!r} is not one of {known}; write it as in the file")
-    return {
-        name: next((group for group in criteria.references if group in known), ranking.MOST_SELECTED)
-        for name, known in found.items()
-    }
+    return [groups.of(candidates, name) for name in (*attributes, *combinations(attributes, 2))]
 
 
 def _with_pool(jobs: Dataset, candidates: Dataset, k: int) -> tuple[np.ndarray, list[str]]:
@@ -176,48 +179,39 @@ def _with_pool(jobs: Dataset, candidates: Dataset, k: int) -> tuple[np.ndarray, 
     ]
 
 
-def _pool(pool: str, scores, jobs, candidates, references, criteria: Criteria) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The rows of one pool with intervals and notes, and its summary."""
-    report = group_report.measure(
-        scores, jobs, candidates, list(references), criteria.k, pool, criteria.references,
-        min_share=criteria.min_share, min_count=1, exclude_small=True,
-    )  # fmt: skip
-    table = report.by_group.assign(pool=pool, low=np.nan, high=np.nan)
-    table["share"] = table["candidates"] / len(candidates)
-    rates = table.set_index(["attribute", "group"])["selection_rate"]
-    table["reference_rate"] = rates.loc[list(zip(table["attribute"], table["reference"], strict=True))].to_numpy()
-    other = table["impact_ratio"].notna() & (table["group"] != table["reference"])
-    if len(jobs) > 1 and other.any():
-        of_attribute = dict(list(report.per_job.groupby("attribute")))
-        samples = [
-            ranking.rate_counts(of_attribute[row.attribute], row.group, row.reference, pool)
-            for row in table[other].itertuples()
-        ]
-        resampled = bootstrap.resample(*samples, n_boot=criteria.n_boot)
+def _with_limits(table: pd.DataFrame, counts: np.ndarray) -> pd.DataFrame:
+    """The groups of one attribute with the 95 % limits of their impact ratios, low and high."""
+    table = table.assign(low=np.nan, high=np.nan)
+    is_reference = table["group"] == table["reference"]
+    other = table["impact_ratio"].notna() & ~is_reference
+    if len(counts) > 1 and other.any():
+        # As from `ranking.rate_counts`: selected and available of the group, then of the reference.
+        pairs = [[place, is_reference.argmax()] for place in np.flatnonzero(other)]
+        samples = [counts[:, pair, :2].reshape(len(counts), 4) for pair in pairs]
+        resampled = bootstrap.resample(*samples, n_boot=N_BOOT)
         table.loc[other, ["low", "high"]] = [bootstrap.percentile(statistics)[1:] for statistics in resampled]
         none = other & (table["selected"] == 0)
         table.loc[none, "high"] = NONE_SELECTED / table["available"] / table["reference_rate"]
-    return table, report.summary
+    return table
 
 
-def _p_values(table: pd.DataFrame, scores, jobs, candidates, references, criteria: Criteria) -> np.ndarray:
-    """The permutation test of the rows of the primary pool, adjusted by Holm over all groups that it compares."""
-    attributes = []
-    for (name, wanted), (_, rows) in zip(references.items(), table.groupby("attribute", sort=False), strict=True):
-        division = groups.of(candidates, name)
-        reference = None if wanted == ranking.MOST_SELECTED else division.names.index(wanted)
-        compared = (rows["compared"] & rows["impact_ratio"].notna()).to_numpy()
-        attributes.append(label_permutation.Labels(division.codes, compared, reference))
+def _p_values(
+    table: pd.DataFrame, scores: np.ndarray, pools: Iterable[group_counts.Pool], divided: list[Groups], k: int
+) -> np.ndarray:
+    """The permutation test of the groups of the primary pool, adjusted by Holm over all groups that it compares."""
     # The reference counts as well: which group of two would be the lower was not known before.
     tested = table["impact_ratio"].notna()
+    labels = [
+        label_permutation.Labels(part.codes, tested[table["attribute"] == part.attribute].to_numpy())
+        for part in divided
+    ]
     # Enough that the smallest p value survives Holm's factor.
-    shuffles = max(criteria.n_shuffles, int(2 / ALPHA) * tested.sum())
-    divided = label_permutation.pools(jobs, candidates, table["pool"].iloc[0])
-    found = np.concatenate(label_permutation.p_values(scores, divided, attributes, criteria.k, shuffles))
+    shuffles = max(N_SHUFFLES, int(2 / ALPHA) * tested.sum())
+    found = np.concatenate(label_permutation.p_values(scores, pools, labels, k, shuffles))
     return np.where(table["group"] == table["reference"], np.nan, permutation.holm(found))
 
 
-def _note(row, criteria: Criteria) -> str:
+def _note(row: Any, criteria: Criteria) -> str:
     if row.group == groups.UNKNOWN:
         return "ranked with the others, in no category" if row.candidates else ""
     if not row.candidates:
@@ -226,7 +220,7 @@ def _note(row, criteria: Criteria) -> str:
         return "no candidate of this category in the pool of these ads"
     if not row.compared:
         return (
-            f"{100 * row.share:.1f} % of the candidates, under {100 * criteria.min_share:g} %: counts and rates shown, "
+            f"{100 * row.share:.1f} % of the candidates, under {100 * group_report.SMALL:g} %: counts and rates shown, "
             "left out of the ratios as 6 RCNY § 5-301(d) allows"
         )
     if row.reference_rate == 0:
@@ -235,7 +229,7 @@ def _note(row, criteria: Criteria) -> str:
         return "the only category that is compared: no ratio"
     if row.group == row.reference:
         return "reference"
-    few = "fewer than 30 candidates" if row.candidates < group_report.MIN_COUNT else ""
+    few = "fewer than 30 candidates" if row.candidates < FEW else ""
     none = "" if row.selected or np.isnan(row.high) else "nobody selected: upper limit of a count of 0 (Poisson)"
     below = ""
     if row.impact_ratio < criteria.threshold:
@@ -249,10 +243,10 @@ def _note(row, criteria: Criteria) -> str:
     return "; ".join(part for part in (below, none, few) if part)
 
 
-def _quality(scores, jobs, candidates, criteria: Criteria) -> pd.DataFrame:
+def _quality(scores: np.ndarray, jobs: Dataset, candidates: Dataset, k: int) -> pd.DataFrame:
     """Means over the ads with their intervals."""
-    table = ranking.ranking_quality(scores, jobs, candidates, criteria.k)
-    resampled = bootstrap.resample(*(table[name].to_numpy() for name in QUALITY), n_boot=criteria.n_boot)
+    table = ranking.ranking_quality(scores, jobs, candidates, k)
+    resampled = bootstrap.resample(*(table[name].to_numpy() for name in QUALITY), n_boot=N_BOOT)
     rows = []
     for metric, statistics in zip(QUALITY, resampled, strict=True):
         value, low, high = bootstrap.percentile(statistics)

@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 
 from autorefine_lib import __version__, files, provenance
+from autorefine_lib.audit.group_report import SMALL
 from autorefine_lib.audit.measure import QUALITY, Audit
 
 DISCLAIMERS = (
@@ -35,7 +36,6 @@ SUMMARY = {
     "attribute": "Attribute", "unknown": "Unknown", "worst_group": "Least selected",
     "demographic_parity_difference": "Demographic parity difference",
     "equal_opportunity_difference": "Equal opportunity difference", "exposure_ratio": "Lowest exposure ratio",
-    "ndkl": "NDKL",
 }  # fmt: skip
 MEANS = {"metric": "Metric", "value": "Value", "low": "95 % from", "high": "to", "n": "Ads"}
 COUNTS = ("candidates", "selected", "available", "unknown", "n")
@@ -55,11 +55,12 @@ def collect_facts(audit: Audit, paths: Mapping[str, Path], tool: str) -> dict[st
         "Tool": tool,
         "Audit date": datetime.now(UTC).date().isoformat(),
         "Data": "\n".join([f"{audit.jobs:,} ads and {audit.candidates:,} candidates", *sources]),
-        "Selection criterion": f"the {audit.criteria.k} best-scored candidates of an ad; equal scores in the order of "
-        "the candidates' file",
+        "Selection criterion": f"the {audit.criteria.k} best-scored candidates of an ad; equal scores share the "
+        "places that are left for them",
+        "Ties across rank k": count_ties(audit),
         "Reference": "the most selected category of each attribute",
         "Unknown": "; ".join(f"{name}: {count:,} of {audit.candidates:,}" for name, count in unknown.items()),
-        "Left out of the ratios": f"categories under {audit.criteria.min_share:.0%} of the candidates; they are shown",
+        "Left out of the ratios": f"categories under {SMALL:.0%} of the candidates; they are shown",
         "Not known here": "the tool's version and distribution date, the source and explanation of the data: a summary "
         "under Local Law 144 states them too",
         "Measured with": f"autorefine {__version__}, commit {provenance.commit()}",
@@ -75,6 +76,7 @@ def to_dict(audit: Audit, facts: dict[str, str]) -> dict[str, Any]:
         "k": audit.criteria.k,
         "ads": audit.jobs,
         "candidates": audit.candidates,
+        "ads_with_a_tie_across_k": audit.tied,
         "threshold": audit.criteria.threshold,
         "findings": audit.findings,
         "remarks": list(audit.remarks),
@@ -97,6 +99,11 @@ def state_rule(audit: Audit) -> str:
     )
 
 
+def count_ties(audit: Audit) -> str:
+    """How many ads have a tie across rank k, whose members share the places that are left."""
+    return "; ".join(f"{POOLS[pool].lower()}: {count:,} ads" for pool, count in audit.tied.items())
+
+
 def to_text(audit: Audit, facts: dict[str, str]) -> str:
     """What a terminal shows: no scoring rates, and no control characters from a user's file."""
     shown = {name: head for name, head in GROUPS.items() if not name.startswith("scoring")}
@@ -106,7 +113,8 @@ def to_text(audit: Audit, facts: dict[str, str]) -> str:
         lines += ["", f"{attribute}, {POOLS[pool].lower()}", *_align(format_table(rows, shown))]
     if len(audit.quality):
         lines += ["", "quality of the ranking", *_align(format_table(audit.quality, MEANS))]
-    lines += ["", *(f"left out: {line}" for line in audit.remarks)]
+    lines += ["", f"ties across rank {audit.criteria.k}: {count_ties(audit)}"]
+    lines += [*(f"left out: {line}" for line in audit.remarks)]
     lines += [f"{state_verdict(audit)}. {state_rule(audit)}", *(f"  {line}" for line in audit.findings)]
     return "\n".join("".join(char if char.isprintable() else " " for char in line) for line in lines)
 

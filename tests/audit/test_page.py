@@ -109,7 +109,7 @@ def test_every_ratio_can_be_checked_by_hand(measured):
     by_note = {row[-1]: row for row in rows[:3]}
     first = result.groups[result.groups["group"] == FORMULA].iloc[0]
     row = next(row for row in rows if row[0] == FORMULA)
-    assert [row[2], row[3]] == [str(first["selected"]), str(first["available"])]
+    assert [row[2], row[3]] == [f"{first['selected']:g}", str(first["available"])]
     rate, ratio = float(row[4]), float(row[5])
     assert rate == pytest.approx(int(row[2]) / int(row[3]), rel=1e-3)
     assert ratio == pytest.approx(rate / float(by_note["reference"][4]), rel=1e-3)
@@ -142,6 +142,19 @@ def test_a_terminal_gets_no_control_characters():
     result = measure.measure(np.array([[1.0, 2.0]]), jobs, people, ["g"], Criteria(k=1))
     text = page.to_text(result, {"Tool": "t"})
     assert "\x1b" not in text and "[31mred" in text and "No finding" in text
+
+
+def test_ties_across_rank_k_are_told_everywhere(tmp_path: Path):
+    people = Dataset.from_dict(
+        {"candidate_id": list("abcd"), "occupation": ["x"] * 4, "g": ["red", "red", "red", "blue"]}
+    )
+    jobs = Dataset.from_dict({"job_id": ["1", "2"], "occupation": ["x", "x"]})
+    result = measure.measure(np.array([[1.0, 1, 1, 0], [1, 2, 3, 4]]), jobs, people, ["g"], Criteria(k=1))
+    facts = page.collect_facts(result, {}, tool="t")
+    counted = "qualified candidates: 1 ads; all candidates: 1 ads"
+    assert facts["Ties across rank k"] == counted and f"ties across rank 1: {counted}" in page.to_text(result, facts)
+    assert page.to_dict(result, facts)["ads_with_a_tie_across_k"] == {"qualified": 1, "all": 1}
+    assert counted in page.write_page(result, facts, tmp_path, "x").read_text("utf-8")
 
 
 def test_without_a_ratio_there_is_no_figure(tmp_path: Path):
