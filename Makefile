@@ -1,7 +1,8 @@
 # make reproduce [PROFILE=embedded]   run the notebooks, write reports/<profile>/
 # make test                           lint, unit tests, notebooks in the smoke profile
 # make lab                            JupyterLab on the notebooks
-# make lint | notebooks | clean       ruff; record the checked outputs in notebooks/; remove .venv and caches
+# make lint                           style, order of the packages, declared dependencies, types
+# make notebooks | clean              record the checked outputs in notebooks/; remove .venv and caches
 SHELL := /bin/bash
 PROFILE ?= embedded
 LOCK ?= env/requirements.lock
@@ -40,8 +41,12 @@ env: .venv/.installed
 reproduce: env
 	@$(BIN)/autorefine reproduce --profile $(PROFILE) $(ARGS)
 
+# Style, the order of the packages, declared dependencies, types.
 lint: env
 	$(BIN)/ruff check .
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/deptry .
+	$(BIN)/mypy
 
 # pytest's own notebook run comes last: copies of the notebooks with the smoke parameters, whose checked cells are
 # compared with the outputs stored in notebooks/.
