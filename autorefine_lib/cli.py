@@ -142,23 +142,6 @@ def rewrite(
 
 @app.command()
 @one_line_errors
-def merge(
-    policy: Annotated[Path, typer.Option(help="Folder of a policy: a LoRA adapter, or the embedded generator's.")],
-    out: Annotated[Path, typer.Option(help="Folder for the checkpoint; new or empty.")],
-) -> None:
-    """Merge what a policy stores apart into its base: a checkpoint that transformers loads without this project.
-
-    Examples:
-
-    - `autorefine merge --policy reports/paper/artefacts/models/ppo-0 --out merged`
-    """
-    from autorefine_lib.generator import pretrained
-
-    typer.echo(f"merged: {pretrained.merge(policy, out)}", err=True)
-
-
-@app.command()
-@one_line_errors
 def bench(
     what: Annotated[str, typer.Argument(help="rank, embed, rewrite or ppo.")] = "rank",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for a machine.")] = False,

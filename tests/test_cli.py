@@ -1,7 +1,6 @@
 """The command line: help, one line and exit code 2 for what a user can get wrong, numbers for what is right."""
 
 import json
-import shutil
 import subprocess
 import sys
 import time
@@ -51,8 +50,8 @@ def test_help_answers_fast_and_has_examples():
     began = time.monotonic()
     page = subprocess.run([sys.executable, "-m", "autorefine_lib.cli", "--help"], capture_output=True, text=True)
     assert page.returncode == 0 and time.monotonic() - began < 5
-    assert all(command in page.stdout for command in ("reproduce", "audit", "rewrite", "merge", "bench"))
-    for command in ("reproduce", "audit", "rewrite", "merge", "bench"):
+    assert all(command in page.stdout for command in ("reproduce", "audit", "rewrite", "bench"))
+    for command in ("reproduce", "audit", "rewrite", "bench"):
         code, out, _ = run(command, "--help")
         assert code == 0 and f"autorefine {command}" in out and "Examples" in out
 
@@ -154,29 +153,3 @@ def test_other_errors_are_not_hidden(monkeypatch):
 
     monkeypatch.setattr("autorefine_lib.bench.speed.measure", fail)
     assert isinstance(runner.invoke(cli.app, ["bench", "rank"]).exception, ZeroDivisionError)
-
-
-def test_merge_writes_a_checkpoint_or_one_line(tmp_path: Path):
-    from tiny_models import tiny_model, tiny_tokenizer
-
-    from autorefine_lib.generator import pretrained
-    from autorefine_lib.generator.actor import add_lora
-    from autorefine_lib.generator.generator import Generator
-
-    pretrained.save(Generator(tiny_model("llama"), tiny_tokenizer(), "ad"), tmp_path / "base")
-    policy = pretrained.load(str(tmp_path / "base"))
-    policy.model = add_lora(policy.model, 2, 4.0, "all-linear")
-    pretrained.save(policy, tmp_path / "adapter")
-    code, out, error = run("merge", "--policy", tmp_path / "adapter", "--out", tmp_path / "merged")
-    assert code == 0 and out == "" and f"merged: {tmp_path / 'merged'}" in error
-    assert (tmp_path / "merged/model.safetensors").is_file()
-    for folder, target, message in (
-        ("adapter", "merged", "exists and is not an empty folder"),
-        ("base", "new", "nothing to merge"),
-        ("nowhere", "new", "nothing to merge"),
-    ):
-        code, _, error = run("merge", "--policy", tmp_path / folder, "--out", tmp_path / target)
-        assert code == 2 and message in error and len(error.strip().splitlines()) == 1
-    shutil.rmtree(tmp_path / "base")
-    code, _, error = run("merge", "--policy", tmp_path / "adapter", "--out", tmp_path / "new")
-    assert code == 2 and "could not be loaded" in error and len(error.strip().splitlines()) == 1

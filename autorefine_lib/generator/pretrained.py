@@ -16,7 +16,7 @@ from transformers import (
 )
 
 from autorefine_lib.errors import InputError
-from autorefine_lib.files import write_json, write_text
+from autorefine_lib.files import write_json
 from autorefine_lib.generator import bert2bert
 from autorefine_lib.generator.generator import Generator
 from autorefine_lib.models import minilm
@@ -84,8 +84,8 @@ def _from_transformers(name: str) -> tuple[PreTrainedModel | PeftModel, PreTrain
 def save(generator: Generator, folder: Path) -> Path:
     """Write the generator so that `load(folder)` gives it back; PEFT adapters are saved by themselves.
 
-    Transformers and PEFT load the folder too, but for the embedded generator, of which it holds the trained weights
-    only: `merge` makes a checkpoint of it.
+    Transformers and PEFT load the folder too. That of the embedded generator holds the trained weights only, which
+    `load` puts into the packaged model.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -99,40 +99,3 @@ def save(generator: Generator, folder: Path) -> Path:
     settings = {"base": base, "level": generator.level, "max_new_tokens": generator.max_new_tokens}
     write_json(folder / "generator.json", settings)
     return folder
-
-
-def merge(policy: Path, out: Path) -> Path:
-    """Write to `out` a checkpoint that transformers loads by itself, of a policy that stores what it trained apart.
-
-    A LoRA adapter is merged into its base; the embedded generator's trained weights are joined with the frozen ones.
-
-    Raises:
-        InputError: `policy` is no such folder, `out` is not empty, or the base is not there.
-    """
-    policy, out = Path(policy), Path(out)
-    embedded = (policy / "trained.safetensors").is_file() and (policy / "generator.json").is_file()
-    if not embedded and not (policy / "adapter_config.json").is_file():
-        raise InputError(
-            f"{policy}: no adapter_config.json or trained.safetensors, so nothing to merge; give the folder of a "
-            "policy trained with LoRA or of the embedded generator"
-        )
-    if (policy / PERTURBATION).is_file():
-        raise InputError(
-            f"{policy}: ILQL perturbs its model while it writes, so there is nothing to merge; load the folder with "
-            "ilql.load_policy, or merge a policy of another optimiser"
-        )
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(f"{out} exists and is not an empty folder; choose another one or remove it")
-    generator = load(str(policy))
-    if embedded:
-        # Each tensor by itself: a file of safetensors cannot say that encoder and decoder share theirs.
-        weights = {name: weight.clone() for name, weight in generator.model.state_dict().items()}
-        generator.model.save_pretrained(out, state_dict=weights)
-        generator.tokenizer.save_pretrained(out)
-    else:
-        generator.model = generator.model.merge_and_unload(safe_merge=True)
-        save(generator, out)
-    if (policy / "README.md").is_file():
-        card = (policy / "README.md").read_text("utf-8")
-        write_text(out / "README.md", card.replace("library_name: peft", "library_name: transformers", 1))
-    return out

@@ -1,6 +1,5 @@
 """Generators come back from disk as they were saved, and a model that cannot be had is one clear error."""
 
-import shutil
 
 import pytest
 import torch
@@ -94,45 +93,6 @@ def test_peft_loads_an_adapter_without_this_library(kind, tmp_path):
         tmp_path / "adapter"
     )
     torch.testing.assert_close(logits(auto.eval()), expected, rtol=0, atol=1e-6)
-
-
-@pytest.mark.parametrize("kind", ["llama", "t5", "bert2bert"])
-def test_a_merged_adapter_is_a_checkpoint_of_its_own(kind, tmp_path):
-    expected = saved_adapter(tmp_path, kind)
-    out = pretrained.merge(tmp_path / "adapter", tmp_path / "merged")
-    shutil.rmtree(tmp_path / "base")
-    load = AutoModelForCausalLM if kind == "llama" else AutoModelForSeq2SeqLM
-    torch.testing.assert_close(logits(load.from_pretrained(out).eval()), expected, rtol=0, atol=1e-5)
-    assert not list(out.glob("adapter*")) and not list(out.glob("*.bin"))
-    again = pretrained.load(str(out))
-    assert (again.level, again.max_new_tokens) == ("ad", 9)
-    assert "library_name: transformers" in (out / "README.md").read_text()
-
-
-def test_merge_joins_the_embedded_generators_weights(tmp_path):
-    policy = pretrained.load(pretrained.EMBEDDED, seed=1)
-    with torch.no_grad():
-        for parameter in policy.model.parameters():
-            parameter += 0.01 if parameter.requires_grad else 0.0
-    pretrained.save(policy, tmp_path / "policy")
-    plain = AutoModelForSeq2SeqLM.from_pretrained(pretrained.merge(tmp_path / "policy", tmp_path / "out"))
-    tokens = ((101, 2057, 102), (101, 2300, 102))
-    # Another implementation of attention; the logits lie between -30 and 10.
-    torch.testing.assert_close(logits(plain.eval(), tokens), logits(policy.model, tokens), rtol=0, atol=2e-4)
-
-
-def test_merge_refuses_what_it_cannot_do(tmp_path):
-    with pytest.raises(InputError, match="no adapter_config.json.* nothing to merge; give"):
-        pretrained.merge(tmp_path, tmp_path / "out")
-    saved_adapter(tmp_path)
-    with pytest.raises(InputError, match="nothing to merge"):
-        pretrained.merge(tmp_path / "base", tmp_path / "out")
-    with pytest.raises(InputError, match="base exists and is not an empty folder; choose another"):
-        pretrained.merge(tmp_path / "adapter", tmp_path / "base")
-    shutil.rmtree(tmp_path / "base")
-    with pytest.raises(InputError, match="generator '.*base' could not be loaded.*; allowed: "):
-        pretrained.merge(tmp_path / "adapter", tmp_path / "out")
-    assert not (tmp_path / "out").exists()
 
 
 def test_the_embedded_generator_comes_back(tmp_path):

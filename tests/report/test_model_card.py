@@ -87,7 +87,7 @@ def test_card_of_an_adapter_replaces_pefts_own_and_names_its_base(tmp_path):
     front, text = written(tmp_path, CARD, add_lora(model, 2, 4.0, "all-linear"))
     assert front["library_name"] == "peft" and front["base_model"] == "some-org/some-model"
     assert "with a LoRA adapter, trained from some-org/some-model" in text and "More Information Needed" not in text
-    assert "peft.AutoPeftModelForCausalLM" in text and "autorefine merge" in text
+    assert "peft.AutoPeftModelForCausalLM" in text and "merge_and_unload" in text
 
 
 def test_an_encoder_decoder_from_a_folder_does_not_tell_where_it_lay(tmp_path):
