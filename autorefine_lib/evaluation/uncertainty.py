@@ -1,6 +1,7 @@
 """Notebook 09: how sure the change of the impact ratio is, for every method and group in one table."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -130,7 +131,7 @@ def _rank(runs: Sequence[Method], judge: Judge) -> np.ndarray:
 def _row(before: np.ndarray, after: np.ndarray, both: Interval, floor: NoiseFloor | None, seed: int) -> dict:
     by_job = bootstrap.interval(before, after, seed=seed)
     test = permutation.permutation_test(before, after, seed=seed)
-    row = {"jobs": len(before)} | by_job._asdict() | {"low_both": both.low, "high_both": both.high}
+    row: dict[str, Any] = {"jobs": len(before)} | by_job._asdict() | {"low_both": both.low, "high_both": both.high}
     row |= {"change": row.pop("value"), "p_value": test.p_value, "noise": "", "note": test.note}
     if floor and np.isfinite(test.change):
         row["noise"] = "below" if test.change < floor.low else "above" if test.change > floor.high else "inside"
