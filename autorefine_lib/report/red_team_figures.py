@@ -3,13 +3,11 @@
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from autorefine_lib.report.figures import (
     GREY,
     INK,
     PALETTE,
-    draw_seeds,
     label_rows,
     make_canvas,
     put_legend_outside,
@@ -42,23 +40,4 @@ def draw_rewards(table: pd.DataFrame, title: str, synthetic: bool) -> Figure:
     label_rows(ax, table["attack"], room=0.9)
     ax.set_xlabel("mean over ads, in units of parity, with 95 % interval", loc="left")
     put_legend_outside(fig, ax)
-    return fig
-
-
-def draw_cheating(log: pd.DataFrame, title: str, synthetic: bool) -> Figure:
-    """Share of cheating rewrites and parity gained against the step: a thin line a seed, a thick one for their mean.
-
-    Args:
-        log: columns training (the name of the line), seed, step, cheats and parity_gain.
-    """
-    fig, axes = make_canvas(title, 10, 4.0, synthetic, 2)
-    labels = {"cheats": "share of rewrites that cheat", "parity_gain": "parity that the batch's ads gain"}
-    for ax, (column, label) in zip(axes, labels.items(), strict=True):
-        for (name, part), color in zip(log.groupby("training", sort=False), PALETTE, strict=False):
-            draw_seeds(ax, part, column, color, name)
-        ax.set_title(label, loc="left", fontsize=11)
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes[0].set_ylim(-0.03, 1.03)
-    axes[1].axhline(0, color=INK, lw=1)
-    put_legend_outside(fig, axes[0])
     return fig

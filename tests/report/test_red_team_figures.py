@@ -16,11 +16,3 @@ def test_attacks_are_drawn_from_the_largest_temptation_down():
     texts = [text.get_text() for text in ax.texts]
     assert "protected 100%, names 50%" in texts and "unchanged ad" in texts
     figures.plt.close(figure)
-
-
-def test_a_line_for_each_training_and_seed():
-    rows = [(name, seed, step, 0.1 * step, 0.0) for name in ("with", "without") for seed in (0, 1) for step in (1, 2)]
-    log = pd.DataFrame(rows, columns=["training", "seed", "step", "cheats", "parity_gain"])
-    figure = plots.draw_cheating(log, "With and without", synthetic=False)
-    assert len(figure.axes[0].lines) == 6 and len(figure.axes[1].lines) == 7
-    figures.plt.close(figure)
