@@ -21,7 +21,7 @@ class NotebookLines:
     On a terminal the line of the running notebook counts on. Elsewhere each event is a line of its own.
     """
 
-    def __init__(self, total: int):
+    def __init__(self, total: int) -> None:
         self.total = total
         self.console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
         self.lines = Progress(_Line(), console=self.console, refresh_per_second=2, disable=not self.console.is_terminal)

@@ -12,6 +12,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -270,9 +271,9 @@ def draw_coding(counts: pd.DataFrame, title: str, synthetic: bool) -> Figure:
     """
     fig, (ax,) = make_canvas(title, 8.5, 2.2 + 0.45 * len(counts), synthetic)
     names = {coding: coding if coding == "neutral" else f"{coding}-coded" for coding in CODING_COLORS}
-    _draw_bars(ax, counts[list(names)].rename(columns=names), list(CODING_COLORS.values()), stacked=True)
+    shown, colors = counts[list(names)].rename(columns=names), ["white", INK, INK]
     least = 0.08 * counts.sum(axis=1).max()
-    for bars, color in zip(ax.containers, ["white", INK, INK], strict=True):
+    for bars, color in zip(_draw_bars(ax, shown, list(CODING_COLORS.values()), stacked=True), colors, strict=True):
         ax.bar_label(bars, fmt=lambda v: f"{v:.1f}" if v > least else "", label_type="center", color=color, fontsize=11)
     ax.set_xlabel("listed phrases per ad")
     return fig
@@ -295,8 +296,7 @@ def draw_histogram(values: pd.DataFrame, by: str, column: str, title: str, xlabe
 def draw_shares(table: pd.DataFrame, title: str, xlabel: str, synthetic: bool) -> Figure:
     """Grouped bars of shares between 0 and 1: one group an index entry, one color a column, the value at each bar."""
     fig, (ax,) = make_canvas(title, 8.5, 2.2 + 0.3 * table.size, synthetic)
-    _draw_bars(ax, table.rename(columns=_to_words), PALETTE, stacked=False)
-    for bars in ax.containers:
+    for bars in _draw_bars(ax, table.rename(columns=_to_words), PALETTE, stacked=False):
         ax.bar_label(bars, fmt="{:.0%}", padding=4, fontsize=10)
     _show_percent(ax, xlabel)
     return fig
@@ -338,11 +338,12 @@ def _draw_value(
     ax.plot(value, y, mark, ms=7.5, color=color, mfc="white" if hollow else color)
 
 
-def _draw_bars(ax: Axes, table: pd.DataFrame, colors: Sequence[str], stacked: bool) -> None:
-    """Level bars, a row an index entry from the top down, with a color a column."""
+def _draw_bars(ax: Axes, table: pd.DataFrame, colors: Sequence[str], stacked: bool) -> list[BarContainer]:
+    """Level bars, a row an index entry from the top down, with a color a column; returns those of each column."""
     table.plot.barh(ax=ax, stacked=stacked, color=colors[: table.shape[1]], width=0.8, ylabel="")
     label_rows(ax, table.index, room=0.6)
     put_legend_above(ax)
+    return [bars for bars in ax.containers if isinstance(bars, BarContainer)]
 
 
 def _show_percent(ax: Axes, xlabel: str) -> None:

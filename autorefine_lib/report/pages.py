@@ -126,13 +126,12 @@ def render_notebooks(folder: Path) -> list[str]:
     """Write each executed notebook of `folder` as a plain HTML page beside it; returns the stems in order."""
     import nbformat
     from nbconvert import HTMLExporter
-    from pygments.formatters import HtmlFormatter
 
     exporter, stems = HTMLExporter(template_name="basic"), []
     for path in sorted(folder.glob("*.ipynb")):
-        body, _ = exporter.from_notebook_node(nbformat.read(path, as_version=4))
+        body, made = exporter.from_notebook_node(nbformat.read(path, as_version=4))
         page = load_template("notebook.html.j2").render(
-            title=path.stem, body=body, highlight=HtmlFormatter().get_style_defs(".highlight")
+            title=path.stem, body=body, highlight="\n".join(made["inlining"]["css"])
         )
         write_text(path.with_suffix(".html"), page)
         stems.append(path.stem)

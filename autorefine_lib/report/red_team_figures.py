@@ -28,12 +28,12 @@ def draw_rewards(table: pd.DataFrame, title: str, synthetic: bool) -> Figure:
     # Above the zero line's end: what an unchanged ad earns.
     ax.annotate("unchanged ad", (0, -0.8), color=INK, ha="center", va="bottom", fontsize=10)
     y = np.arange(len(table))
-    for name, place, color, mark, payer in (
+    for name, height, color, mark, payer in (
         ("temptation", y - 0.16, PALETTE[1], "D", "the ranking alone would pay"),
         ("reward", y + 0.16, PALETTE[0], "o", "the reward pays"),
     ):
-        ax.hlines(place, table[f"{name}_low"], table[f"{name}_high"], color=color, lw=2.2)
-        ax.plot(table[name], place, mark, ms=6, color=color, label=f"what {payer}")
+        ax.hlines(height, table[f"{name}_low"], table[f"{name}_high"], color=color, lw=2.2)
+        ax.plot(table[name], height, mark, ms=6, color=color, label=f"what {payer}")
     for place, caught in zip(y, table["caught_by"], strict=True):
         ax.annotate(", ".join(caught.split(", ")[:2]), (1.01, place), xycoords=("axes fraction", "data"), va="center",
                     fontsize=9, color=GREY)  # fmt: skip
