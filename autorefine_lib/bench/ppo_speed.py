@@ -51,11 +51,9 @@ def measure_ppo(work: Workload) -> dict[str, Any]:
     """Run `work` and return its figures: medians over the steps after the first, peak memory of this process.
 
     A step lasts from the end of the one before to its own, metrics and log included. Its phases and `rest_s` add up to
-    it. `limit_seconds_per_step` is what the multiplications of a step would take at the speed of one large matrix
-    product on this machine: no implementation of the same arithmetic in float32 can be faster.
+    it.
     """
     torch.manual_seed(0)
-    model, tokenizer = make_model(work), _make_tokenizer(work)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     ids = torch.randint(3, work.vocab, (4 * work.batch, work.prompt)).tolist()
     prompts = Dataset.from_dict({"prompt": [" ".join(f"t{i}" for i in row) for row in ids]})
@@ -70,8 +68,9 @@ def measure_ppo(work: Workload) -> dict[str, Any]:
         ends.append(time.perf_counter())
 
     with tempfile.TemporaryDirectory() as folder:
-        trainer = PPOTrainer(model, tokenizer, _give_no_reward, prompts, config, folder, on_step=note_end)
-        limit = count_operations(model, work) / measure_matmul(device)
+        trainer = PPOTrainer(
+            _make_model(work), _make_tokenizer(work), _give_no_reward, prompts, config, folder, on_step=note_end
+        )
         ends.append(time.perf_counter())
         trainer.train(resume=False)
     log = pd.DataFrame(rows).assign(step=np.diff(ends))
@@ -80,7 +79,7 @@ def measure_ppo(work: Workload) -> dict[str, Any]:
     middle = counted[(len(counted) - 1) // 2 : len(counted) // 2 + 1].mean()
     phases = {f"{name}_s": middle[f"seconds/{name}"] for name in PHASES}
     step = middle["step"]
-    seconds = phases | {"rest_s": step - sum(phases.values()), "limit_seconds_per_step": limit}
+    seconds = phases | {"rest_s": step - sum(phases.values())}
     figures = {
         "engine": "autorefine PPOTrainer",
         "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
@@ -95,31 +94,7 @@ def measure_ppo(work: Workload) -> dict[str, Any]:
     return figures | ({"peak_gpu_mib": torch.cuda.max_memory_allocated() >> 20} if device == "cuda" else {})
 
 
-def count_operations(model: LlamaForCausalLM, work: Workload) -> float:
-    """Floating-point operations of the matrix products of a step in full fine-tuning.
-
-    A forward pass takes 2 for each weight and token, a backward pass twice as many. Rollout and reference are one
-    forward pass over all tokens each, an epoch is a forward and a backward pass. The output layer sees the tokens of
-    the response only. Attention itself is left out.
-    """
-    head = model.lm_head.weight.numel()
-    trunk = sum(p.numel() for p in model.model.layers.parameters())
-    forward = 2 * work.batch * ((work.prompt + work.response) * trunk + work.response * head)
-    return forward * (2 + 3 * work.epochs)
-
-
-def measure_matmul(device: str) -> float:
-    """Floating-point operations a second in a product of two 2048 x 2048 matrices in float32."""
-    matrix = torch.randn(2048, 2048, device=device)
-    seconds = []
-    for _ in range(5):
-        began = time.perf_counter()
-        (matrix @ matrix).sum().item()
-        seconds.append(time.perf_counter() - began)
-    return 2 * 2048**3 / min(seconds)
-
-
-def make_model(work: Workload) -> LlamaForCausalLM:
+def _make_model(work: Workload) -> LlamaForCausalLM:
     """A Llama of that size with random weights."""
     config = LlamaConfig(
         vocab_size=work.vocab, hidden_size=work.hidden, intermediate_size=int(work.hidden * 2.75),
