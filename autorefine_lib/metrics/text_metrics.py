@@ -1,6 +1,5 @@
-"""What rewriting does to the text of ads: meaning, requirements, wording, readability, length, repetition, collapse."""
+"""What rewriting does to the text of ads: meaning, requirements, wording, readability, length and repetition."""
 
-from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 
 import numpy as np
@@ -12,7 +11,7 @@ from autorefine_lib.text.protected import protected_words
 from autorefine_lib.text.tokens import words
 
 Embed = Callable[[list[str]], np.ndarray]
-"""Texts to vectors, float [texts, dimensions]; not the recommender's model, which the rewrites were made to move."""
+"""Texts to vectors, float [texts, dimensions]. Rewrites are made to move the recommender, so take another model."""
 
 
 def measure(rewrites: Sequence[str], originals: Sequence[str], embed: Embed) -> pd.DataFrame:
@@ -20,7 +19,7 @@ def measure(rewrites: Sequence[str], originals: Sequence[str], embed: Embed) -> 
 
     Args:
         rewrites, originals: texts, one for each ad, in the same order.
-        embed: a meaning model that is not the recommender's, for instance `static_embedding.embed`.
+        embed: a model of meaning that is not the recommender's, for instance `static_embedding.embed`.
 
     Returns:
         meaning: cosine of the two texts' vectors, 1 for equal texts; NaN where a text has no vector (it is empty).
@@ -31,7 +30,7 @@ def measure(rewrites: Sequence[str], originals: Sequence[str], embed: Embed) -> 
         lexicon_neutral_, lexicon_feminine_: phrases of `wording`; each with the ending before (original) and after.
         reading_ease_, grade_: Flesch and Flesch-Kincaid (`readability`), before and after; NaN without a word.
         words_before, words_after, length_ratio: words, and after / before; NaN for an original without words.
-        repetition_before, repetition_after: share of repeated trigrams (`repetition`).
+        repetition_before, repetition_after: share of repeated trigrams (`repeated_share`).
         note: why a value is NaN, else "".
 
     Raises:
@@ -39,8 +38,8 @@ def measure(rewrites: Sequence[str], originals: Sequence[str], embed: Embed) -> 
             [texts, dimensions].
     """
     rewrites, originals = _checked(rewrites, originals)
-    table = pd.DataFrame({"meaning": _cosines(*_vectors(embed, rewrites, originals))})
-    # Both for one pair at a time: the texts that were read last are remembered.
+    table = pd.DataFrame({"meaning": _cosines(embed, rewrites, originals)})
+    # Both functions see one pair after the other, because `requirements` remembers the texts that it read last.
     changes = [
         {"lost": requirements.lost(old, new), "invented": requirements.invented(old, new)}
         for old, new in zip(originals, rewrites, strict=True)
@@ -80,56 +79,14 @@ def _note(before: int, after: int) -> str:
     return " and ".join(f"the {name} has no words" for name in empty)
 
 
-def repetition(text: str, n: int = 3) -> float:
-    """Share of the n-grams of words in `text` that repeat an earlier one: 0 for none, towards 1 for a loop.
+def repeated_share(items: Sequence[Hashable], n: int) -> float:
+    """Share of the n-grams of `items` that repeat an earlier one: 0 for none, towards 1 for a loop.
 
     This is 1 - distinct/all n-grams, seq-rep-n of Welleck et al. (2020, "Neural text generation with unlikelihood
-    training", section 6); 0 for a text of fewer than n words.
+    training", section 6); 0 for fewer than n items. Items are words or the ids of tokens.
     """
-    _check_n(n)
-    return repeated_share(words(text), n)
-
-
-def repeated_share(items: Sequence[Hashable], n: int) -> float:
-    """`repetition` of any sequence, such as the ids of tokens."""
     total = len(items) - n + 1
     return 1 - len(set(zip(*(items[i:] for i in range(n)), strict=False))) / total if total > 0 else 0.0
-
-
-def distinct(texts: Sequence[str], n: int) -> float:
-    """distinct-n: different n-grams of words over all n-grams of all texts (Li et al., 2016, NAACL, section 5).
-
-    NaN when no text has n words.
-    """
-    _check_n(n)
-    grams = Counter(gram for said in map(words, texts) for gram in zip(*(said[i:] for i in range(n)), strict=False))
-    return len(grams) / grams.total() if grams else np.nan
-
-
-def collapse(rewrites: Sequence[str], originals: Sequence[str], embed: Embed) -> pd.DataFrame:
-    """Whether rewritten ads have become alike: diversity of the set of rewrites against that of the originals.
-
-    Returns:
-        Three rows, indexed by measure, with the columns originals, rewrites and change (rewrites - originals):
-        mean_cosine, over all pairs of different ads (it rises when ads become alike; ads without a vector are left
-        out); distinct_1 and distinct_2 (they fall).
-
-    Raises:
-        InputError: as `measure`; also fewer than two ads.
-    """
-    rewrites, originals = _checked(rewrites, originals)
-    if len(rewrites) < 2:
-        raise InputError(f"collapse compares ads with each other, and {len(rewrites)} was given; give at least two")
-    after, before = _vectors(embed, rewrites, originals)
-    rows = {"mean_cosine": (_mean_cosine(before), _mean_cosine(after))}
-    rows |= {f"distinct_{n}": (distinct(originals, n), distinct(rewrites, n)) for n in (1, 2)}
-    table = pd.DataFrame.from_dict(rows, orient="index", columns=["originals", "rewrites"]).rename_axis("measure")
-    return table.assign(change=table["rewrites"] - table["originals"])
-
-
-def _check_n(n: int) -> None:
-    if n < 1:
-        raise InputError(f"n={n} is no length of an n-gram; give 1 or more")
 
 
 def _checked(rewrites: Sequence[str], originals: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -146,26 +103,15 @@ def _checked(rewrites: Sequence[str], originals: Sequence[str]) -> tuple[list[st
     return list(rewrites), list(originals)
 
 
-def _vectors(embed: Embed, rewrites: list[str], originals: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Unit vectors of rewrites and originals; NaN for a text whose vector is zero."""
+def _cosines(embed: Embed, rewrites: list[str], originals: list[str]) -> np.ndarray:
+    """Cosine of each rewrite's vector and its original's, float [texts]; NaN where a vector is zero."""
     vectors = np.asarray(embed([*rewrites, *originals]), dtype=np.float64)
-    rows = len(rewrites) + len(originals)
+    rows = 2 * len(rewrites)
     if vectors.ndim != 2 or len(vectors) != rows or not np.isfinite(vectors).all():
         raise InputError(
             f"embed returned an array of shape {vectors.shape} for {rows} texts; it must return finite vectors [texts, "
             "dimensions]"
         )
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    units = vectors / np.where(norms > 0, norms, np.nan)
-    return units[: len(rewrites)], units[len(rewrites) :]
-
-
-def _cosines(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return np.clip((a * b).sum(1), -1, 1)
-
-
-def _mean_cosine(units: np.ndarray) -> float:
-    """Mean over all pairs without forming them: the square of the sum holds each pair twice and each vector once."""
-    units = units[np.isfinite(units).all(1)]
-    n = len(units)
-    return float((np.square(units.sum(0)).sum() - n) / (n * (n - 1))) if n > 1 else np.nan
+    after, before = np.split(vectors / np.where(norms > 0, norms, np.nan), 2)
+    return np.clip((after * before).sum(1), -1, 1)

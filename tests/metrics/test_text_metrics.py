@@ -1,4 +1,4 @@
-"""Text metrics: every column by hand on small ads, collapse by hand, bad input named, a thousand ads in seconds."""
+"""Text metrics: every column by hand on small ads, bad input named, a thousand ads in seconds."""
 
 import math
 import random
@@ -60,31 +60,10 @@ def test_empty_texts_have_a_note_and_no_number():
 
 
 def test_repetition_by_hand():
-    assert text_metrics.repetition("a b c a b c") == pytest.approx(1 - 3 / 4)  # abc bca cab abc
-    assert text_metrics.repetition("a b") == 0
-    assert text_metrics.repetition("go " * 102) == pytest.approx(0.99)
-    assert text_metrics.repetition("a a b", n=1) == pytest.approx(1 / 3)
-
-
-def test_distinct_by_hand():
-    assert text_metrics.distinct(["a b", "a c"], 1) == pytest.approx(3 / 4)
-    assert text_metrics.distinct(["a b", "a b"], 2) == pytest.approx(1 / 2)
-    assert math.isnan(text_metrics.distinct(["a", ""], 2))
-
-
-def test_collapse_by_hand():
-    vectors = {"north": [1, 0], "east": [0, 2], "half": [3, 3]}
-    table = text_metrics.collapse(
-        ["north"] * 3, ["north", "east", "half"], lambda texts: [vectors[text] for text in texts]
-    )
-    assert table.loc["mean_cosine", "originals"] == pytest.approx(2 * math.sqrt(0.5) / 3)
-    assert table.loc["mean_cosine", "rewrites"] == pytest.approx(1)
-    assert table["change"].tolist() == pytest.approx([1 - 2 * math.sqrt(0.5) / 3, 1 / 3 - 1, math.nan], nan_ok=True)
-
-
-def test_ads_that_become_alike_are_seen():
-    table = text_metrics.collapse([ADS[0]] * 20, ADS[:400:20], static_embedding.embed)
-    assert table.loc["mean_cosine", "change"] > 0.3 and table.loc["distinct_2", "change"] < -0.3
+    assert text_metrics.repeated_share(list("abcabc"), 3) == pytest.approx(1 - 3 / 4)  # abc bca cab abc
+    assert text_metrics.repeated_share(list("ab"), 3) == 0
+    assert text_metrics.repeated_share(["go"] * 102, 3) == pytest.approx(0.99)
+    assert text_metrics.repeated_share([7, 7, 9], 1) == pytest.approx(1 / 3)
 
 
 @pytest.mark.parametrize(
@@ -103,15 +82,6 @@ def test_ads_that_become_alike_are_seen():
 def test_bad_input_is_named(rewrites, originals, embed, message):
     with pytest.raises(InputError, match=message):
         text_metrics.measure(rewrites, originals, embed)
-
-
-def test_collapse_and_n_grams_name_bad_input():
-    with pytest.raises(InputError, match="at least two"):
-        text_metrics.collapse(["a"], ["a"], letters)
-    with pytest.raises(InputError, match="n=0"):
-        text_metrics.repetition("a", 0)
-    with pytest.raises(InputError, match="n=0"):
-        text_metrics.distinct(["a"], 0)
 
 
 @settings(max_examples=30, deadline=None)
