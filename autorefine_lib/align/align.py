@@ -11,12 +11,13 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
 import torch.nn.functional as F
 from datasets import Dataset
-from transformers import PreTrainedTokenizerBase, Trainer, TrainingArguments
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer, TrainingArguments
 from trl import SFTConfig, SFTTrainer
 
 from autorefine_lib.align.pairs import alignment_pairs
@@ -125,7 +126,14 @@ class _Collator:
 class _PairTrainer(Trainer):
     """Cross-entropy over the allowed tokens only, so that training and sampling see the same distribution."""
 
-    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+    def compute_loss(
+        self,
+        model: PreTrainedModel,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Any = None,
+    ) -> Any:
+        """The loss of a batch, with the logits where `return_outputs`; the interface is that of `Trainer`."""
         allowed, labels = inputs.pop("allowed", None), inputs.pop("labels")
         if allowed is None:
             logits = model(**inputs).logits

@@ -1,7 +1,7 @@
-"""The embedded corpus: synthetic job ads and biographies with gender-coded wording. All of it is synthetic.
+"""The embedded corpus: synthetic job ads and biographies with gender-coded wording. No real person or company is in it.
 
-Facts, sentence templates and phrase sets lie in ``resources/``; every number of the generation is a field of
-`CorpusConfig`. The parameters were set beforehand from the literature and were not tuned to a result.
+Facts, sentence templates and phrase sets are in ``resources/``; each number of the generation is a field of
+`CorpusConfig`. The parameters come from the literature, were set first and were not tuned to a result.
 """
 
 import random
@@ -20,7 +20,7 @@ AGE_BANDS = ("20-34", "35-49", "50-69")
 
 @dataclass(frozen=True)
 class CorpusConfig:
-    """Every parameter of the synthetic corpus, a sentence and a source under each."""
+    """The parameters of the synthetic corpus; under each is what it means and its source."""
 
     seed: int = 0
     # Seed of all draws; the same configuration gives the same corpus on every machine.
@@ -36,55 +36,55 @@ class CorpusConfig:
 
     masculine_rate: float = 0.45
     # Mean share of masculine-coded phrases in an ad of a gender-balanced occupation. Gaucher, Friesen and Kay (2011)
-    # find more masculine than feminine words in most fields; the figure is a round choice of ours.
+    # find more masculine than feminine words in most fields; the round figure is ours.
 
     feminine_rate: float = 0.20
     # Mean share of feminine-coded phrases, the same in all occupations: Gaucher et al. (2011, studies 1 and 2) find no
-    # difference in feminine wording between male- and female-dominated fields. Round choice of ours.
+    # difference in feminine wording between male- and female-dominated fields. The round figure is ours.
 
     masculine_slope: float = 0.30
     # Rise of the masculine share from an all-female to an all-male occupation. Direction: Gaucher et al. (2011),
-    # studies 1 and 2; the size is a round choice of ours.
+    # studies 1 and 2; the size, a round figure, is ours.
 
     coding_concentration: float = 4.0
-    # Concentration of the Dirichlet draw of an ad's shares: low enough for ads from strongly masculine to strongly
-    # feminine wording, as published ads show (Gaucher et al., 2011). Ours.
+    # Concentration of the Dirichlet draw of an ad's shares. It is low, so that wording ranges from strongly masculine
+    # to strongly feminine, as in published ads (Gaucher et al., 2011). Ours.
 
     trait_rate: float = 0.8
     # Chance that a biography holds a sentence about the person's manner. Ours.
 
     communal_rate: tuple[float, float] = (0.40, 0.25)
     # Chance (women, men) that this sentence is communal: women are described as more communal (Madera, Hebl and
-    # Martin, 2009, J. Appl. Psychol. 94(6), 1591-1599). Direction theirs, round figures ours.
+    # Martin, 2009, J. Appl. Psychol. 94(6), 1591-1599). The direction is theirs, the round figures are ours.
 
     agentic_rate: tuple[float, float] = (0.25, 0.40)
     # Chance (women, men) that it is agentic or a standout adjective: Madera et al. (2009); Schmader, Whitehead and
-    # Wysocki (2007, Sex Roles 57, 509-514). The rest is plain. Direction theirs, round figures ours.
+    # Wysocki (2007, Sex Roles 57, 509-514). The rest is plain. The direction is theirs, the round figures are ours.
 
     family_rate: tuple[float, float] = (0.20, 0.12)
     # Chance (women, men) of a sentence on family: such words mark women's biographies (De-Arteaga et al., 2019,
-    # section 5). Direction theirs, round figures ours.
+    # section 5). The direction is theirs, the round figures are ours.
 
     pastime_rate: tuple[float, float] = (0.08, 0.14)
-    # Chance (women, men) of a sentence on sport or another pastime. Direction: Bolukbasi et al. (2016), where such
-    # activities lie on the male side of the gender axis; round figures ours.
+    # Chance (women, men) of a sentence on sport or another pastime. In Bolukbasi et al. (2016) such activities lie on
+    # the male side of the gender axis; the round figures are ours.
 
     typed_spouse_rate: float = 0.85
     # Chance that the spouse is named "husband" or "wife" after the majority pattern and not "partner". Ours.
 
     race_shares: tuple[tuple[str, float], ...] = (("White", 0.60), ("Hispanic", 0.19), ("Black", 0.13), ("Asian", 0.08))
     # Round approximation of the employed in the United States (Bureau of Labor Statistics, Current Population Survey,
-    # table 5 and 18, 2023); drawn independently of occupation and gender, which reality is not.
+    # table 5 and 18, 2023). Drawn independently of occupation and gender, unlike in reality.
 
     affiliation_rate: float = 0.10
     # Chance that a Black, Hispanic or Asian person's biography names a matching association: most applicants leave
-    # such cues out or "whiten" them (Kang, DeCelles, Tilcsik and Jun, 2016, Adm. Sci. Q. 61(3), 469-502). Round figure.
+    # such cues out or "whiten" them (Kang, DeCelles, Tilcsik and Jun, 2016, Adm. Sci. Q. 61(3), 469-502). Our figure.
 
     age_shares: tuple[float, float, float] = (0.34, 0.34, 0.32)
     # Shares of the bands 20-34, 35-49 and 50-69 among the employed, rounded from the Current Population Survey 2023.
 
     years_by_age: tuple[tuple[int, int], ...] = ((2, 9), (8, 22), (18, 38))
-    # Years of work that a biography of each age band may state; the only sign of age in it. Ours.
+    # Years of work that a biography of each age band may state, its only sign of age. Ours.
 
 
 def occupations() -> dict[str, dict]:
@@ -144,7 +144,7 @@ def fill(template: str, facts: dict[str, str], shares: dict[str, float], rng: ra
 
 def _work_facts(content: dict, rng: random.Random) -> dict[str, str]:
     """The duties and skills of an occupation in random order: duty1, duty1s ("teach", "teaches"), skill1 and on."""
-    facts = {}
+    facts: dict[str, str] = {}
     for i, duty in enumerate(rng.sample(content["duties"], len(content["duties"])), 1):
         facts |= {f"duty{i}": duty, f"duty{i}s": third_person(duty)}
     return facts | {f"skill{i}": s for i, s in enumerate(rng.sample(content["skills"], len(content["skills"])), 1)}
@@ -154,10 +154,13 @@ def _next_facts(facts: dict[str, str], sentence: int) -> dict[str, str]:
     """Facts for one sentence of a text: other duties and skills each time, so that no text repeats itself."""
 
     def shifted(key: str) -> str:
-        kind, number, ending = re.fullmatch(r"(duty|skill)(\d)(s?)", key).groups()
+        match = re.fullmatch(r"(duty|skill)(\d)(s?)", key)
+        if not match:
+            return key
+        kind, number, ending = match.groups()
         return f"{kind}{(int(number) - 1 + 3 * sentence) % (8 if kind == 'duty' else 6) + 1}{ending}"
 
-    return {key: facts[shifted(key)] if key.startswith(("duty", "skill")) else fact for key, fact in facts.items()}
+    return {key: facts[shifted(key)] for key in facts}
 
 
 def ad_facts(occupation: str, company: str, rng: random.Random) -> dict[str, str]:
@@ -224,7 +227,7 @@ def make_jobs(config: CorpusConfig | None = None) -> pd.DataFrame:
     """
     config = config or CorpusConfig()
     rng = random.Random(f"jobs {config.seed}")
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for split, by_occupation in company_names(config).items():
         of_split = families(split)
         for occupation, companies in by_occupation.items():
@@ -284,7 +287,7 @@ def make_candidates(config: CorpusConfig | None = None) -> pd.DataFrame:
     config = config or CorpusConfig()
     rng = random.Random(f"candidates {config.seed}")
     races, race_weights = zip(*config.race_shares, strict=True)
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for occupation, content in occupations().items():
         women = round(content["share_women"] * config.candidates_per_occupation)
         for i in range(config.candidates_per_occupation):

@@ -3,6 +3,7 @@
 import json
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,7 @@ NAMES = ("jobs", "candidates")
 LABELS = {"embedded": "embedded (synthetic)", "hub": "Hacker News ads, Bias in Bios (Hub)"}
 
 
-def prepare(data_dir: Path, source: str = "embedded", **options) -> sources.Loaded:
+def prepare(data_dir: Path, source: str = "embedded", **options: Any) -> sources.Loaded:
     """Load a source, check it, and save it as jobs.parquet and candidates.parquet under `data_dir`, atomically.
 
     about.json beside them says where the data come from.

@@ -1,4 +1,4 @@
-"""Tables from the user's files: CSV, JSONL or Parquet, with a column mapping."""
+"""Read the user's tables: CSV, JSONL or Parquet files, whose columns may have other names than ours."""
 
 import io
 import json
@@ -32,18 +32,18 @@ def read_table(path: Path, columns: Mapping[str, str] | None = None) -> pd.DataF
         raise InputError(f"{path}: no such file; check the path (relative paths start at {Path.cwd()})")
     if path.stat().st_size == 0:
         raise InputError(f"{path}: the file is empty; it needs a header and at least one row")
-    reader = {".csv": _csv, ".jsonl": _jsonl, ".parquet": _parquet}[path.suffix]
-    return _renamed(reader(path), columns or {}, path)
+    reader = {".csv": _read_csv, ".jsonl": _read_jsonl, ".parquet": _read_parquet}[path.suffix]
+    return _rename(reader(path), columns or {}, path)
 
 
-def _renamed(table: pd.DataFrame, columns: Mapping[str, str], path: Path) -> pd.DataFrame:
+def _rename(table: pd.DataFrame, columns: Mapping[str, str], path: Path) -> pd.DataFrame:
     schema.require_columns(table, list(columns.values()), str(path))
-    # A column of ours that the mapping replaces steps aside, or there would be two of the name.
+    # A column that already has our name goes, or the mapping would make a second one.
     table = table.drop(columns=[ours for ours, theirs in columns.items() if ours in table.columns and ours != theirs])
     return table.rename(columns={theirs: ours for ours, theirs in columns.items()})
 
 
-def _parquet(path: Path) -> pd.DataFrame:
+def _read_parquet(path: Path) -> pd.DataFrame:
     try:
         return pd.read_parquet(path)
     except (pyarrow.ArrowInvalid, OSError) as error:
@@ -52,7 +52,7 @@ def _parquet(path: Path) -> pd.DataFrame:
         ) from error
 
 
-def _utf8(path: Path) -> str:
+def _read_utf8(path: Path) -> str:
     data = path.read_bytes()
     try:
         return data.decode("utf-8-sig")
@@ -64,17 +64,17 @@ def _utf8(path: Path) -> str:
         ) from error
 
 
-def _csv(path: Path) -> pd.DataFrame:
+def _read_csv(path: Path) -> pd.DataFrame:
     try:
-        # Everything is text; only an empty cell is missing, so that a group called "NA" or "None" survives.
-        return pd.read_csv(io.StringIO(_utf8(path)), dtype=str, keep_default_na=False, na_values=[""])
+        # Each cell is text, and only an empty cell is missing: a group may be called "NA" or "None".
+        return pd.read_csv(io.StringIO(_read_utf8(path)), dtype=str, keep_default_na=False, na_values=[""])
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise InputError(f"{path}: not readable as CSV ({str(error).strip()}); check commas and quotes") from error
 
 
-def _jsonl(path: Path) -> pd.DataFrame:
+def _read_jsonl(path: Path) -> pd.DataFrame:
     rows = []
-    for number, line in enumerate(_utf8(path).splitlines(), 1):
+    for number, line in enumerate(_read_utf8(path).splitlines(), 1):
         if not line.strip():
             continue
         try:

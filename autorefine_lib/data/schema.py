@@ -1,4 +1,4 @@
-"""The one schema of jobs and candidates, checked on load: every mistake ends in one line that says what to do.
+"""The schema of jobs and candidates. A table that breaks it is refused in one line that says what to do.
 
 Jobs: job_id, title, text, occupation, split (train, validation or test), and any further columns.
 Candidates: candidate_id, text, occupation, and any number of attribute columns such as gender, race, age_band.
@@ -16,13 +16,13 @@ JOB_COLUMNS = ("job_id", "title", "text", "occupation", "split")
 CANDIDATE_COLUMNS = ("candidate_id", "text", "occupation")
 SPLITS = ("train", "validation", "test")
 MOST_GROUPS = 10
-"""Different values up to which a column of texts counts as an attribute."""
+"""A column of texts with more different values than this is no attribute."""
 LONGEST_TEXT = 1_000_000
-"""Bytes of UTF-8; an ad of a megabyte is a file in the wrong column."""
+"""Bytes of UTF-8. A longer text is probably a file in the wrong column."""
 
 
 def require_columns(df: pd.DataFrame, columns: Sequence[str], origin: str) -> None:
-    """Raise InputError for the first of `columns` that is missing, naming the nearest column there is."""
+    """Raise InputError for the first of `columns` that is missing; the message names the nearest existing column."""
     for column in columns:
         if column in df.columns:
             continue
@@ -32,8 +32,8 @@ def require_columns(df: pd.DataFrame, columns: Sequence[str], origin: str) -> No
         raise InputError(f"{origin}: no column '{column}' among {', '.join(present) or 'no columns'}; {hint}")
 
 
-def _rows(mask: pd.Series) -> str:
-    """The first rows of a mask, counted from 1 as a reader of the file would, the header not included."""
+def _name_rows(mask: pd.Series) -> str:
+    """Where a mask is true, for a message: rows count from 1, without the header, as a reader of the file counts."""
     numbers = [str(i + 1) for i, bad in enumerate(mask) if bad]
     return f"row {numbers[0]}" if len(numbers) == 1 else f"{len(numbers)} rows, the first is row {numbers[0]}"
 
@@ -41,7 +41,7 @@ def _rows(mask: pd.Series) -> str:
 def _check_ids(df: pd.DataFrame, column: str, origin: str) -> None:
     missing = df[column].isna() | (df[column].astype(str).str.strip() == "")
     if missing.any():
-        raise InputError(f"{origin}: '{column}' is empty in {_rows(missing)}; give each row an id of its own")
+        raise InputError(f"{origin}: '{column}' is empty in {_name_rows(missing)}; give each row an id of its own")
     doubled = df[column].astype(str).duplicated()
     if doubled.any():
         value = df[column].astype(str)[doubled].iloc[0]
@@ -55,7 +55,7 @@ def _check_filled(df: pd.DataFrame, column: str, origin: str) -> None:
     blank = df[column].isna() | ~df[column].map(lambda value: isinstance(value, str) and bool(value.strip()))
     if blank.any():
         raise InputError(
-            f"{origin}: '{column}' is empty, NaN or not text in {_rows(blank)}; fill it in or remove the rows"
+            f"{origin}: '{column}' is empty, NaN or not text in {_name_rows(blank)}; fill it in or remove the rows"
         )
 
 
@@ -64,8 +64,8 @@ def _check_text(df: pd.DataFrame, origin: str) -> None:
     size = df["text"].map(lambda text: len(text.encode("utf-8", errors="replace")))
     if (size > LONGEST_TEXT).any():
         raise InputError(
-            f"{origin}: the text of {_rows(size > LONGEST_TEXT)} has {size.max():,} bytes; at most {LONGEST_TEXT:,} "
-            "are allowed, check that it is one ad or biography"
+            f"{origin}: the text of {_name_rows(size > LONGEST_TEXT)} has {size.max():,} bytes; at most "
+            f"{LONGEST_TEXT:,} are allowed, check that it is one ad or biography"
         )
 
 
@@ -126,7 +126,7 @@ def check_candidates(df: pd.DataFrame, origin: str, attributes: Sequence[str]) -
 
 
 def attribute_columns(candidates: Dataset) -> list[str]:
-    """The candidates' columns that divide them into groups: texts beside the required ones, of 2 to 10 values."""
+    """The columns that divide the candidates into groups: columns of texts with 2 to 10 values, not required."""
     kinds = {name: getattr(feature, "dtype", None) for name, feature in candidates.features.items()}
     texts = [name for name, kind in kinds.items() if kind in ("string", "large_string")]
     found = {name: set(candidates.unique(name)) - {None} for name in texts if name not in CANDIDATE_COLUMNS}

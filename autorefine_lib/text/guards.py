@@ -1,11 +1,11 @@
 """Guards of whole-ad rewrites: what a free paraphrase may not do to move a ranking, each with a name.
 
-A policy that may write any text finds the cheapest text that moves the recommender, which seldom is a fair ad: reward
-hacking (Amodei et al., 2016, "Concrete Problems in AI Safety", section 4). Each guard here looks for one way of
-cheating and gives its reasons in words; `faithfulness.violations` asks those that are switched on, and `red_team`
-shows what each of them is for. They compare with the source: nothing that the source says is held against a rewrite.
-All are rules on the text and one similarity (static embeddings, not the recommender's model): cheap, the same every
-time, and open to whoever wants to get around them. They refuse known cheats, and prove nothing about others.
+A policy that may write any text finds the cheapest text that moves the recommender. That is seldom a fair ad: it is
+reward hacking (Amodei et al., 2016, "Concrete Problems in AI Safety", section 4). Each guard looks for one way of
+cheating and gives its reasons in words. `faithfulness.violations` asks the guards that are switched on, and `red_team`
+shows what each guard is for. Guards compare a rewrite with its source: what the source says itself is never a reason.
+They are rules on the text and one similarity (static embeddings, not the recommender's model), so they are cheap and
+always decide alike. They refuse known cheats and prove nothing about others: who knows the rules can avoid them.
 """
 
 import re
@@ -26,30 +26,30 @@ GUARDS = (
     "protected", "names", "characters", "injection", "facts", "requirements", "benefits", "added", "dropped", "coded",
     "stuffing", "length", "form",
 )  # fmt: skip
-"""Every guard by name. protected: words naming a protected attribute. names: given names. characters: hidden
+"""The guards by name. protected: words that name a protected attribute. names: given names. characters: hidden
 characters and lookalike letters. injection: instructions to a ranker or a language model, markup. facts: numbers, pay,
-places and names lost or made up. requirements: skills, degrees and licences likewise, and a must that becomes a wish.
-benefits: promises likewise. added: sentences with no counterpart in the source. dropped: sentences of the source with
-none in the rewrite. coded: more gender-coded words than rewording explains. stuffing: a word or a sentence again
-and again, a list of keywords. length: much shorter or longer. form: capitals, scrambled words, articles, brackets, the
-last mark."""
+places and names that are lost or made up. requirements: the same for skills, degrees and licences, and a must that
+becomes a wish. benefits: the same for promises. added: sentences without a counterpart in the source. dropped:
+sentences of the source without a counterpart in the rewrite. coded: more gender-coded words than rewording explains.
+stuffing: a word or a sentence many times, a list of keywords. length: much shorter or longer. form: capitals, scrambled
+words, articles, brackets, the last mark."""
 
 SIMILAR = 0.35
-"""Cosine of static embeddings from which two sentences are held for counterparts. On paraphrases written by hand the
-counterparts lay above 0.4 but for sentences on a person's manner, boilerplate and inventions below 0.3."""
+"""Two sentences are counterparts from this cosine of static embeddings on. In paraphrases written by hand counterparts
+are above 0.4, except sentences on a person's manner; boilerplate and inventions are below 0.3."""
 CLEAR = 0.6
-"""Cosine from which nobody would doubt it."""
+"""From this cosine on they are counterparts beyond doubt."""
 OVERLAP = 0.6
-"""Share of a sentence's content words in the other text from which it counts as said there too."""
+"""A sentence also counts as said in the other text when this share of its content words is there."""
 _KINDS = dict.fromkeys(("skill", "degree", "licence"), "requirements") | {"benefit": "benefits"}
 _SAME = 0.9  # cosine above which two sentences are all but the same
-_SPLIT = 0.85  # the same share, where the counterpart stands for another sentence too
-_SHORT = 3  # content words below which a line is a heading or a fragment, which no embedding can judge
+_SPLIT = 0.85  # the same share, where the counterpart already has another partner
+_SHORT = 3  # with fewer content words a line is a heading or a fragment, which no embedding can judge
 _FULL_STOP = re.compile(r"(?<=[.!?])\s+(?=[a-z])")
 
 
 def names(source: str, rewrite: str) -> Iterator[str]:
-    """Given names brought in: they name a gender or an origin as surely as a pronoun does."""
+    """Given names that are brought in: they show a gender or an origin as clearly as a pronoun does."""
     known, listed = set(_words(source)), set(resources.load("guards")["given_names"])
     for word in sorted({word for word in WORD.findall(rewrite) if word[0].isupper()}):
         key = word.lower().removesuffix("'s").removesuffix("’s")
@@ -78,17 +78,18 @@ def injection(source: str, rewrite: str) -> Iterator[str]:
 
 
 def facts(source: str, rewrite: str, guard: str) -> Iterator[str]:
-    """What `requirements` finds lost or made up, of the kinds that `guard` ("facts" and two more) looks after."""
+    """What `requirements` finds lost or made up, of the kinds that belong to `guard` ("facts" and two more)."""
     for reason in [*requirements.lost(source, rewrite), *requirements.invented(source, rewrite)]:
-        if _KINDS.get(re.match(r"(?:lost|brings in|turns) (\w+)", reason)[1], "facts") == guard:
+        kind = re.findall(r"(?:lost|brings in|turns) (\w+)", reason)[0]
+        if _KINDS.get(kind, "facts") == guard:
             yield reason
 
 
 def added(source: str, rewrite: str) -> Iterator[str]:
     """Sentences without a counterpart in the source.
 
-    Sentences with listed phrases, on a person's manner, may be worded anew beyond recognition: as many of these may be
-    exchanged as the source has that are not clearly found again.
+    Sentences with listed phrases are about a person's manner and may be reworded beyond recognition. So the rewrite may
+    have as many new ones as the source has that are not clearly found again.
     """
     new = _without_counterpart(rewrite, source)
     gone = [*_without_counterpart(source, rewrite, CLEAR), *_new_fragments(source, rewrite)]
@@ -97,7 +98,7 @@ def added(source: str, rewrite: str) -> Iterator[str]:
 
 
 def dropped(source: str, rewrite: str) -> Iterator[str]:
-    """Sentences of the source without a counterpart in the rewrite, but for exchanged ones as in `added`."""
+    """Sentences of the source without a counterpart in the rewrite, except those that were exchanged (see `added`)."""
     new, gone = _without_counterpart(rewrite, source), _without_counterpart(source, rewrite)
     manner = [sentence for sentence in gone if wording.find(sentence)]
     exchanged = manner[: len(new) + len(_new_fragments(rewrite, source))]
@@ -106,13 +107,13 @@ def dropped(source: str, rewrite: str) -> Iterator[str]:
 
 def coded(source: str, rewrite: str) -> Iterator[str]:
     """More gender-coded words outside listed phrases than exchanging those explains, or a list of nothing else."""
-    # Some phrases are only brought in, and not found again: every other one of the source may have become such a one.
+    # `wording.find` does not find phrases that are only brought in. Half of the source's phrases may have become such.
     room = len(wording.find(source)) // 2 + 3
     before, after = (Counter(filter(_is_coded, _words(_without_phrases(text)))) for text in (source, rewrite))
     more = after.total() - before.total()
     if more > room:
         yield f"brings in {more} gender-coded words, {', '.join(sorted(after - before)[:5])}"
-    # A little short of a list is enough in the source: phrases of a set differ in length.
+    # In the source something close to a list is enough, because the phrases of a set differ in length.
     if _lists(rewrite, 5, 0.6) > _lists(source, 3, 0.3):
         yield "lists gender-coded words"
 
@@ -126,18 +127,16 @@ def stuffing(source: str, rewrite: str) -> Iterator[str]:
         if count > max(before[word] + room, 1.5 * before[word], 3):
             yield f"repeats {word!r} {count} times"
     before, after = (Counter(" ".join(_words(part)) for part in _sentences(text)) for text in (source, rewrite))
-    # Ads that repeat themselves go on doing so when they are reworded.
+    # An ad that repeats itself still does so when it is reworded.
     usual = max(before.values(), default=1)
     yield from (f"repeats {_short(part)!r}" for part, count in after.items() if part and count > usual)
-    before, after = (Counter(pair for pair in zip(words, words[1:], strict=False) if pair[0] == pair[1])
-                     for words in (_words(source), _words(rewrite)))  # fmt: skip
-    yield from (f"doubles {word!r}" for word, _ in after - before)
+    yield from (f"doubles {word!r}" for word in _doubled(rewrite) - _doubled(source))
     longest = max([5, *map(_keywords, _sentences(source))])
     yield from (f"lists keywords: {_short(part)!r}" for part in _sentences(rewrite) if _keywords(part) > longest)
 
 
 def capitals(source: str, rewrite: str) -> Iterator[str]:
-    """Words in capitals that the source does not write so, more than a name or two."""
+    """More words in new capitals than a name or two."""
     known = set(WORD.findall(source))
     shouted = [word for word in WORD.findall(rewrite) if len(word) > 3 and word.isupper() and word not in known]
     if len(shouted) > 3:
@@ -180,7 +179,7 @@ def _content(text: str) -> list[str]:
 
 
 def _sentences(text: str) -> list[str]:
-    # After a full stop a small letter starts a sentence too: what is to be overlooked need not be well written.
+    # A small letter after a full stop starts a sentence too: an added sentence may be written badly on purpose.
     parts = [part for piece in sentences.split(text)[::2] for part in _FULL_STOP.split(piece)]
     return [part for part in parts if part.strip()]
 
@@ -189,6 +188,12 @@ def _without_phrases(text: str) -> str:
     for found in reversed(wording.find(text)):
         text = text[: found.start] + text[found.end :]
     return text
+
+
+def _doubled(text: str) -> Counter[str]:
+    """How often each word stands twice in a row."""
+    words = _words(text)
+    return Counter(word for word, following in zip(words, words[1:], strict=False) if word == following)
 
 
 def _lists(text: str, least: int, share: float) -> int:
@@ -204,13 +209,13 @@ def _lists(text: str, least: int, share: float) -> int:
 
 @lru_cache(maxsize=1024)
 def _read(text: str) -> tuple[list[str], list[list[str]], np.ndarray]:
-    """The sentences of a text that can be judged, their content words' beginnings and their vectors."""
+    """The sentences of a text that can be judged, the first five letters of their content words, and their vectors."""
     parts = [part for part in _sentences(text) if len(_content(part)) >= _SHORT]
     return parts, [[word[:5] for word in _content(part)] for part in parts], static_embedding.embed(parts)
 
 
 def _fragments(text: str) -> set[str]:
-    """The content words' beginnings in sentences too short to be judged."""
+    """The first five letters of the content words in sentences that are too short to be judged."""
     short = [words for words in map(_content, _sentences(text)) if len(words) < _SHORT]
     return {word[:5] for words in short for word in words}
 
@@ -222,10 +227,10 @@ def _new_fragments(text: str, other: str) -> list[str]:
 
 
 def _without_counterpart(text: str, other: str, cosine: float = SIMILAR) -> list[str]:
-    """The sentences of `text` that `other` does not say: none of its sentences is similar, most words are not in it.
+    """The sentences of `text` that `other` does not say: it has no similar sentence and lacks most of their words.
 
-    Sentences that are all but the same are one another's counterparts and nobody else's, so that a sentence left out is
-    not excused by its neighbor.
+    Two sentences that are nearly the same are counterparts of each other only, so that a sentence that is left out is
+    not excused by one that resembles it.
     """
     (parts, words, vectors), (others, other_words, other_vectors) = _read(text), _read(other)
     if not parts or not others:
@@ -238,17 +243,17 @@ def _without_counterpart(text: str, other: str, cosine: float = SIMILAR) -> list
     anywhere = said.union(*other_words)
 
     def is_said(row: int) -> bool:
-        # Part of a long sentence may be said by one that already is another part's counterpart, in much the same words.
+        # A long sentence may be cut in parts: then the counterpart of one part can say another, in nearly its words.
         shares = [np.mean([word in known for word in words[row]]) for known in (said, anywhere)]
-        return similar[row, free].max(initial=-1) >= cosine or shares[0] >= OVERLAP or shares[1] >= _SPLIT
+        return bool(similar[row, free].max(initial=-1) >= cosine or shares[0] >= OVERLAP or shares[1] >= _SPLIT)
 
     return [parts[row] for row in np.setdiff1d(np.arange(len(parts)), [row for row, _ in paired]) if not is_said(row)]
 
 
 def _said_again(text: str, other: str) -> list[str]:
-    """Sentences of `text` that go beyond the number in `other` and are no halves of one that was split.
+    """The sentences that `text` has more than `other`, unless a sentence was only split.
 
-    Halves leave a text as long as it was; these make it longer by half of their words or more.
+    A split leaves a text as long as it was. Added sentences make it longer by half of their words or more.
     """
     if len(_sentences(text)) <= len(_sentences(other)):
         return []

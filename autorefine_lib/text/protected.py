@@ -53,16 +53,18 @@ def _longest() -> int:
 
 
 def _listed_in(words: list[str]) -> set[str]:
-    found, start, keys = set(), 0, _key(words)
+    found: set[str] = set()
+    start, keys = 0, _key(words)
     while start < len(words):
         for length in range(min(_longest(), len(words) - start), 0, -1):
             key = keys[start : start + length]
             if key in _phrases():
-                found.add(_phrases()[key])
+                if phrase := _phrases()[key]:
+                    found.add(phrase)
                 start += length - 1
                 break
         start += 1
-    return found - {None}
+    return found
 
 
 def _key(words: list[str]) -> tuple[str, ...]:

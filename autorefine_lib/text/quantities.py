@@ -110,8 +110,8 @@ def _parts(key: str) -> list[tuple[float, str]] | None:
 
 
 def _amounts(parts: list[str]) -> list[tuple[float, str]] | None:
-    matches = [_PART.fullmatch(part) for part in parts]
-    if not all(matches) or len(matches) > 2:
+    matches = [match for part in parts if (match := _PART.fullmatch(part))]
+    if len(matches) < len(parts) or len(parts) > 2:
         return None
     amounts = []
     for match in matches:

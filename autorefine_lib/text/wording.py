@@ -2,8 +2,8 @@
 
 Job ads carry masculine-coded (agentic) and feminine-coded (communal) wording, and that wording
 changes whom an ad appeals to (Gaucher, Friesen and Kay, 2011, JPSP 101(1), 109-128). The list in
-``resources/wording.json`` was written for this project. It holds whole phrases, grouped in sets whose
-members fit the same place in a sentence, so that a replacement needs no grammar but "a" or "an".
+``resources/wording.json`` was written for this project. It holds whole phrases in sets. The members of a set fit the
+same place in a sentence, so that a replacement needs no grammar except "a" or "an".
 """
 
 import random
@@ -19,9 +19,8 @@ CODINGS = ("masculine", "neutral", "feminine")
 
 @dataclass(frozen=True)
 class PhraseSet:
-    """Phrases that fit the same place, by coding; those in `into_only` are brought in but never replaced."""
+    """Phrases that fit the same place in a sentence, by coding. Those in `into_only` are brought in, never replaced."""
 
-    name: str
     masculine: tuple[str, ...]
     neutral: tuple[str, ...]
     feminine: tuple[str, ...]
@@ -43,7 +42,7 @@ def phrase_sets() -> dict[str, PhraseSet]:
     """All phrase sets of the list, by name."""
     return {
         row["name"]: PhraseSet(
-            row["name"], *(tuple(row[coding]) for coding in CODINGS), frozenset(row.get("into_only", ()))
+            **{coding: tuple(row[coding]) for coding in CODINGS}, into_only=frozenset(row.get("into_only", ()))
         )
         for row in resources.load("wording")["sets"]
     }
@@ -51,7 +50,7 @@ def phrase_sets() -> dict[str, PhraseSet]:
 
 @cache
 def _listed() -> dict[str, tuple[PhraseSet, str] | None]:
-    """Every phrase that is looked for, lower case, with its set and coding; None for phrases to be kept as they are."""
+    """Each phrase that `find` looks for, in lower case, with its set and coding; None for phrases that are kept."""
     listed: dict[str, tuple[PhraseSet, str] | None] = {}
     for phrase_set in phrase_sets().values():
         for coding in CODINGS:
@@ -61,18 +60,19 @@ def _listed() -> dict[str, tuple[PhraseSet, str] | None]:
     return listed | dict.fromkeys(resources.load("wording")["keep"])
 
 
-# A hyphen counts as part of a word: "user-friendly" is not "friendly".
+# Where a listed phrase may begin. A hyphen is part of a word ("user-friendly" is not "friendly"), and so are the marks
+# of addresses ("friendly.com").
 _WORD = re.compile(r"(?<![\w\-@/.])\w+")
 
 
 @cache
 def _patterns() -> dict[str, re.Pattern[str]]:
-    """One pattern for each first word of a listed phrase: some ten times faster than one pattern for all."""
+    """A pattern for each first word of a listed phrase; this is about ten times faster than one pattern for all."""
     by_first_word: dict[str, list[str]] = {}
-    # Longest first, so that "strong communication skills" wins over any shorter phrase at the same place.
+    # The longest come first, so that "strong communication skills" wins over a shorter phrase at the same place.
     for phrase in sorted(_listed(), key=len, reverse=True):
         spelled = re.escape(phrase).replace(r"\ ", r"\s+").replace("'", "['’]")
-        by_first_word.setdefault(re.match(r"\w+", phrase).group(), []).append(spelled)
+        by_first_word.setdefault(re.findall(r"\w+", phrase)[0], []).append(spelled)
     return {
         word: re.compile(rf"(?:{'|'.join(phrases)})(?![\w\-@/]|['’.]\w)", re.IGNORECASE)
         for word, phrases in by_first_word.items()
@@ -84,7 +84,7 @@ def _key(phrase: str) -> str:
 
 
 def _is_heading(phrase: str) -> bool:
-    """Title Case of several words: a heading or a name, which is left alone."""
+    """Several words in Title Case are a heading or a name, which stays as it is."""
     words = phrase.split()
     return len(words) > 1 and all(word[0].isupper() for word in words[1:]) and not phrase.isupper()
 
@@ -126,19 +126,19 @@ def _alternatives(phrase_set: PhraseSet, source: str, coding: str, toward: str |
         return tuple(phrase for phrase in phrase_set.phrases() if phrase != source)
     if coding == toward:
         return ()
-    # A set without a feminine phrase still has a neutral one, a step in the asked direction.
+    # Where the set has no phrase of this coding, a neutral one is at least a step in its direction.
     return phrase_set.phrases(toward) or (phrase_set.neutral if coding != "neutral" else ())
 
 
 def swap(sentence: str, rng: random.Random, toward: str | None = None, probability: float = 1.0) -> str:
-    """Replace listed phrases by an alternative of the same set; everything else is kept to the letter.
+    """Replace listed phrases by others of their set and mend "a" and "an" before them; the rest stays to the letter.
 
     Args:
         sentence: text of any length.
         rng: the source of every random choice.
         toward: "masculine", "neutral" or "feminine": phrases of another coding are replaced by one of this coding.
-            None: by any other phrase of the set, chosen uniformly. ``toward="neutral"`` is the gender-coded
-            word-swap baseline.
+            None: a phrase is replaced by any other of its set, chosen uniformly. ``toward="neutral"`` is the
+            gender-coded word-swap baseline.
         probability: chance that a given phrase is replaced.
 
     Raises:

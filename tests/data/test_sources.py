@@ -222,4 +222,4 @@ def test_hub_folder_missing_or_hub_unreachable(tmp_path, monkeypatch):
      ("Yoga Instructor", "yoga_teacher"), ("Office Manager", None), ("Software Architect", "software_engineer")],
 )  # fmt: skip
 def test_occupation_of(title, occupation):
-    assert sources.occupation_of(title) == occupation
+    assert sources.find_occupation(title) == occupation
