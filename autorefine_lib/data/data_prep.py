@@ -41,27 +41,27 @@ def prepare(data_dir: Path, source: str = "embedded", **options: Any) -> sources
     return loaded
 
 
-def read(data_dir: Path) -> tuple[Dataset, Dataset]:
+def read_data(data_dir: Path) -> tuple[Dataset, Dataset]:
     """The jobs and candidates that `prepare` saved.
 
     Raises:
         InputError: they are not there.
     """
-    paths = [_made(Path(data_dir) / f"{name}.parquet") for name in NAMES]
+    paths = [_require_file(Path(data_dir) / f"{name}.parquet") for name in NAMES]
     jobs, candidates = (Dataset.from_pandas(pd.read_parquet(path), preserve_index=False) for path in paths)
     return jobs, candidates
 
 
-def label(data_dir: Path) -> str:
+def read_label(data_dir: Path) -> str:
     """What the column data of the result rows calls the data; it holds "synthetic" where they are.
 
     Raises:
         InputError: notebook 01 has not run.
     """
-    return json.loads(_made(Path(data_dir) / "about.json").read_text("utf-8"))["label"]
+    return json.loads(_require_file(Path(data_dir) / "about.json").read_text("utf-8"))["label"]
 
 
-def of_split(jobs: Dataset, split: str) -> Dataset:
+def select_split(jobs: Dataset, split: str) -> Dataset:
     """The jobs of one split; InputError when there is none."""
     rows = [row for row, name in enumerate(jobs["split"]) if name == split]
     if not rows:
@@ -70,7 +70,7 @@ def of_split(jobs: Dataset, split: str) -> Dataset:
     return jobs.select(rows)
 
 
-def held_out(jobs: Dataset, every: int = 4) -> tuple[Dataset, Dataset]:
+def hold_out(jobs: Dataset, every: int = 4) -> tuple[Dataset, Dataset]:
     """The ads to train on, and those to look at while training: the validation ads and every fourth training ad.
 
     Validation ads may be of one kind (the synthetic ones are of a single family of sentence patterns, on which wording
@@ -79,7 +79,7 @@ def held_out(jobs: Dataset, every: int = 4) -> tuple[Dataset, Dataset]:
     Raises:
         InputError: there are no training or validation ads, or fewer than `every` to train on.
     """
-    training, validation = of_split(jobs, "train"), of_split(jobs, "validation")
+    training, validation = select_split(jobs, "train"), select_split(jobs, "validation")
     if len(training) < every:
         raise InputError(f"{len(training)} training ads are too few to hold out one in {every}; give more ads")
     rows = range(len(training))
@@ -87,12 +87,12 @@ def held_out(jobs: Dataset, every: int = 4) -> tuple[Dataset, Dataset]:
     return training.select([row for row in rows if row % every]), looked_at
 
 
-def evenly(total: int, most: int) -> np.ndarray:
+def spread_rows(total: int, most: int) -> np.ndarray:
     """At most `most` of `total` rows, evenly spaced from the first to the last, int [rows]; all of them for 0."""
     return np.linspace(0, total - 1, min(most or total, total)).round().astype(int)
 
 
-def _made(path: Path) -> Path:
+def _require_file(path: Path) -> Path:
     if not path.is_file():
         raise InputError(f"{path}: no such file; run notebook 01_data_prep first, or `autorefine reproduce`")
     return path

@@ -31,7 +31,7 @@ class LearningCurve:
     """
 
     judge: Judge
-    """With jobs that are neither trained on nor tested, from `data_prep.held_out`."""
+    """With jobs that are neither trained on nor tested, from `data_prep.hold_out`."""
     reward_config: RewardConfig
     """Says how parity is taken."""
     path: Path

@@ -33,7 +33,7 @@ class Judge:
 
     def evenly(self, number: int) -> "Judge":
         """The same yardstick with at most `number` of its jobs, evenly spaced: files come sorted, by occupation say."""
-        return replace(self, jobs=self.jobs.select(data_prep.evenly(len(self.jobs), number)))
+        return replace(self, jobs=self.jobs.select(data_prep.spread_rows(len(self.jobs), number)))
 
     def measure(self, texts: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Rank for `texts`, one per job; returns the groups of `ranking.per_job` and the quality table.
@@ -61,7 +61,7 @@ def load_judge(run_dir: Path | str, model: str, attribute: str, k: int, split: s
     The first call for a run embeds the ads of all splits, which every notebook compares its rewrites with.
     """
     artefacts = Path(run_dir) / "artefacts"
-    jobs, candidates = data_prep.read(artefacts / "data")
+    jobs, candidates = data_prep.read_data(artefacts / "data")
     recommender = DenseRecommender(model, cache_dir=artefacts / "embeddings").fit(candidates)
     recommender.keep_queries(list(jobs["text"]))
-    return Judge(recommender, data_prep.of_split(jobs, split), candidates, attribute, k)
+    return Judge(recommender, data_prep.select_split(jobs, split), candidates, attribute, k)

@@ -9,27 +9,27 @@ from autorefine_lib.errors import InputError
 
 def test_prepare_and_read(tmp_path):
     loaded = data_prep.prepare(tmp_path, "embedded", jobs_per_occupation=1, candidates_per_occupation=8)
-    jobs, candidates = data_prep.read(tmp_path)
+    jobs, candidates = data_prep.read_data(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["about.json", "candidates.parquet", "jobs.parquet"]
     assert jobs.to_dict() == loaded.jobs.to_dict() and candidates.to_dict() == loaded.candidates.to_dict()
 
 
 def test_the_label_says_synthetic_or_names_the_files(tmp_path):
     data_prep.prepare(tmp_path / "embedded", jobs_per_occupation=1, candidates_per_occupation=8)
-    assert data_prep.label(tmp_path / "embedded") == "embedded (synthetic)"
-    jobs, candidates = data_prep.read(tmp_path / "embedded")
+    assert data_prep.read_label(tmp_path / "embedded") == "embedded (synthetic)"
+    jobs, candidates = data_prep.read_data(tmp_path / "embedded")
     files = {"jobs_path": tmp_path / "ads.csv", "candidates_path": tmp_path / "people.csv"}
     jobs.to_pandas().to_csv(files["jobs_path"], index=False)
     candidates.to_pandas().to_csv(files["candidates_path"], index=False)
     data_prep.prepare(tmp_path / "local", "local", **files)
-    assert data_prep.label(tmp_path / "local") == "local: ads.csv, people.csv"
+    assert data_prep.read_label(tmp_path / "local") == "local: ads.csv, people.csv"
 
 
 def test_read_before_prepare(tmp_path):
     with pytest.raises(InputError, match="run notebook 01_data_prep first"):
-        data_prep.read(tmp_path)
+        data_prep.read_data(tmp_path)
     with pytest.raises(InputError, match="run notebook 01_data_prep first"):
-        data_prep.label(tmp_path)
+        data_prep.read_label(tmp_path)
 
 
 def test_descriptions_by_hand():

@@ -109,19 +109,19 @@ def test_saved_and_cleared_methods(judge: Judge, tmp_path):
 
 
 def test_rows_evenly_spaced():
-    assert data_prep.evenly(9, 3).tolist() == [0, 4, 8] and data_prep.evenly(3, 0).tolist() == [0, 1, 2]
-    assert data_prep.evenly(2, 5).tolist() == [0, 1] and data_prep.evenly(5, 1).tolist() == [0]
-    assert data_prep.evenly(6, 3).tolist() == [0, 2, 5], "the nearest row to an even distance, the even one of two"
+    assert data_prep.spread_rows(9, 3).tolist() == [0, 4, 8] and data_prep.spread_rows(3, 0).tolist() == [0, 1, 2]
+    assert data_prep.spread_rows(2, 5).tolist() == [0, 1] and data_prep.spread_rows(5, 1).tolist() == [0]
+    assert data_prep.spread_rows(6, 3).tolist() == [0, 2, 5], "the nearest row to an even distance, the even one of two"
     for total, most in ((56, 14), (420, 80), (11, 10)):
-        rows = data_prep.evenly(total, most)
+        rows = data_prep.spread_rows(total, most)
         assert len(set(rows)) == most and rows[0] == 0 and rows[-1] == total - 1
 
 
 def test_of_split():
     jobs = JOBS.to_pandas().assign(split=["train", "test"])
-    assert data_prep.of_split(Dataset.from_pandas(jobs), "test")["job_id"] == ["c1"]
+    assert data_prep.select_split(Dataset.from_pandas(jobs), "test")["job_id"] == ["c1"]
     with pytest.raises(InputError, match="no job has split 'validation', only test, train"):
-        data_prep.of_split(Dataset.from_pandas(jobs), "validation")
+        data_prep.select_split(Dataset.from_pandas(jobs), "validation")
 
 
 def test_evaluator_reads_the_run(tmp_path, monkeypatch):
