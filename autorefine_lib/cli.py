@@ -143,13 +143,13 @@ def rewrite(
 @app.command()
 @one_line_errors
 def bench(
-    what: Annotated[str, typer.Argument(help="rank, embed, rewrite or ppo.")] = "rank",
+    what: Annotated[str, typer.Argument(help="rank, rewrite or ppo.")] = "rank",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for a machine.")] = False,
     bf16: Annotated[bool, typer.Option("--bf16", help="ppo: train in bfloat16.")] = False,
 ) -> None:
     """Measure speed on this machine.
 
-    rank, embed and rewrite: the embedded synthetic ads and candidates. ppo: steps of a random model with 4 layers.
+    rank and rewrite: the embedded synthetic ads and candidates. ppo: steps of a random model with 4 layers.
 
     Examples:
 

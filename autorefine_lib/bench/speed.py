@@ -1,4 +1,4 @@
-"""Speed on this machine after an untimed warm-up: ranking, embedding, rewriting synthetic ads, PPO steps."""
+"""Speed on this machine after an untimed warm-up: ranking, rewriting synthetic ads, PPO steps."""
 
 import time
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from autorefine_lib.data import corpus
 from autorefine_lib.errors import InputError
 from autorefine_lib.recommender.dense import DenseRecommender
 
-WHAT = ("rank", "embed", "rewrite", "ppo")
+WHAT = ("rank", "rewrite", "ppo")
 ADS, CANDIDATES = 64, 500
 
 
@@ -19,8 +19,7 @@ def measure(what: str, bf16: bool = False) -> dict[str, Any]:
     """Measure one of WHAT; returns the figures with machine, commit and versions.
 
     Args:
-        what: "rank" (candidates and ads a second), "embed" (texts a second), "rewrite" (sentences a second), "ppo"
-            (`ppo_speed.measure_ppo`).
+        what: "rank" (candidates and ads a second), "rewrite" (sentences a second), "ppo" (`ppo_speed.measure_ppo`).
         bf16: whether "ppo" trains in bfloat16.
 
     Raises:
@@ -33,7 +32,7 @@ def measure(what: str, bf16: bool = False) -> dict[str, Any]:
 
         figures = ppo_speed.measure_ppo(ppo_speed.Workload(bf16=bf16))
     else:
-        figures = {"rank": _measure_ranking, "embed": _measure_embedding, "rewrite": _measure_rewriting}[what]()
+        figures = {"rank": _measure_ranking, "rewrite": _measure_rewriting}[what]()
     about = {"machine": provenance.device(), "commit": provenance.commit(), "versions": provenance.versions_line()}
     return {"what": what, **figures, **about}
 
@@ -57,13 +56,6 @@ def _measure_ranking() -> dict[str, float]:
         "candidates_per_second": _per_second(len(people), lambda: recommender.fit(candidates)),
         "ads_per_second": _per_second(ADS, lambda: recommender.rank(ads[ADS:])),
     }
-
-
-def _measure_embedding() -> dict[str, float]:
-    ads, people = _make_texts()
-    recommender, texts = DenseRecommender(), list(dict.fromkeys(ads[ADS:] + people))
-    recommender.embed(ads[:ADS])
-    return {"texts": len(texts), "texts_per_second": _per_second(len(texts), lambda: recommender.embed(texts))}
 
 
 def _measure_rewriting() -> dict[str, float]:

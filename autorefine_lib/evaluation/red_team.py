@@ -36,8 +36,8 @@ def evaluate(
     """Every attack on every ad of the judge's jobs, each ad rewritten as a whole.
 
     Args:
-        config: the reward; `RewardConfig()` by default. With `pooled` the ads are one selection, as in training, in
-            which one ad is rewritten and the others stay: what a policy earns with its first cheats.
+        config: the reward; `RewardConfig()` by default. The ads are one selection, as in training. One ad is rewritten
+            at a time, the others stay: this is what a policy earns with its first cheats.
         seed: of the attacks' choices, which depend on nothing but it, the attack and the job.
 
     Returns:

@@ -189,7 +189,8 @@ def impact_ratios(
         rates = selected / available
         highest = np.where(compared & np.isfinite(rates), rates, -np.inf).max(-1)
         base = (highest if reference is None else rates[..., reference])[..., None]
-        return np.where(compared & np.isfinite(rates) & (base > 0), rates / base, np.nan)
+        # Shares of places add up with rounding: to 12 digits, a ratio that is 1 in exact numbers is 1 here.
+        return np.where(compared & np.isfinite(rates) & (base > 0), (rates / base).round(12), np.nan)
 
 
 def impact_ratio(table: pd.DataFrame, pool: str = "qualified", reference: str = MOST_SELECTED) -> pd.DataFrame:

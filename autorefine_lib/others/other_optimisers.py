@@ -46,17 +46,13 @@ def check_names(names: Iterable[str]) -> None:
             raise InputError(f"optimisers holds {name!r}; allowed: {', '.join(NAMES)}")
 
 
-def grpo(
-    generator: Generator, judge: Judge, reward_config: RewardConfig, scale_rewards: str = "group", **settings: Any
-) -> pd.DataFrame:
+def grpo(generator: Generator, judge: Judge, reward_config: RewardConfig, **settings: Any) -> pd.DataFrame:
     """Train `generator.model` in place by group relative policy optimisation (Shao et al., 2024); returns the log.
 
-    `scale_rewards`: an advantage is the reward less the group's mean, divided by the standard deviation of the group
-    ("group"), of the batch ("batch") or by nothing ("none"; Liu et al., 2025). `settings` are those of `_train`.
+    An advantage is the reward less the mean of its group, divided by the group's standard deviation. `settings` are
+    those of `_train`.
     """
-    return _train(
-        trl_trainers.GRPO, GRPOConfig, generator, judge, reward_config, {"scale_rewards": scale_rewards}, **settings
-    )
+    return _train(trl_trainers.GRPO, GRPOConfig, generator, judge, reward_config, **settings)
 
 
 def rloo(generator: Generator, judge: Judge, reward_config: RewardConfig, **settings: Any) -> pd.DataFrame:
@@ -64,7 +60,7 @@ def rloo(generator: Generator, judge: Judge, reward_config: RewardConfig, **sett
 
     `settings` are those of `_train`; returns the log.
     """
-    return _train(trl_trainers.RLOO, RLOOConfig, generator, judge, reward_config, {}, **settings)
+    return _train(trl_trainers.RLOO, RLOOConfig, generator, judge, reward_config, **settings)
 
 
 def _train(
@@ -73,7 +69,6 @@ def _train(
     generator: Generator,
     judge: Judge,
     reward_config: RewardConfig,
-    options: dict,
     steps: int = 20,
     batch_size: int = 128,
     generations: int = 2,
@@ -90,7 +85,6 @@ def _train(
     """One row a step: PPO's column names for what both log, and `reward_calls` spent so far.
 
     Args:
-        options: further fields of TRL's configuration.
         steps: rollouts, each followed by its updates and one call of the reward with the whole batch.
         batch_size: rewrites in a rollout, of batch_size / generations texts; the sentences of an ad stay together.
         generations: rewrites of the same text, each other's baseline.
@@ -147,7 +141,6 @@ def _train(
             report_to="none",
             dataloader_pin_memory=False,
             disable_tqdm=True,
-            **options,
         )
         torch.manual_seed(seed)
         trainer = trainer_class(

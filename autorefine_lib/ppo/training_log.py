@@ -13,18 +13,15 @@ from autorefine_lib.errors import InputError
 from autorefine_lib.files import write_csv
 from autorefine_lib.ppo import monitors
 
-TRACKERS = ("tensorboard", "wandb", "mlflow", "trackio")
-
 
 def trackers(report_to: str) -> list[str]:
     """The names in `report_to`, separated by commas; InputError for one that is unknown or not installed."""
     names = [name.strip() for name in report_to.split(",") if name.strip()]
     installed = [str(getattr(tracker, "value", tracker)) for tracker in get_available_trackers()]
     for name in names:
-        if name not in TRACKERS:
-            raise InputError(f"report_to={report_to!r}: {name!r} is not one of {', '.join(TRACKERS)}")
         if name not in installed:
-            raise InputError(f"report_to={report_to!r}: {name} is not installed; `pip install {name}` or leave it out")
+            known = f"installed are {', '.join(installed)}"
+            raise InputError(f"report_to={report_to!r}: {name!r} is not an installed tracker; {known}; leave it out")
     return names
 
 

@@ -44,9 +44,6 @@ class RewardConfig:
     guards: tuple[str, ...] = GUARDS
     """The guards that a rewrite of a whole ad must pass (`guards.GUARDS`); leave one out to see what it is for.
     Sentences pass the strict check instead, which needs none of them but "protected"."""
-    pooled: bool = True
-    """Whether the ads of one call are judged by the parity of their pooled exposures, as the impact ratio pools jobs;
-    False judges every ad by itself, so that ads whose ranking happens to favor opposite groups pull apart."""
 
     def __post_init__(self) -> None:
         for name in ("w_parity", "w_quality", "w_meaning", "w_violation", "w_protected"):

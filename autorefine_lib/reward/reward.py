@@ -111,10 +111,10 @@ def score_episodes(
     n, originals = len(ids), [values.original(job_id) for job_id in ids]
     measures = values.measure([*itertools.chain(*_deployed_ads(values, episodes)), *originals], ids * 4)
     deployed, after, before, at_first = (measures.rows(slice(part * n, (part + 1) * n)) for part in range(4))
-    changes = _parity_changes(values.config, episodes, deployed, after, before)
+    changes = _parity_changes(episodes, deployed, after, before)
     episodes["parity"] = np.nan_to_num(changes)
-    episodes["batch_parity"] = _batch_parity(values.config, episodes, deployed)
-    episodes["batch_parity_original"] = _batch_parity(values.config, episodes, at_first)
+    episodes["batch_parity"] = _batch_parity(episodes, deployed)
+    episodes["batch_parity_original"] = _batch_parity(episodes, at_first)
     for suffix, measured in (("", deployed), ("_original", at_first)):
         for name, rates in _batch_exposures(values, episodes, measured, suffix).items():
             episodes[name] = rates
@@ -133,7 +133,7 @@ def _draws(episodes: pd.DataFrame) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         yield of_draw.index.to_numpy(), of_draw.drop_duplicates("job_id").index.to_numpy()
 
 
-def _batch_parity(config: RewardConfig, episodes: pd.DataFrame, measures: Measures) -> np.ndarray:
+def _batch_parity(episodes: pd.DataFrame, measures: Measures) -> np.ndarray:
     """Parity of the pooled exposures of the draw's ads, float [episodes]."""
     pooled = np.empty(len(episodes))
     for rows, jobs in _draws(episodes):
@@ -157,24 +157,18 @@ def _batch_exposures(
     return dict(zip(names, pooled.T, strict=True))
 
 
-def _parity_changes(
-    config: RewardConfig, episodes: pd.DataFrame, deployed: Measures, after: Measures, before: Measures
-) -> np.ndarray:
+def _parity_changes(episodes: pd.DataFrame, deployed: Measures, after: Measures, before: Measures) -> np.ndarray:
     """What each completion changes in parity, float [episodes]; NaN where its own ad has none.
 
-    Pooled, the ads of one draw are one selection: the change is that of their common parity, the other ads as deployed,
-    times their number, so that it has the size of a change to one ad.
+    The ads of one draw are one selection, as the impact ratio pools them. The change is that of their common parity,
+    with the other ads as deployed. It is multiplied by the number of ads, so it has the size of a change to one ad.
     """
     own = parity_of_sums(after.exposure, after.members)
-    if not config.pooled:
-        return own - parity_of_sums(before.exposure, before.members)
     changes = np.full(len(episodes), np.nan)
     for rows, jobs in _draws(episodes):
         members = deployed.members[jobs].sum(0)
         others = deployed.exposure[jobs].sum(0) - deployed.exposure[rows]
-        with_it, without_it = (
-            parity_of_sums(others + part.exposure[rows], members) for part in (after, before)
-        )
+        with_it, without_it = (parity_of_sums(others + part.exposure[rows], members) for part in (after, before))
         changes[rows] = len(jobs) * (with_it - without_it)
     return np.where(np.isnan(own), np.nan, changes)
 

@@ -1,4 +1,4 @@
-"""The bench of ranking and embedding, on a few texts."""
+"""The bench of ranking, on a few texts."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from autorefine_lib.errors import InputError
 
 @pytest.mark.parametrize(
     ("what", "rates"),
-    [("rank", ["candidates_per_second", "ads_per_second"]), ("embed", ["texts_per_second"])],
+    [("rank", ["candidates_per_second", "ads_per_second"])],
 )
 def test_rates_are_measured(monkeypatch, what: str, rates: list[str]):
     monkeypatch.setattr(speed, "ADS", 2)
@@ -26,5 +26,5 @@ def test_a_rate_is_things_over_seconds(monkeypatch):
 
 
 def test_something_else_is_refused():
-    with pytest.raises(InputError, match="one of rank, embed, rewrite, ppo"):
+    with pytest.raises(InputError, match="one of rank, rewrite, ppo"):
         speed.measure("speed")

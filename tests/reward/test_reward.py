@@ -28,7 +28,7 @@ def finish(source: str, completion: str) -> tuple[str, list[str]]:
     return (source, ["is empty"]) if not completion else (completion, [])
 
 
-CONFIG = RewardConfig(w_quality=0.5, w_violation=0.07, w_protected=0.3, pooled=False)
+CONFIG = RewardConfig(w_quality=0.5, w_violation=0.07, w_protected=0.3)
 VALUES = AdValues(rank, JOBS, CANDIDATES, "gender", 2, CONFIG)
 
 
@@ -60,9 +60,9 @@ def test_sentences_of_one_ad_earn_what_they_add_in_reading_order():
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.lists(st.integers(0, 3), min_size=3, max_size=3), st.booleans())
-def test_the_sentences_of_a_draw_share_out_the_gain_of_its_ad(kinds, pooled):
-    config = dataclasses.replace(CONFIG, w_meaning=0.0, pooled=pooled)
+@given(st.lists(st.integers(0, 3), min_size=3, max_size=3))
+def test_the_sentences_of_a_draw_share_out_the_gain_of_its_ad(kinds):
+    config = dataclasses.replace(CONFIG, w_meaning=0.0)
     completions = [
         f"{source}{' Kind' * kind}" for source, kind in zip((FIRST, "The pay is good.", LAST), kinds, strict=True)
     ]
@@ -105,12 +105,17 @@ def test_a_protected_word_never_gains_even_when_the_finish_lets_it_pass(word, ki
     assert episodes["text"][0] == FIRST and episodes["protected"][0]
 
 
-def test_jobs_are_kept_apart():
-    reward = build_reward(rank, JOBS, CANDIDATES, "gender", 2, finish, CONFIG)
-    other = "Other kind ad here."
-    completions = [FIRST.replace("bold", "kind"), other]
-    ours = reward(["", ""], completions, job_id=["n", "o"], position=[0, 0], company=["a", "b"])
-    assert ours == [rewards([FIRST.replace("bold", "kind")], [0])[0], rewards([other], [0], "o")[0]]
+def test_jobs_share_parity_and_nothing_else():
+    def embed(texts: list[str]) -> np.ndarray:
+        angles = np.array([0.3 * text.lower().count("kind") for text in texts])
+        return np.column_stack([np.cos(angles), np.sin(angles)])
+
+    without_parity = dataclasses.replace(CONFIG, w_parity=0.0)
+    reward = build_reward(rank, JOBS, CANDIDATES, "gender", 2, finish, without_parity, embed)
+    first, other = FIRST.replace("bold", "kind"), "Other kind ad here."
+    ours = reward(["", ""], [first, other], job_id=["n", "o"], position=[0, 0], company=["a", "b"])
+    alone = [reward([""], [text], job_id=[job], position=[0])[0] for text, job in ((first, "n"), (other, "o"))]
+    assert ours == pytest.approx(alone) and min(ours) < 0, "the losses of a job do not depend on the other"
 
 
 def test_every_part_is_logged_and_adds_up():
@@ -127,7 +132,7 @@ def test_every_part_is_logged_and_adds_up():
 
 
 def test_pooled_ads_are_judged_by_their_common_parity():
-    config = dataclasses.replace(CONFIG, w_quality=0.0, w_meaning=0.0, pooled=True)
+    config = dataclasses.replace(CONFIG, w_quality=0.0, w_meaning=0.0)
     first, other = FIRST.replace("bold", "kind"), "Other kind ad here."
     ours = build_reward(rank, JOBS, CANDIDATES, "gender", 2, finish, config)(
         ["", ""], [first, other], job_id=["n", "o"], position=[0, 0]
@@ -146,7 +151,7 @@ def test_pooled_ads_are_judged_by_their_common_parity():
 
 
 def test_pooling_one_ad_is_judging_it_by_itself():
-    pooled = build_reward(rank, JOBS, CANDIDATES, "gender", 2, finish, dataclasses.replace(CONFIG, pooled=True))
+    pooled = build_reward(rank, JOBS, CANDIDATES, "gender", 2, finish, CONFIG)
     completions, positions = [FIRST.replace("bold", "kind"), LAST.replace("bold", "kind")], [0, 4]
     ours = pooled(["", ""], completions, job_id=["n", "n"], position=positions)
     assert ours == pytest.approx(rewards(completions, positions))
