@@ -45,8 +45,8 @@ def evaluate(
         pay (the change of parity times its weight, nothing refused), with its 95 % interval over ads (temptation_low,
         temptation_high), its maximum and tempted, the share of ads that it would pay for; reward with reward_low,
         reward_high and reward_max likewise; below, the share of ads that earn less than the unchanged ad, which earns
-        0; caught_by, the guards that refuse it with their shares of the ads, or the loss that weighs most where none
-        does; and by, temptation less reward.
+        0; and caught_by, the guards that refuse it with their shares of the ads, or the loss that weighs most where
+        none does.
 
     Raises:
         InputError: as `AdValues`.
@@ -71,7 +71,6 @@ def evaluate(
                 "reward_max": reward.max(),
                 "below": (reward < 0).mean(),
                 "caught_by": _caught_by(config, paid, texts),
-                "by": first.value - second.value,
             }
         )
     return pd.DataFrame(rows)

@@ -45,12 +45,16 @@ class Actor(nn.Module):
         return score(self.model, prompts, tokens, temperature, self.value_head)
 
 
-def add_lora(model: PreTrainedModel, rank: int, alpha: float, targets: str) -> PeftModel:
+def add_lora(model: PreTrainedModel, rank: int, alpha: float, targets: str) -> PreTrainedModel | PeftModel:
     """`model` with LoRA adapters (Hu et al. 2021), which alone are trainable; its modules are wrapped in place.
+
+    With `rank` 0 it stays as it is.
 
     Raises:
         InputError: the model has no module that `targets` names.
     """
+    if not rank:
+        return model
     config = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=0.0, target_modules=targets)
     try:
         return get_peft_model(model, config)

@@ -19,7 +19,7 @@ from peft import PeftModel
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from tqdm.auto import tqdm
-from transformers import PreTrainedModel, PrinterCallback, TrainerCallback
+from transformers import PrinterCallback, TrainerCallback
 from trl import GRPOConfig, RLOOConfig
 
 from autorefine_lib.errors import InputError
@@ -113,7 +113,8 @@ def _train(
         if whole % part:
             raise InputError(f"{name}={part} does not divide {whole} (batch_size={batch_size}); change one of them")
     generator.prepare_training(lora_rank)
-    generator.model = _with_lora(generator.model, lora_rank)  # before on_step looks at it
+    # Before on_step looks at it.
+    generator.model = add_lora(generator.model, lora_rank, PPOConfig.lora_alpha, PPOConfig.lora_targets)
     texts = batch_size // generations
     rows = episodes(generator, judge.jobs, texts)
     batches = Batches(rows, texts, seed, group_column="job_id")
@@ -160,11 +161,6 @@ def _train(
     if isinstance(generator.model, PeftModel) and "ref" in generator.model.peft_config:
         generator.model.delete_adapter("ref")  # TRL's RLOO copies the adapter before the training, its GRPO does not
     return pd.DataFrame(log.rows)
-
-
-def _with_lora(model: PreTrainedModel, rank: int) -> PreTrainedModel:
-    """The model with LoRA adapters as PPO adds them, or as it is when `rank` is 0."""
-    return add_lora(model, rank, PPOConfig.lora_alpha, PPOConfig.lora_targets) if rank else model
 
 
 class _Log(TrainerCallback):
@@ -244,7 +240,7 @@ def reward_weighted(
     generator.prepare_training(lora_rank)
     if len(data) < batch_size:
         raise InputError(f"{len(data)} rewrites are fewer than batch_size={batch_size}; lower it or collect more")
-    generator.model = _with_lora(generator.model, lora_rank)
+    generator.model = add_lora(generator.model, lora_rank, PPOConfig.lora_alpha, PPOConfig.lora_targets)
     parameters = [p for p in generator.model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(parameters, learning_rate, weight_decay=0.0)
     reward = torch.tensor(data["reward"].to_numpy(), dtype=torch.float32)

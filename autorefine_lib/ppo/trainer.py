@@ -91,15 +91,13 @@ class PPOTrainer:
         self.batches = Batches(train_dataset, config.batch_size, config.seed, config.shuffle, config.group_column)
         self.kl = ppo_math.KLController(config.kl_coef, config.kl_target, config.kl_horizon)
         self.log = TrainingLog(self.output_dir, self.accelerator, monitor_config or monitors.MonitorConfig())
-        self.samples = pd.DataFrame()
-        """Prompts, completions and rewards of the last step, to look at."""
+        self.samples = pd.DataFrame()  # prompts, completions and rewards of the last step, to look at
 
         # What is trained, and the reference: with an adapter it is the same model without it, not a second one.
         model.to(self.accelerator.device)
         with torch.random.fork_rng():
             torch.manual_seed(config.seed)
-            if config.lora_rank:
-                model = add_lora(model, config.lora_rank, config.lora_alpha, config.lora_targets)
+            model = add_lora(model, config.lora_rank, config.lora_alpha, config.lora_targets)
             self.value_head = ValueHead(model)
         self.model, self.reference = model.eval(), frozen_copy(model)
         self.modules = {"policy": model, "value_head": self.value_head}

@@ -20,8 +20,7 @@ def trackers(report_to: str) -> list[str]:
     installed = [str(getattr(tracker, "value", tracker)) for tracker in get_available_trackers()]
     for name in names:
         if name not in installed:
-            known = f"installed are {', '.join(installed)}"
-            raise InputError(f"report_to={report_to!r}: {name!r} is not an installed tracker; {known}; leave it out")
+            raise InputError(f"report_to: {name!r} is no installed tracker; allowed: {', '.join(installed)}")
     return names
 
 

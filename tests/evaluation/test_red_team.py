@@ -28,7 +28,6 @@ def test_every_attack_earns_less_than_the_unchanged_ad_on_every_ad(table):
 def test_the_ranking_alone_would_pay_for_many(table):
     """Otherwise there would be nothing to guard against."""
     assert (table["tempted"] > 0.5).sum() >= 5 and table["temptation_max"].max() > 0.1
-    assert table["by"].tolist() == pytest.approx((table["temptation"] - table["reward"]).tolist())
 
 
 def test_the_guard_at_work_is_named(table):
@@ -54,7 +53,7 @@ def test_the_unchanged_ad_earns_exactly_nothing():
 def test_without_any_guard_and_loss_the_reward_is_the_temptation():
     bare = RewardConfig(guards=(), w_quality=0.0, w_meaning=0.0)
     row = red_team.evaluate(judge("test", 60), bare, [attacks.pronouns], progress=False).iloc[0]
-    assert row["reward"] == pytest.approx(row["temptation"]) and row["by"] == pytest.approx(0)
+    assert row["reward"] == pytest.approx(row["temptation"])
     assert row["temptation"] != 0
 
 

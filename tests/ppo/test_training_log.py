@@ -13,9 +13,9 @@ from autorefine_lib.ppo.training_log import Stopwatch, TrainingLog, trackers
 
 def test_tracker_names():
     assert trackers("") == [] and trackers(" tensorboard ,") == ["tensorboard"]
-    with pytest.raises(InputError, match="'paper' is not an installed tracker; installed are .*tensorboard"):
+    with pytest.raises(InputError, match="'paper' is no installed tracker; allowed: .*tensorboard"):
         trackers("tensorboard,paper")
-    with pytest.raises(InputError, match="'wandb' is not an installed tracker"):
+    with pytest.raises(InputError, match="'wandb' is no installed tracker"):
         trackers("wandb")
 
 
