@@ -21,7 +21,7 @@ LABELS = {"embedded": "embedded (synthetic)", "hub": "Hacker News ads, Bias in B
 def prepare(data_dir: Path, source: str = "embedded", **options: Any) -> sources.Loaded:
     """Load a source, check it, and save it as jobs.parquet and candidates.parquet under `data_dir`, atomically.
 
-    about.json beside them says where the data come from.
+    about.json in the same folder says where the data come from.
 
     Args:
         data_dir: `<run>/artefacts/data`.
@@ -53,7 +53,7 @@ def read_data(data_dir: Path) -> tuple[Dataset, Dataset]:
 
 
 def read_label(data_dir: Path) -> str:
-    """What the column data of the result rows calls the data; it holds "synthetic" where they are.
+    """The name of the data in the column "data" of the result rows; it contains "synthetic" for synthetic data.
 
     Raises:
         InputError: notebook 01 has not run.
@@ -71,10 +71,10 @@ def select_split(jobs: Dataset, split: str) -> Dataset:
 
 
 def hold_out(jobs: Dataset, every: int = 4) -> tuple[Dataset, Dataset]:
-    """The ads to train on, and those to look at while training: the validation ads and every fourth training ad.
+    """The ads to train on, and those to judge while training: the validation ads and every fourth training ad.
 
-    Validation ads may be of one kind (the synthetic ones are of a single family of sentence patterns, on which wording
-    counts for less than on the others): by themselves they would tell when to stop for that kind only.
+    Validation ads alone may be of one kind, and would tell when to stop for that kind only. The synthetic ones have a
+    single family of sentence patterns, in which wording counts for less than in the others.
 
     Raises:
         InputError: there are no training or validation ads, or fewer than `every` to train on.

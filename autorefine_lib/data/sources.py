@@ -118,7 +118,7 @@ def _select(jobs: pd.DataFrame, candidates: pd.DataFrame, origins: tuple[str, st
     if "split" not in jobs.columns:
         # The check comes first, with a split for show, so that a blank text gets its own message.
         schema.check_jobs(jobs.assign(split="train"), of_jobs)
-        copies = jobs["text"].map(near_duplicates.normalized).duplicated()
+        copies = jobs["text"].map(near_duplicates.normalize).duplicated()
         jobs = leave_out("ads that repeat another word for word", copies)
         jobs = jobs.assign(split=split_by_group(jobs, chosen.seed))
     candidates = schema.check_candidates(candidates, of_candidates, chosen.attributes).to_pandas()
@@ -162,9 +162,9 @@ def split_by_group(jobs: pd.DataFrame, seed: int = 0) -> list[str]:
     Ads of one company share a split where the file has a column `company`; elsewhere ads that are nearly the same do.
     The split depends on the texts and the seed only, not on the order of the rows.
     """
-    texts = pd.Series([near_duplicates.normalized(text) for text in jobs["text"]], index=jobs.index)
+    texts = pd.Series([near_duplicates.normalize(text) for text in jobs["text"]], index=jobs.index)
     # The smallest text of a group is its name, so that its split does not depend on the order of the file.
-    names = texts.groupby(near_duplicates.groups(list(texts))).transform("min")
+    names = texts.groupby(near_duplicates.group_texts(list(texts))).transform("min")
     if "company" in jobs.columns:
         # Near-duplicates of several companies would join them all, so the company decides where it is known.
         company = jobs["company"].map(lambda name: name.strip().lower() if isinstance(name, str) else "")

@@ -53,8 +53,8 @@ def candidates_of(path: Path | str, seen: Dataset, attribute: str) -> Dataset:
 
 def _never_seen(made: pd.DataFrame, seen: Dataset, origin: str, attributes: list[str]) -> Dataset:
     candidates = schema.check_candidates(made, origin, attributes)
-    known = set(map(near_duplicates.normalized, seen["text"]))
-    new = [row for row, text in enumerate(candidates["text"]) if near_duplicates.normalized(text) not in known]
+    known = set(map(near_duplicates.normalize, seen["text"]))
+    new = [row for row, text in enumerate(candidates["text"]) if near_duplicates.normalize(text) not in known]
     if not new:
         raise InputError(f"{origin}: every candidate's text is in the run's own pool; give candidates it has not seen")
     return candidates.select(new)

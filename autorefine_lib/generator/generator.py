@@ -1,8 +1,8 @@
 """The generator: a language model that rewrites job ads, whole or sentence by sentence.
 
-Any Hugging Face checkpoint serves, decoder-only (through its chat template where it has one) or
-encoder-decoder. Small models rewrite one sentence at a time; every sentence they are not sure of, and
-everything between sentences, stays as it was.
+Any Hugging Face checkpoint will do: a decoder-only one (through its chat template where it has one) or an
+encoder-decoder. Small models rewrite one sentence at a time. A sentence whose rewrite is refused, and all that stands
+between sentences, stays as it was.
 """
 
 import re
@@ -30,14 +30,14 @@ INSTRUCTION = (
 
 @dataclass
 class Rewrite:
-    """One ad as it would be deployed, with what was tried on the way."""
+    """One ad as it would be deployed, with the sentences that were changed or refused."""
 
     text: str
     """The rewritten ad."""
     changed: list[tuple[str, str]] = field(default_factory=list)
     """(original, rewritten) for every sentence that changed."""
     refused: list[tuple[str, str, list[str]]] = field(default_factory=list)
-    """(original, completion, reasons) for every completion that was dropped for its original."""
+    """(original, completion, reasons) for every completion that was refused; its original stays."""
 
 
 @dataclass
@@ -47,7 +47,7 @@ class Generator:
     model: PreTrainedModel
     """Decoder-only or encoder-decoder language model."""
     tokenizer: PreTrainedTokenizerBase
-    """Its tokenizer; an uncased one has the case of its output restored from the source."""
+    """Its tokenizer. The output of an uncased one gets its case back from the source."""
     level: str = "sentence"
     """What one prompt holds: "sentence" (small models) or "ad" (large ones)."""
     restrict_vocabulary: bool = False
@@ -55,7 +55,7 @@ class Generator:
     max_new_tokens: int = 56
     """Longest completion, in tokens."""
     logits_processor: LogitsProcessorList | None = None
-    """What changes the model's scores before a token is chosen, as in `model.generate`."""
+    """Functions that change the model's scores before a token is chosen, as in `model.generate`."""
 
     def __post_init__(self) -> None:
         self.uncased = self.tokenizer.tokenize("CASE") == self.tokenizer.tokenize("case")
@@ -66,7 +66,7 @@ class Generator:
 
     @property
     def add_special_tokens(self) -> bool:
-        """Whether the tokenizer adds its own to a prompt; a chat template has put them in already."""
+        """Whether the tokenizer adds its own to a prompt; a chat template already holds them."""
         return self.model.config.is_encoder_decoder or self.tokenizer.chat_template is None
 
     @property
@@ -75,7 +75,7 @@ class Generator:
         return self.allowed_tokens if self.restrict_vocabulary else None
 
     def prepare_training(self, lora_rank: int = 0) -> None:
-        """Called before `model` is trained, with LoRA adapters or, at rank 0, as it is: what is trained is in float32.
+        """Prepare `model` for training, with LoRA adapters or, at rank 0, without: trained weights are in float32.
 
         Raises:
             InputError: adapters for the embedded generator.
@@ -86,8 +86,8 @@ class Generator:
                 "weights; use lora_rank=0, or another generator"
             )
         if lora_rank or isinstance(self.model, PeftModel):
-            return  # the base stays as it was loaded, and PEFT keeps adapters in float32
-        # On a GPU checkpoints are loaded in bfloat16, which rounds small updates away.
+            return  # the base keeps its type, and PEFT keeps adapters in float32
+        # On a GPU checkpoints are loaded in bfloat16, in which small updates are lost to rounding.
         self.model.float()
 
     def allowed_tokens(self, prompts: list[str]) -> torch.Tensor:
@@ -99,7 +99,7 @@ class Generator:
         return allowed
 
     def prompt(self, source: str) -> str:
-        """The text the model is given for `source`: the source itself for an encoder-decoder, else a request."""
+        """What the model reads for `source`: the source itself for an encoder-decoder, a request for other models."""
         if self.model.config.is_encoder_decoder:
             return source
         request = f"{INSTRUCTION}\n\n{source}"
@@ -111,8 +111,8 @@ class Generator:
     def episodes(self, job_ids: list[str], ads: list[str]) -> dict[str, list]:
         """Columns job_id, position, source and prompt: one row per text to rewrite.
 
-        `position` is the index into `sentences.split(ad)`, or -1 when the whole ad is one prompt. Sentences
-        without a listed phrase are no episodes: the aligned model copies them.
+        `position` is the index into `sentences.split(ad)`, or -1 when the whole ad is one prompt. A sentence without a
+        listed phrase is left out, because the aligned model copies it.
         """
         rows = []
         for job_id, ad in zip(job_ids, ads, strict=True):
@@ -132,18 +132,18 @@ class Generator:
     def finish(self, source: str, completion: str, guards: Sequence[str] = GUARDS) -> tuple[str, list[str]]:
         """The text as it would be deployed, and the reasons why the completion was refused, if any.
 
-        A refused completion leaves the source as it was. "a" and "an" before a new word are mended first. `guards` are
+        "a" and "an" before a new word are mended first. A refused completion leaves the source as it was. `guards` are
         those that a whole ad must pass.
         """
         text = restore_case(source, completion, self.tokenizer) if self.uncased else completion.strip()
         text = mend_articles(source, text)
-        # A whole ad is paraphrased more freely, under guard.
+        # A whole ad may be paraphrased freely, and the guards look at it.
         reasons = violations(source, text, strict=self.level == "sentence", guards=guards)
         return (source, reasons) if reasons else (text, [])
 
     def complete(self, sources: list[str], temperature: float = 0.0, seed: int = 0, progress: bool = True) -> list[str]:
-        """The model's raw answers; `temperature` 0 takes the likeliest token, above 0 samples with `seed`."""
-        # Ads share sentences, and the likeliest answer to equal ones is the same.
+        """The model's raw answers. `temperature` 0 takes the likeliest token; above 0 tokens are drawn with `seed`."""
+        # Ads share sentences. The likeliest answer to equal sentences is the same, so each is asked once.
         asked = list(dict.fromkeys(sources)) if temperature == 0 else sources
         answers = generate(
             self.model,
@@ -189,8 +189,8 @@ class Generator:
 def restore_case(source: str, completion: str, tokenizer: PreTrainedTokenizerBase) -> str:
     """Give an uncased `completion` the case and spacing of `source`, by aligning their tokens.
 
-    Tokens that both share are taken from the source verbatim; words brought in follow the case of the words
-    they replace (Title, UPPER or lower), and the sentence starts as the source does.
+    Shared tokens come from the source as they are. New words take the case of the words that they replace (Title, UPPER
+    or lower), and the sentence starts as the source does.
     """
     encoded = tokenizer(source, add_special_tokens=False, return_offsets_mapping=True)
     spans, old = encoded.offset_mapping, encoded.input_ids
@@ -206,7 +206,7 @@ def restore_case(source: str, completion: str, tokenizer: PreTrainedTokenizerBas
             piece = source[spans[i][0] : spans[i_end - 1][1]]
         else:
             replaced = source[spans[i][0] : spans[i_end - 1][1]] if i_end > i else ""
-            # The capital that starts a sentence says nothing about the words that replace it.
+            # The capital at the start of a sentence says nothing about the words that replace it.
             model = replaced.partition(" ")[2] if i == 0 and not replaced.isupper() else replaced
             # WordPiece puts spaces around a hyphen: "close - knit".
             piece = _with_case_of(model, re.sub(r"(?<=\w) - (?=\w)", "-", tokenizer.decode(new[j:j_end])))

@@ -1,8 +1,8 @@
-"""Placebos: rewrites that train nothing and aim at nothing, so that whatever they do to a ranking is no merit.
+"""Placebos: rewrites without training and without an aim, so that their effect on a ranking is no merit.
 
-A method that learned must move parity further than these do. Changing nothing at all (the row "original ads" of the
-tables) is the simplest of them. The others change as many words as a trained method or more, but cannot know which
-of them matter: what they move is the measure's own noise and the pull of mere rewriting.
+A method that learned must move parity further than these do. The simplest placebo is to change nothing (the row
+"original ads" of the tables). The others change at least as many words as a trained method, but cannot know which
+words matter. Their effect shows the noise of the measure and what any rewriting does.
 """
 
 import random
@@ -13,7 +13,7 @@ from autorefine_lib.text import wording
 
 
 def paraphrase(ads: Sequence[str], seed: int = 0, probability: float = 1.0) -> list[str]:
-    """Every listed phrase replaced by another of its set, whatever its coding: meaning kept, direction random.
+    """Every listed phrase replaced by another of its set, of any coding: the meaning stays, the direction is random.
 
     Args:
         seed: of the choice of phrases.
@@ -39,9 +39,9 @@ def word_swap(ads: Sequence[str], seed: int = 0) -> list[str]:
 
 
 def stuff(ads: Sequence[str], titles: Sequence[str], occupations: Sequence[str], times: int = 3) -> list[str]:
-    """Keyword stuffing: a first line that repeats the ad's own title and occupation, as done to please search engines.
+    """Keyword stuffing: a first line that repeats the ad's title and occupation, as some do for search engines.
 
-    It stands first because a sentence-embedding model reads only the beginning of a long ad (256 tokens for MiniLM).
+    It comes first because a sentence-embedding model reads only the beginning of a long ad (256 tokens for MiniLM).
 
     Args:
         titles: one for each ad.

@@ -23,42 +23,35 @@ def measure(rewrites: Sequence[str], originals: Sequence[str], embed: Embed) -> 
 
     Returns:
         meaning: cosine of the two texts' vectors, 1 for equal texts; NaN where a text has no vector (it is empty).
-        requirements_lost, requirements_invented: counts, with the reasons beside in `lost` and `invented` (lists).
-        protected_in, protected_out: words naming a protected attribute that were brought in and taken out (sorted
-        lists), with their counts in n_protected_in and n_protected_out.
+        requirements_lost, requirements_invented: how many (`requirements.lost` and `invented` name them).
+        n_protected_in, n_protected_out: words naming a protected attribute that were brought in and taken out.
         masculine_, feminine_: words of Gaucher, Friesen and Kay's list (`gender_coded`); lexicon_masculine_,
         lexicon_neutral_, lexicon_feminine_: phrases of `wording`; each with the ending before (original) and after.
         reading_ease_, grade_: Flesch and Flesch-Kincaid (`readability`), before and after; NaN without a word.
         words_before, words_after, length_ratio: words, and after / before; NaN for an original without words.
         repetition_before, repetition_after: share of repeated trigrams (`repeated_share`).
-        note: why a value is NaN, else "".
 
     Raises:
         InputError: no ads, lists of different lengths, something that is no text, or vectors that are not finite
             [texts, dimensions].
     """
     rewrites, originals = _checked(rewrites, originals)
-    table = pd.DataFrame({"meaning": _cosines(embed, rewrites, originals)})
-    # Both functions see one pair after the other, because `requirements` remembers the texts that it read last.
-    changes = [
-        {"lost": requirements.lost(old, new), "invented": requirements.invented(old, new)}
-        for old, new in zip(originals, rewrites, strict=True)
-    ]
-    for column in ("lost", "invented"):
-        reasons = [change[column] for change in changes]
-        table[f"requirements_{column}"], table[column] = list(map(len, reasons)), reasons
-    named = [(protected_words(new), protected_words(old)) for new, old in zip(rewrites, originals, strict=True)]
-    for column, found in (
-        ("protected_in", [sorted(new - old) for new, old in named]),
-        ("protected_out", [sorted(old - new) for new, old in named]),
-    ):
-        table[f"n_{column}"], table[column] = list(map(len, found)), found
+    table = pd.DataFrame([_compare(new, old) for new, old in zip(rewrites, originals, strict=True)])
+    table.insert(0, "meaning", _cosines(embed, rewrites, originals))
     before, after = (pd.DataFrame([_describe(text) for text in texts]) for texts in (originals, rewrites))
     for column in before:
         table[f"{column}_before"], table[f"{column}_after"] = before[column], after[column]
-    table["length_ratio"] = after["words"] / before["words"].where(before["words"] > 0)
-    table["note"] = [_note(old, new) for old, new in zip(before["words"], after["words"], strict=True)]
-    return table
+    return table.assign(length_ratio=after["words"] / before["words"].where(before["words"] > 0))
+
+
+def _compare(rewrite: str, original: str) -> dict[str, int]:
+    new, old = protected_words(rewrite), protected_words(original)
+    return {
+        "requirements_lost": len(requirements.lost(original, rewrite)),
+        "requirements_invented": len(requirements.invented(original, rewrite)),
+        "n_protected_in": len(new - old),
+        "n_protected_out": len(old - new),
+    }
 
 
 def _describe(text: str) -> dict[str, float]:
@@ -72,11 +65,6 @@ def _describe(text: str) -> dict[str, float]:
         "words": len(said),
         "repetition": repeated_share(said, 3),
     }
-
-
-def _note(before: int, after: int) -> str:
-    empty = [name for name, words in (("original", before), ("rewrite", after)) if not words]
-    return " and ".join(f"the {name} has no words" for name in empty)
 
 
 def repeated_share(items: Sequence[Hashable], n: int) -> float:

@@ -1,9 +1,9 @@
-"""Whether a rewrite may stand for its source: every fact kept, well formed, no protected attribute brought in.
+"""Whether a rewrite may stand for its source: it keeps every fact, is well formed and names no protected attribute.
 
-In the strict form, for small models that rewrite one sentence, a faithful rewrite is the source with listed phrases
-(`wording.find`) replaced by ad words (`wording.ad_words`), in the same order, and nothing else. The form for
-large models that paraphrase whole ads leaves the wording free, keeps requirements, numbers and names, and has a guard
-against each known way of moving a ranking by other means than the wording (`guards`).
+The strict form is for small models that rewrite one sentence. There a faithful rewrite is the source with listed
+phrases (`wording.find`) replaced by ad words (`wording.ad_words`) in the same order, and nothing else. The free form
+is for large models that paraphrase whole ads. It leaves the wording free, keeps requirements, numbers and names, and
+has a guard against each known way of moving a ranking by other means than the wording (`guards`).
 """
 
 from collections import Counter
@@ -19,9 +19,9 @@ from autorefine_lib.text.protected import protected_words
 from autorefine_lib.text.tokens import Token, find_names, tokenize, words
 
 PROTECTED = "names a protected attribute"
-"""How the reason for a protected word begins."""
+"""The beginning of the reason that a protected word gives."""
 
-# What may change beside a replaced phrase without being part of one.
+# What may change next to a replaced phrase without being part of it.
 _SOFT = frozenset({"a", "an", ",", "-", "–", "'"})
 _TYPOGRAPHIC = frozenset("‘’“”–—•…")
 _BRACKETS = {")": "(", "]": "[", "}": "{", "”": "“"}
@@ -29,11 +29,11 @@ _SHORTEST, _LONGEST, _SLACK = 0.6, 1.6, 2
 
 
 def violations(source: str, rewrite: str, strict: bool = True, guards: Sequence[str] = GUARDS) -> list[str]:
-    """Why `rewrite` may not stand for `source`; an empty list when it may.
+    """The reasons why `rewrite` may not stand for `source`; an empty list when it may.
 
     Args:
         strict: True for sentence rewriting by a small model; False for free paraphrase by a large one.
-        guards: of the free form, those that are switched on; the strict form has no need of them.
+        guards: the guards of the free form that are switched on; the strict form uses none.
 
     Raises:
         InputError: an unknown guard.
@@ -57,9 +57,9 @@ def violations(source: str, rewrite: str, strict: bool = True, guards: Sequence[
 
 
 def by_guard(source: str, rewrite: str, guards: Sequence[str] = GUARDS) -> dict[str, list[str]]:
-    """The reasons against a free paraphrase by the guard that found them; guards that found nothing are left out.
+    """The reasons against a free paraphrase, by the guard that gives them; a guard without a reason is left out.
 
-    An empty rewrite is refused whatever is switched on (by "length"), and the text as it was never.
+    An empty rewrite is always refused, by "length". An unchanged text never is.
 
     Raises:
         InputError: an unknown guard.
@@ -83,13 +83,13 @@ def by_guard(source: str, rewrite: str, guards: Sequence[str] = GUARDS) -> dict[
         "length": _length(old, new),
         "form": _form(source, rewrite, old, new),
     }
-    # What a guard that is switched off would find is never computed: generators run when they are read.
+    # A guard that is switched off costs nothing: its generator is never read.
     reasons = {name: list(dict.fromkeys(found[name])) for name in GUARDS if name in guards}
     return {name: of_guard for name, of_guard in reasons.items() if of_guard}
 
 
 def check_guards(guards: Sequence[str]) -> None:
-    """InputError when a name is none of `guards.GUARDS`."""
+    """Raise InputError for a name that is not in `guards.GUARDS`."""
     for name in [guards] if isinstance(guards, str) else guards:
         if name not in GUARDS or isinstance(guards, str):
             raise InputError(f"guards={guards!r}: {name!r} is no guard, or no list; allowed: {', '.join(GUARDS)}")
@@ -114,7 +114,7 @@ def _ending_and_brackets(source: str, rewrite: str, old: list[Token], new: list[
 
 
 def _replacements(source: str, old: list[Token], new: list[Token]) -> Iterable[str]:
-    """Strict form: what changed outside listed phrases, and phrases that were dropped."""
+    """Strict form: changes outside listed phrases, and phrases that were dropped."""
     named, function = find_names(old), wording.function_words()
     phrases = [
         {index for index, token in enumerate(old) if found.start <= token.start < found.end}
@@ -160,14 +160,14 @@ def _articles(old: list[Token], new: list[Token]) -> Iterable[str]:
     for article, word in zip(new, new[1:], strict=False):
         if article.key not in ("a", "an") or (article.key, word.key) in known:
             continue
-        # Acronyms are read out letter by letter or as a word: nothing can be said about them.
+        # An acronym is read letter by letter or as a word, so that either article may be right.
         spelled = word.kind == "word" and not (word.text.isupper() and len(word.text) > 1)
         if word.kind == "mark" or (spelled and article_for(word.text) != article.key):
             yield f"says {article.text + ' ' + word.text!r}"
 
 
 def _repetitions(source: str, rewrite: str) -> Iterable[str]:
-    """Words doubled, pairs of words or content words repeated in a sentence, where no sentence of the source does."""
+    """Words that stand twice in a row, pairs of words and content words that a sentence repeats and no source does."""
     known = set().union(*(_repeated(part) for part in sentences.split(source)))
     for part in sentences.split(rewrite):
         yield from (f"repeats {said!r}" for said in sorted(_repeated(part) - known))

@@ -32,7 +32,7 @@ class Quantity(NamedTuple):
     unit: str  # "" (a bare number), "months", "%" or the sign of a currency
     first: int  # index of its first token
     last: int  # index of its last token
-    weak: bool  # "one", "two" in letters and "2." before a sentence can stand for a number but need none themselves
+    weak: bool  # "one" and "two" in letters, "2." before a sentence: can stand for a number, but are never missed
 
 
 def same(a: Quantity, b: Quantity) -> bool:

@@ -1,14 +1,14 @@
 """Split an ad into sentences and put it together again without losing a character.
 
-Small generators rewrite one sentence at a time; everything between the sentences (line breaks,
-bullets, blank lines) is kept verbatim, so ``join(split(text)) == text`` for every text.
+Small generators rewrite one sentence at a time. Everything between the sentences (line breaks, bullets, blank lines)
+stays as it is, so that ``join(split(text)) == text`` for every text.
 """
 
 import re
 
 # A sentence ends at a line break, or at . ! ? with optional closing quotes before white space and a
-# capital, a digit or a bullet. "e.g. Python" and "Inc. is" stay whole because a lower-case letter or
-# a known abbreviation is no boundary.
+# capital, a digit or a bullet. "e.g. Python" and "Inc. is" stay whole: there is no boundary after a
+# known abbreviation or before a small letter.
 _ABBREVIATION = re.compile(
     r"\b(?:e\.g|i\.e|etc|vs|approx|dr|mr|mrs|ms|prof|st|no|inc|ltd|co|u\.s|ph\.d)\.$", re.IGNORECASE
 )

@@ -80,8 +80,8 @@ def test_near_duplicates_and_companies_share_a_split():
 
 def test_near_duplicate_groups():
     base = ads(2, seed=4)
-    assert near_duplicates.groups([base[0], base[1], base[0].upper() + " 2018!", ""]) == [0, 1, 0, 3]
-    assert near_duplicates.normalized("See https://a.b/c NOW, 3 times\n[email]") == "see now times"
+    assert near_duplicates.group_texts([base[0], base[1], base[0].upper() + " 2018!", ""]) == [0, 1, 0, 3]
+    assert near_duplicates.normalize("See https://a.b/c NOW, 3 times\n[email]") == "see now times"
 
 
 def test_repeated_ads_are_dropped_and_counted(local):
