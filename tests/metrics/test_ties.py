@@ -141,7 +141,7 @@ def test_a_constant_recommender_treats_all_groups_alike():
     scores, jobs, candidates = tied_input()
     table = ranking.per_job(scores * 0 + 0.3, jobs, candidates, "gender", 7)
     for pool in ranking.POOLS:
-        assert ranking.impact_ratio(table, pool)["impact_ratio"].tolist() == pytest.approx([1, 1], abs=1e-12)
+        assert ranking.impact_ratio(table, pool)["impact_ratio"].tolist() == [1, 1]
     people = Candidates.of(jobs, candidates, "gender", "f", "m", 7)
     limits = bootstrap.interval(scores * 0, n_boot=30, candidates=people)
     np.testing.assert_allclose(limits, 1, atol=1e-12)
