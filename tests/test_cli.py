@@ -113,7 +113,7 @@ def test_rewrite_without_a_policy_says_how_to_get_one(tmp_path: Path):
 
 def test_bench_of_something_else():
     code, _, error = run("bench", "speed")
-    assert code == 2 and "one of rank, embed, rewrite, ppo" in error
+    assert code == 2 and "one of rank, rewrite, ppo" in error
 
 
 @pytest.mark.parametrize(

@@ -25,10 +25,6 @@ EMBEDDED = "minilm-bert2bert"
 """Name of the embedded generator: all-MiniLM-L6-v2 from its package as encoder and decoder, not yet aligned."""
 
 
-PERTURBATION = "heads.safetensors"
-"""File of the heads that ILQL saves beside a model; `ilql.load_policy` reads it."""
-
-
 def shipped_weights() -> tuple[Path, str]:
     """The aligned weights that come with the package, and their SHA-256 from the file beside them."""
     folder = Path(str(files("autorefine_lib"))) / "resources" / "aligned"
