@@ -95,9 +95,8 @@ def shown_texts(fig: Figure) -> list[matplotlib.text.Text]:
     return [text for text in texts if text not in hidden and text.get_visible() and text.get_text().strip()]
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_texts_do_not_overlap_nor_run_off_and_synthetic_is_marked(name: str):
-    fig = draw(name)
+def check_texts_and_close(fig: Figure) -> None:
+    """No text overlaps another or runs off the figure, and synthetic data are marked as such."""
     fig.canvas.draw()
     boxes = [(text.get_text(), text.get_window_extent()) for text in shown_texts(fig)]
     assert "synthetic data" in [words for words, _ in boxes]
@@ -105,6 +104,11 @@ def test_texts_do_not_overlap_nor_run_off_and_synthetic_is_marked(name: str):
     clashes = [(a, b) for (a, box_a), (b, box_b) in combinations(boxes, 2) if box_a.shrunk(0.9, 0.9).overlaps(box_b)]
     assert not clashes
     matplotlib.pyplot.close(fig)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_texts_do_not_overlap_nor_run_off_and_synthetic_is_marked(name: str):
+    check_texts_and_close(draw(name))
 
 
 def test_saving_twice_gives_the_same_bytes(tmp_path: Path):

@@ -1,6 +1,5 @@
 """Both figures are drawn, hold every row, and their texts neither overlap nor run off."""
 
-from itertools import combinations
 
 import matplotlib
 
@@ -10,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
-from test_figures import shown_texts
+from test_figures import check_texts_and_close
 
 from autorefine_lib.evaluation.power import NoiseFloor
 from autorefine_lib.report import uncertainty_figures
@@ -43,14 +42,7 @@ def draw(name: str) -> Figure:
 
 @pytest.mark.parametrize("name", ["changes", "power"])
 def test_texts_do_not_overlap_nor_run_off_and_synthetic_is_marked(name: str):
-    fig = draw(name)
-    fig.canvas.draw()
-    boxes = [(text.get_text(), text.get_window_extent()) for text in shown_texts(fig)]
-    assert "synthetic data" in [words for words, _ in boxes]
-    assert not [words for words, box in boxes if box.x0 < -1 or box.x1 > fig.bbox.x1 + 1 or box.y1 > fig.bbox.y1 + 1]
-    clashes = [(a, b) for (a, box_a), (b, box_b) in combinations(boxes, 2) if box_a.shrunk(0.9, 0.9).overlaps(box_b)]
-    assert not clashes
-    matplotlib.pyplot.close(fig)
+    check_texts_and_close(draw(name))
 
 
 def test_changes_shows_the_rows_of_the_floors_group():
