@@ -133,12 +133,11 @@ class Generator:
         """The text as it would be deployed, and the reasons why the completion was refused, if any.
 
         "a" and "an" before a new word are mended first. A refused completion leaves the source as it was. `guards` are
-        those that a whole ad must pass.
+        those that it must pass.
         """
         text = restore_case(source, completion, self.tokenizer) if self.uncased else completion.strip()
         text = mend_articles(source, text)
-        # A whole ad may be paraphrased freely, and the guards look at it.
-        reasons = violations(source, text, strict=self.level == "sentence", guards=guards)
+        reasons = violations(source, text, guards)
         return (source, reasons) if reasons else (text, [])
 
     def complete(self, sources: list[str], temperature: float = 0.0, seed: int = 0, progress: bool = True) -> list[str]:

@@ -1,4 +1,4 @@
-"""Guards of whole-ad rewrites: what a free paraphrase may not do to move a ranking, each with a name.
+"""Guards of rewrites: what a free paraphrase may not do to move a ranking, each with a name.
 
 A policy that may write any text finds the cheapest text that moves the recommender. That is seldom a fair ad: it is
 reward hacking (Amodei et al., 2016, "Concrete Problems in AI Safety", section 4). Each guard looks for one way of

