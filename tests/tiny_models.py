@@ -5,10 +5,6 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import (
     BartConfig,
     BartForConditionalGeneration,
-    BertConfig,
-    BertLMHeadModel,
-    BertModel,
-    EncoderDecoderModel,
     LlamaConfig,
     LlamaForCausalLM,
     PreTrainedModel,
@@ -19,7 +15,7 @@ from transformers import (
 
 VOCAB = 32
 WORDS = ["<pad>", "<eos>", "<unk>"] + [f"w{i}" for i in range(VOCAB - 3)]
-KINDS = ["llama", "t5", "bart", "bert2bert"]
+KINDS = ["llama", "t5", "bart"]
 
 
 def tiny_tokenizer() -> PreTrainedTokenizerFast:
@@ -44,7 +40,7 @@ def tiny_model(kind: str, seed: int = 0) -> PreTrainedModel:
     elif kind == "t5":
         config = T5Config(**ids, d_model=16, d_kv=8, d_ff=32, num_layers=2, num_heads=2, decoder_start_token_id=0)
         model = T5ForConditionalGeneration(config)
-    elif kind == "bart":
+    else:
         model = BartForConditionalGeneration(
             BartConfig(
                 **ids, d_model=16, encoder_layers=2, decoder_layers=2, encoder_attention_heads=2,
@@ -53,16 +49,6 @@ def tiny_model(kind: str, seed: int = 0) -> PreTrainedModel:
             )
         )  # fmt: skip
         torch.nn.init.normal_(model.final_logits_bias)
-    else:
-        size = dict(
-            vocab_size=VOCAB, hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2,
-            max_position_embeddings=64,
-        )  # fmt: skip
-        encoder = BertModel(BertConfig(**size), add_pooling_layer=False)
-        decoder = BertLMHeadModel(BertConfig(**size, is_decoder=True, add_cross_attention=True))
-        torch.nn.init.normal_(decoder.cls.predictions.decoder.bias)
-        model = EncoderDecoderModel(encoder=encoder, decoder=decoder)
-        model.config.decoder_start_token_id, model.config.pad_token_id = 2, 0
     # The usual start (0.02; T5 has 1) gives nearly uniform distributions that no adapter below the head can move.
     with torch.no_grad():
         for parameter in model.parameters() if kind != "t5" else []:

@@ -25,7 +25,7 @@ from autorefine_lib.data import corpus
 from autorefine_lib.files import write_csv
 from autorefine_lib.generator import bert2bert, pretrained
 from autorefine_lib.generator.generator import Generator
-from autorefine_lib.generator.scoring import restricted_head
+from autorefine_lib.generator.scoring import response_head
 from autorefine_lib.text import wording
 
 SHIPPED_STAGES = ((48_000, 0.35, 4e-4), (22_400, 0.10, 2.5e-4))
@@ -139,8 +139,8 @@ class _PairTrainer(Trainer):
             logits = model(**inputs).logits
         else:
             ids = allowed.any(dim=0).nonzero().squeeze(1)
-            with restricted_head(model, ids, last=labels.shape[1]):
-                logits = model(**inputs).logits
+            with response_head(model, last=labels.shape[1]):
+                logits = model(**inputs).logits[..., ids]
             logits = logits.float().masked_fill(~allowed[:, None, ids], float("-inf"))
             labels = torch.where(labels < 0, labels, torch.searchsorted(ids, labels.clamp(min=0)))
         loss = F.cross_entropy(logits.float().flatten(0, 1), labels.flatten(), ignore_index=-100)

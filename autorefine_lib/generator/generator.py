@@ -150,7 +150,6 @@ class Generator:
             [self.prompt(source) for source in asked],
             max_new_tokens=self.max_new_tokens,
             temperature=temperature,
-            vocabulary=self.vocabulary,
             batch_size=128 if self.level == "sentence" else 64,  # a sentence is short, and its model small
             seed=seed,
             add_special_tokens=self.add_special_tokens,

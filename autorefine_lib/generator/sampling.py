@@ -1,10 +1,10 @@
 """Sampling with the KV cache and log-probabilities: one loop for PPO's rollouts and for deployment.
 
-It exists beside `model.generate` because it evaluates the output layer only on allowed tokens, returns the
+It exists beside `model.generate` because it returns the
 log-probability and the value of each sampled token without a second pass, and drops finished rows from the batch.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
@@ -21,8 +21,8 @@ from autorefine_lib.generator.scoring import (
     decoder_start,
     encode,
     position_ids,
-    restrict,
-    restricted_head,
+    response_head,
+    temper,
 )
 
 
@@ -57,9 +57,8 @@ def sample(
     """Sample one response to each prompt, until its EOS or `max_new_tokens`.
 
     Decoder-only and encoder-decoder models alike; the encoder runs once. `temperature` 0 takes the likeliest token.
-    `prompts` carries the vocabulary of each row (`scoring.encode`). For half precision, call it under
-    `torch.autocast`; the log-probabilities are fp32 in any case, and those after `logits_processor`, which changes the
-    scores before the temperature does, as in `model.generate`.
+    For half precision, call it under `torch.autocast`; the log-probabilities are fp32 in any case, and those after
+    `logits_processor`, which gets what is written so far and the scores before the temperature, as in `model.generate`.
 
     The token of row i at place t is where the cumulated probabilities pass `uniforms[i, t]` (`[batch, max_new_tokens]`,
     in [0, 1), not needed at temperature 0): one random number a token instead of one for every word, and the same
@@ -75,7 +74,7 @@ def sample(
         raise InputError(f"temperature={temperature} needs uniforms; give [batch, max_new_tokens], or temperature=0")
     device, batch = prompts.input_ids.device, len(prompts.input_ids)
     encoder_decoder = model.config.is_encoder_decoder
-    mask, allowed, encoded, cache = prompts.attention_mask, prompts.allowed, None, None
+    mask, encoded, cache = prompts.attention_mask, None, None
     if encoder_decoder:
         encoded = model.get_encoder()(input_ids=prompts.input_ids, attention_mask=mask)[0]
         inputs = torch.full((batch, 1), decoder_start(model), device=device)
@@ -85,14 +84,14 @@ def sample(
         cache = KVCache(config=model.config, max_cache_len=inputs.shape[1] + max_new_tokens)
         mask = torch.cat([mask, mask.new_ones(batch, max_new_tokens)], 1)
         positions = position_ids(prompts.attention_mask)
-    before, vocabulary = inputs, model.get_output_embeddings().weight.shape[0]
+    before = inputs
     tokens = torch.full((batch, max_new_tokens), pad_token_id, device=device)
     logprobs = torch.zeros(batch, max_new_tokens, device=device)
     values = torch.zeros_like(logprobs)
     lengths = torch.full((batch,), max_new_tokens, device=device)
     finished = torch.zeros(batch, dtype=torch.bool, device=device)
     live = torch.arange(batch, device=device)  # rows of the batch that the cache still holds
-    with restricted_head(model, prompts.token_ids, last=1) as features, plain_attention(model):
+    with response_head(model, last=1) as features, plain_attention(model):
         for t in range(max_new_tokens):
             if encoder_decoder:
                 output = model(
@@ -115,11 +114,11 @@ def sample(
             logits = output.logits[:, -1]
             if logits_processor is not None:
                 written = torch.cat([before[live], tokens[live, :t]], 1)
-                logits = process(logits_processor, written, logits, prompts.token_ids, allowed, vocabulary)
-            logits = restrict(logits, allowed, temperature or 1.0)
+                logits = logits_processor(written, logits.float())
+            logits = temper(logits, temperature or 1.0)
             logp = torch.log_softmax(logits, -1)
             index = logits.argmax(-1, keepdim=True) if uniforms is None else draw(logp.exp(), uniforms[live, t])
-            chosen = (index if prompts.token_ids is None else prompts.token_ids[index]).squeeze(1)
+            chosen = index.squeeze(1)
             # A finished row that is still in the batch goes on producing tokens, which are not kept.
             going = ~finished[live]
             rows = live[going]
@@ -143,7 +142,6 @@ def sample(
                 cache.reorder_cache(kept)
                 live, inputs, mask = live[kept], inputs[kept], mask[kept]
                 positions = None if encoder_decoder else positions[kept]
-                allowed = None if allowed is None else allowed[kept]
                 encoded = None if encoded is None else encoded[kept]
     if not logprobs.isfinite().all():
         bad = float(logprobs[~logprobs.isfinite()][0])
@@ -189,27 +187,6 @@ def draw(probabilities: Tensor, uniforms: Tensor) -> Tensor:
     return places.clamp_(max=probabilities.shape[1] - 1)  # NaN falls behind all; `sample` finds it at the end
 
 
-def process(
-    processor: LogitsProcessorList,
-    written: Tensor,
-    logits: Tensor,
-    token_ids: Tensor | None,
-    allowed: Tensor | None,
-    vocabulary: int,
-) -> Tensor:
-    """`processor(written, scores)` for logits `[live, columns]`, where columns are `token_ids` or all tokens.
-
-    The processor sees what `model.generate` would show it: fp32 scores of all `vocabulary` tokens, at -inf those that
-    the row is not allowed, and what is written so far (`[live, time]`: the prompt or the decoder's start token, then
-    the response).
-    """
-    if token_ids is None or allowed is None:
-        return processor(written, logits.float())
-    scores = torch.full((len(logits), vocabulary), -torch.inf, device=logits.device)
-    scores[:, token_ids] = logits.float().masked_fill(~allowed, -torch.inf)
-    return processor(written, scores)[:, token_ids]
-
-
 def precision(model: PreTrainedModel, bf16: bool) -> AbstractContextManager:
     """Autocast to bfloat16 on the model's device, or nothing."""
     return torch.autocast(model.device.type, torch.bfloat16) if bf16 else nullcontext()
@@ -221,7 +198,6 @@ def generate(
     prompts: list[str],
     max_new_tokens: int,
     temperature: float = 0.0,
-    vocabulary: Callable[[list[str]], Tensor | None] | None = None,
     batch_size: int = 64,
     seed: int = 0,
     bf16: bool = False,
@@ -233,7 +209,7 @@ def generate(
 
     The prompts are sorted by length, so that a batch holds little padding. For several samples of a prompt, repeat it:
     the random numbers are functions of `seed` and of the prompt's place in the list.
-    `vocabulary` as in `scoring.encode`, called once per batch; `logits_processor` as in `sample`.
+    `logits_processor` is that of `sample`.
 
     Raises:
         InputError: a decoder-only model without position_ids or without a cache.
@@ -246,7 +222,7 @@ def generate(
     texts = [""] * len(prompts)
     for first in tqdm(range(0, len(order), batch_size), desc="generate", disable=not progress):
         rows = order[first : first + batch_size]
-        encoded = encode(tokenizer, model, [prompts[i] for i in rows], max_new_tokens, vocabulary, add_special_tokens)
+        encoded = encode(tokenizer, model, [prompts[i] for i in rows], max_new_tokens, add_special_tokens)
         with precision(model, bf16):
             samples = sample(
                 model, encoded, tokenizer.eos_token_id, tokenizer.pad_token_id, max_new_tokens, temperature,

@@ -131,12 +131,10 @@ class Episodes:
     """The actions: for each episode the sampled ids, `[time]`."""
     rewards: Tensor
     """`[episodes]`, given for the last token."""
-    token_ids: Tensor | None
-    """Ids that some episode was allowed to emit, ascending; None for the whole vocabulary."""
 
     def first(self, n: int) -> "Episodes":
         """The first `n` of them."""
-        return Episodes(self.hidden[:n], self.tokens[:n], self.rewards[:n], self.token_ids)
+        return Episodes(self.hidden[:n], self.tokens[:n], self.rewards[:n])
 
 
 @torch.no_grad()
@@ -154,10 +152,7 @@ def episodes(generator: Generator, data: pd.DataFrame, bf16: bool = False, batch
     if not rewards.isfinite().all():
         raise InputError(f"a reward of the offline data is {rewards[~rewards.isfinite()][0]}; allowed: finite numbers")
     model, tokenizer = generator.model, generator.tokenizer
-    prompts = encode(
-        tokenizer, model, data["prompt"].tolist(), generator.max_new_tokens, generator.vocabulary,
-        generator.add_special_tokens,
-    )  # fmt: skip
+    prompts = encode(tokenizer, model, data["prompt"].tolist(), generator.max_new_tokens, generator.add_special_tokens)
     tokens = [torch.tensor(row, device=model.device) for row in data["tokens"].tolist()]
     hidden: dict[int, Tensor] = {}
     order = torch.tensor([len(row) for row in tokens], device=model.device).argsort(stable=True)
@@ -168,7 +163,7 @@ def episodes(generator: Generator, data: pd.DataFrame, bf16: bool = False, batch
             states = score(model, prompts.rows(rows), padded, value_head=nn.Identity()).values
         for i, row in zip(rows.tolist(), states, strict=True):
             hidden[i] = row[: len(tokens[i])].clone()
-    return Episodes([hidden[i] for i in range(len(tokens))], tokens, rewards.to(model.device), prompts.token_ids)
+    return Episodes([hidden[i] for i in range(len(tokens))], tokens, rewards.to(model.device))
 
 
 def train(model: PreTrainedModel, data: Episodes, config: ILQLConfig) -> tuple[ILQLHeads, pd.DataFrame]:
@@ -229,11 +224,7 @@ def _losses(
         target_q = torch.minimum(*((head(hidden) * rows).sum(1) for head in target))
 
     every = slice(None, None, config.cql_stride)
-    if data.token_ids is None:
-        rows, index = heads.embedding.float(), tokens[every]
-    else:
-        rows = heads.embedding[data.token_ids].float()
-        index = torch.searchsorted(data.token_ids, tokens[every].contiguous())
+    rows, index = heads.embedding.float(), tokens[every]
     losses = {
         "loss/q": sum((value - targets).square().mean() for value in taken),
         "loss/v": ilql_math.expectile_loss(target_q - v, config.tau).mean(),

@@ -66,7 +66,7 @@ def collect(
         columns = dataset[batches.rows(batch)]
         texts = columns["prompt"]
         model, tokenizer, longest = generator.model, generator.tokenizer, generator.max_new_tokens
-        prompts = encode(tokenizer, model, texts, longest, generator.vocabulary, generator.add_special_tokens)
+        prompts = encode(tokenizer, model, texts, longest, generator.add_special_tokens)
         with precision(model, bf16):
             samples = sample(
                 model, prompts, tokenizer.eos_token_id, tokenizer.pad_token_id, longest, temperature,

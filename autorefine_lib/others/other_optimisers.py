@@ -100,7 +100,7 @@ def _train(
         on_step: called with the log row after every step.
 
     Raises:
-        InputError: batch arithmetic that is not exact, too few texts, or LoRA for the embedded generator.
+        InputError: batch arithmetic that is not exact, or too few texts.
     """
     if steps < 1:
         raise InputError(f"steps is {steps}; it must be at least 1")  # TRL would go over the whole data instead
@@ -150,7 +150,6 @@ def _train(
             ranking_reward(generator, judge, reward_config),
             rows.select([row for step in range(steps) for row in batches.rows(step)]),
             config,
-            vocabulary=generator.vocabulary,
             add_special_tokens=generator.add_special_tokens,
             bf16=bf16,
             callbacks=[log],
@@ -235,7 +234,7 @@ def reward_weighted(
         seed: of the order of the data.
 
     Raises:
-        InputError: fewer rows than one batch, or LoRA for the embedded generator.
+        InputError: fewer rows than one batch.
     """
     generator.prepare_training(lora_rank)
     if len(data) < batch_size:
@@ -279,7 +278,7 @@ def _log_likelihood(generator: Generator, rows: pd.DataFrame) -> Tensor:
     tokens = [torch.tensor(ids, device=generator.model.device) for ids in rows["tokens"]]
     mask = pad_sequence([torch.ones_like(ids) for ids in tokens], batch_first=True)
     prompts = encode(
-        generator.tokenizer, generator.model, list(rows["prompt"]), generator.max_new_tokens, generator.vocabulary,
+        generator.tokenizer, generator.model, list(rows["prompt"]), generator.max_new_tokens,
         generator.add_special_tokens,
     )  # fmt: skip
     tokens = pad_sequence(tokens, batch_first=True, padding_value=generator.tokenizer.pad_token_id)

@@ -1,11 +1,10 @@
 """TRL's GRPO and RLOO trainers around this library's policy, so that they differ from PPO in the optimiser alone.
 
-TRL 1.16 samples with `model.generate` and takes log-probabilities from the output layer over the whole vocabulary: its
-trainers know decoder-only models only, and no vocabulary that depends on the prompt. `SharedPolicy` replaces the three
-methods in which they touch tokenizer and model by `scoring` and `sampling`; everything else is TRL's.
+TRL 1.16 samples with `model.generate` and scores decoder-only models only. `SharedPolicy` replaces the three methods in
+which they touch tokenizer and model by `scoring` and `sampling`; everything else is TRL's.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,7 +18,7 @@ from trl import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
 
 from autorefine_lib.generator.actor import frozen_copy
 from autorefine_lib.generator.sampling import precision, sample
-from autorefine_lib.generator.scoring import Prompts, encode, score
+from autorefine_lib.generator.scoring import Prompts, score
 from autorefine_lib.reward.calls import Reward
 
 
@@ -32,7 +31,6 @@ class SharedPolicy(Trainer):
         reward: as PPO takes it.
         train_dataset: with a text column `prompt`; the other columns go to the reward.
         config: TRL's. `beta` above 0 keeps a frozen copy of the model, or switches its adapter off.
-        vocabulary: as in `PPOTrainer`.
         add_special_tokens: as in `PPOConfig`.
         bf16: whether forward passes run in bfloat16 (autocast).
     """
@@ -44,7 +42,6 @@ class SharedPolicy(Trainer):
         reward: Reward,
         train_dataset: Dataset,
         config: GRPOConfig | RLOOConfig,
-        vocabulary: Callable[[list[str]], Tensor | None] | None = None,
         add_special_tokens: bool = True,
         bf16: bool = False,
         **arguments: Any,
@@ -56,23 +53,21 @@ class SharedPolicy(Trainer):
         del (model.get_base_model() if isinstance(model, PeftModel) else model).forward
         self.beta = beta
         self.ref_model = frozen_copy(model) if beta else None
-        self.vocabulary, self.add_special_tokens, self.autocast_bf16 = vocabulary, add_special_tokens, bf16
+        self.add_special_tokens, self.autocast_bf16 = add_special_tokens, bf16
         self.random = torch.Generator().manual_seed(config.seed)
-        self.texts: dict[tuple[int, ...], str] = {}
 
     def _send_telemetry(self) -> None:
         """Nothing is sent anywhere."""
 
     def _tokenize_prompts(self, prompts: list[str]) -> tuple[list[list[int]], None, dict]:
-        ids = self.processing_class(prompts, add_special_tokens=self.add_special_tokens).input_ids
-        self.texts |= dict(zip(map(tuple, ids), prompts, strict=True))
-        return ids, None, {}
+        return self.processing_class(prompts, add_special_tokens=self.add_special_tokens).input_ids, None, {}
 
-    def _encode(self, prompt_ids: list[list[int]]) -> Prompts:
-        """The prompts with the vocabulary of their texts, padded as the model wants it."""
-        texts = [self.texts[tuple(ids)] for ids in prompt_ids]
-        length = self.max_completion_length
-        return encode(self.processing_class, self.model, texts, length, self.vocabulary, self.add_special_tokens)
+    def _pad(self, prompt_ids: list[list[int]]) -> Prompts:
+        """The prompts as the model wants them padded."""
+        side = "right" if self.model.config.is_encoder_decoder else "left"
+        padded = self.processing_class.pad({"input_ids": prompt_ids}, padding_side=side, return_tensors="pt")
+        padded = padded.to(self.model.device)
+        return Prompts(padded.input_ids, padded.attention_mask)
 
     @contextmanager
     def _as_in_ppo(self) -> Iterator[None]:
@@ -89,7 +84,7 @@ class SharedPolicy(Trainer):
         tokenizer = self.processing_class
         with self._as_in_ppo():
             samples = sample(
-                self.model, self._encode(prompt_ids), tokenizer.eos_token_id, tokenizer.pad_token_id,
+                self.model, self._pad(prompt_ids), tokenizer.eos_token_id, tokenizer.pad_token_id,
                 self.max_completion_length, self.temperature,
                 torch.rand(len(prompt_ids), self.max_completion_length, generator=self.random).to(self.model.device),
             )  # fmt: skip
@@ -110,7 +105,7 @@ class SharedPolicy(Trainer):
         for rows in torch.arange(len(input_ids)).split(batch_size or len(input_ids)):
             prompt, completion = input_ids[rows].tensor_split([-logits_to_keep], dim=1)
             real = attention_mask[rows, :-logits_to_keep].bool()
-            prompts = self._encode([ids[mask].tolist() for ids, mask in zip(prompt, real, strict=True)])
+            prompts = self._pad([ids[mask].tolist() for ids, mask in zip(prompt, real, strict=True)])
             longest = int(attention_mask[rows, -logits_to_keep:].sum(1).max())
             with self._as_in_ppo():
                 scores = score(model, prompts, completion[:, :longest], self.temperature)

@@ -78,7 +78,7 @@ def build_trainer(
     resumes from the newest checkpoint in `output_dir`. `on_step` is called with the log row after every step.
 
     Raises:
-        InputError: LoRA for the embedded generator, or too few texts for a batch.
+        InputError: too few texts for a batch.
     """
     generator.prepare_training(config.lora_rank)
     trainer = PPOTrainer(
@@ -88,7 +88,6 @@ def build_trainer(
         episodes(generator, judge.jobs, config.batch_size),
         config,
         output_dir,
-        vocabulary=generator.vocabulary,
         on_step=on_step,
     )
     generator.model = trainer.model  # with its adapters, before on_step looks at it

@@ -53,8 +53,6 @@ class PPOTrainer:
         config: see `PPOConfig`.
         output_dir: gets `log.csv`, `alarms.csv`, `tensorboard/` and `checkpoint-<step>/`.
         reward_weights: one per function, 1 each by default.
-        vocabulary: `vocabulary(prompts) -> bool tensor [batch, vocabulary size]`, the tokens each prompt may be
-            answered with; policy and reference are renormalised over them.
         on_step: called with the log row after every step.
         monitor_config: thresholds of the alarms that look out for a run going wrong.
 
@@ -71,13 +69,10 @@ class PPOTrainer:
         config: PPOConfig,
         output_dir: str | Path,
         reward_weights: list[float] | None = None,
-        vocabulary: Callable[[list[str]], Tensor | None] | None = None,
         on_step: Callable[[dict[str, float]], None] | None = None,
         monitor_config: monitors.MonitorConfig | None = None,
     ) -> None:
         check_config(config, train_dataset)
-        if vocabulary is not None and not callable(vocabulary):
-            raise InputError(f"vocabulary is {vocabulary!r}, not a function; give vocabulary(prompts) -> bool tensor")
         self.rewards = reward_funcs if isinstance(reward_funcs, list) else [reward_funcs]
         self.weights = reward_weights or [1.0] * len(self.rewards)
         weights = check_weights(self.rewards, self.weights)
@@ -85,7 +80,7 @@ class PPOTrainer:
         check_prompts(tokenizer, model, prompts, config.max_new_tokens, config.add_special_tokens)
         self.tokenizer, self.dataset, self.config = tokenizer, train_dataset, config
         self.settings = asdict(config) | {"reward_weights": weights, "prompts": checkpoint.fingerprint(prompts)}
-        self.output_dir, self.vocabulary, self.on_step = Path(output_dir), vocabulary, on_step
+        self.output_dir, self.on_step = Path(output_dir), on_step
         self.accelerator = processes.make_accelerator(self.output_dir, trackers(config.report_to))
         processes.check_share(self.accelerator, config.batch_size // config.minibatches)
         self.batches = Batches(train_dataset, config.batch_size, config.seed, config.shuffle, config.group_column)
@@ -165,12 +160,10 @@ class PPOTrainer:
         """One batch and its updates, phase by phase; returns the log row."""
         config, clock = self.config, Stopwatch()
 
-        # Batch: rows of the data, their prompts as tokens, and the tokens that each may be answered with.
+        # Batch: rows of the data, and their prompts as tokens.
         columns = self.dataset[self.batches.rows(step)]
         texts = columns.pop("prompt")
-        prompts = encode(
-            self.tokenizer, self.model, texts, config.max_new_tokens, self.vocabulary, config.add_special_tokens
-        )
+        prompts = encode(self.tokenizer, self.model, texts, config.max_new_tokens, config.add_special_tokens)
 
         # Rollout: responses with their log-probabilities and values, from one pass.
         samples = self._sample(step, prompts)

@@ -1,56 +1,44 @@
-"""The decode loop, the scoring pass and the restricted output layer agree with each other and with transformers."""
+"""The decode loop, the scoring pass and the output layer of responses agree with each other and with transformers."""
 
 import pytest
 import torch
-from tiny_models import KINDS, VOCAB, tiny_model, tiny_tokenizer
+from tiny_models import KINDS, tiny_model, tiny_tokenizer
 from transformers import LogitsProcessorList, NoRepeatNGramLogitsProcessor
 
 from autorefine_lib.errors import InputError
 from autorefine_lib.generator.actor import ValueHead, add_lora
 from autorefine_lib.generator.sampling import generate, sample
-from autorefine_lib.generator.scoring import encode, restricted_head, score
+from autorefine_lib.generator.scoring import encode, response_head, score
 
 PROMPTS = ["w1 w2 w3 w4 w5 w6", "w7", "w8 w9 w10", "w11 w12"]
 
 
-def vocabulary(prompts):
-    """Each row may emit 12 tokens of its own choice; EOS (1) is not among them, it must be added."""
-    generator = torch.Generator().manual_seed(len(prompts))
-    allowed = torch.zeros(len(prompts), VOCAB, dtype=torch.bool)
-    for row in allowed:
-        row[3 + torch.randperm(20, generator=generator)[:12]] = True
-    return allowed
-
-
-def drawn(model, vocabulary=None, temperature=1.0, value_head=None, seed=0, max_new_tokens=8):
-    prompts = encode(tiny_tokenizer(), model, PROMPTS, max_new_tokens, vocabulary)
+def drawn(model, temperature=1.0, value_head=None, seed=0, max_new_tokens=8):
+    prompts = encode(tiny_tokenizer(), model, PROMPTS, max_new_tokens)
     uniforms = torch.rand(len(PROMPTS), max_new_tokens, generator=torch.Generator().manual_seed(seed))
     return prompts, sample(model, prompts, 1, 0, max_new_tokens, temperature, uniforms, value_head)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("restriction", [None, vocabulary])
 @pytest.mark.parametrize("temperature", [1.0, 0.7])
-def test_sampled_logprobs_and_values_equal_recomputed_ones(kind, restriction, temperature):
+def test_sampled_logprobs_and_values_equal_recomputed_ones(kind, temperature):
     model = tiny_model(kind)
     value_head = ValueHead(model)
     torch.nn.init.normal_(value_head.out.weight)
-    prompts, samples = drawn(model, restriction, temperature, value_head)
+    prompts, samples = drawn(model, temperature, value_head)
     with torch.no_grad():
         scores = score(model, prompts, samples.tokens, temperature, value_head)
     mask = samples.mask
     torch.testing.assert_close(scores.logprobs[mask], samples.logprobs[mask], atol=1e-4, rtol=0)
     torch.testing.assert_close(scores.values[mask], samples.values[mask], atol=1e-4, rtol=0)
-    if restriction is not None:
-        rows, times = mask.nonzero().T
-        allowed = restriction(PROMPTS)
-        allowed[:, 1] = True
-        assert allowed[rows, samples.tokens[mask]].all()
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_finished_rows_stop_at_their_eos(kind):
-    samples = drawn(tiny_model(kind), lambda p: torch.eye(VOCAB, dtype=torch.bool)[[5, 6, 7, 8]], max_new_tokens=12)[1]
+    model, rows = tiny_model(kind), len(PROMPTS) * 10
+    prompts = encode(tiny_tokenizer(), model, PROMPTS * 10, 12)
+    uniforms = torch.rand(rows, 12, generator=torch.Generator().manual_seed(0))
+    samples = sample(model, prompts, 1, 0, 12, 1.0, uniforms)
     assert samples.finished.any()
     for tokens, mask, finished in zip(samples.tokens, samples.mask, samples.finished, strict=True):
         length = int(mask.sum())
@@ -89,20 +77,19 @@ def test_greedy_equals_transformers(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_restricted_head_equals_full_head(kind):
+def test_the_head_on_responses_equals_the_full_head(kind):
     model = tiny_model(kind)
     prompts, samples = drawn(model)
-    ids = torch.tensor([1, 4, 9, 30])
     inputs = {"input_ids": prompts.input_ids, "attention_mask": prompts.attention_mask}
     if kind != "llama":
         inputs["decoder_input_ids"] = samples.tokens
     full = model(**inputs).logits
-    full[:, -3:, ids].square().mean().backward()
+    full[:, -3:].square().mean().backward()
     expected = {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
     model.zero_grad()
-    with restricted_head(model, ids, last=3) as features:
+    with response_head(model, last=3) as features:
         cut = model(**inputs).logits
-    torch.testing.assert_close(cut, full[:, -3:, ids])
+    torch.testing.assert_close(cut, full[:, -3:])
     assert features.hidden.shape[:2] == (4, 3)
     cut.square().mean().backward()
     for name, parameter in model.named_parameters():
@@ -111,14 +98,13 @@ def test_restricted_head_equals_full_head(kind):
     torch.testing.assert_close(model(**inputs).logits, full)
 
 
-def test_restricted_head_with_an_adapter_on_it():
+def test_the_head_on_responses_with_an_adapter_on_it():
     model = add_lora(tiny_model("llama"), 2, 4.0, ".*lm_head")
     torch.nn.init.normal_(model.get_output_embeddings().lora_B["default"].weight)
-    ids = torch.tensor([3, 5])
     inputs = {"input_ids": torch.tensor([[3, 4, 5]])}
     full = model(**inputs).logits
-    with restricted_head(model, ids, last=2):
-        torch.testing.assert_close(model(**inputs).logits, full[:, -2:, ids])
+    with response_head(model, last=2):
+        torch.testing.assert_close(model(**inputs).logits, full[:, -2:])
 
 
 def test_scores_of_the_whole_vocabulary_equal_log_softmax():
@@ -158,33 +144,14 @@ def test_a_logits_processor_sees_and_does_the_same_as_in_transformers(kind):
             torch.testing.assert_close(scores, their_scores, atol=1e-4, rtol=0)
 
 
-def test_a_logits_processor_sees_forbidden_tokens_at_minus_infinity():
-    model, forced = tiny_model("t5"), 7
-
-    def processor(written, scores):
-        allowed = vocabulary(PROMPTS)
-        allowed[:, 1] = True
-        if len(scores) == len(PROMPTS):
-            assert torch.equal(scores.isneginf(), ~allowed)
-        return torch.full_like(scores, -torch.inf).index_fill(1, torch.tensor([1, forced]), 0.0)
-
-    prompts = encode(tiny_tokenizer(), model, PROMPTS, 8, vocabulary)
-    uniforms = torch.full((len(PROMPTS), 8), 0.7)  # the upper one of two equally likely tokens
-    tokens = sample(model, prompts, 1, 0, 8, 1.0, uniforms, logits_processor=processor).tokens
-    for row, may in zip(tokens, vocabulary(PROMPTS)[:, forced], strict=True):
-        assert set(row.tolist()) <= ({0, 1, forced} if may else {0, 1})
-    assert (tokens == forced).any()
-
-
-@pytest.mark.parametrize("restriction", [None, vocabulary])
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
-def test_scores_that_are_not_finite_are_one_clear_error(restriction, temperature):
+def test_scores_that_are_not_finite_are_one_clear_error(temperature):
     model = tiny_model("llama")
     torch.nn.init.constant_(model.model.norm.weight, float("nan"))
     with pytest.raises(FloatingPointError, match="a sampled token has log-probability nan, .*; check the weights"):
-        drawn(model, restriction, temperature)
+        drawn(model, temperature)
     with pytest.raises(FloatingPointError, match="log-probability nan"):
-        generate(model, tiny_tokenizer(), PROMPTS, 8, temperature, restriction)
+        generate(model, tiny_tokenizer(), PROMPTS, 8, temperature)
 
 
 def test_encode_errors():

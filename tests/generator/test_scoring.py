@@ -2,7 +2,7 @@
 
 import torch
 
-from autorefine_lib.generator.scoring import FORBIDDEN, token_scores
+from autorefine_lib.generator.scoring import token_scores
 
 
 def logits_and_tokens():
@@ -23,11 +23,3 @@ def test_token_scores_have_the_right_gradients():
     logits, tokens = logits_and_tokens()
     assert torch.autograd.gradcheck(lambda x: token_scores(x, tokens)[0], (logits,))
     assert not token_scores(logits, tokens)[1].requires_grad
-
-
-def test_a_forbidden_token_has_no_gradient_and_no_entropy():
-    logits = torch.tensor([[0.0, 0.0, FORBIDDEN]], requires_grad=True)
-    logprobs, entropy = token_scores(logits, torch.tensor([0]))
-    logprobs.sum().backward()
-    torch.testing.assert_close(entropy, torch.tensor([2.0]).log())
-    torch.testing.assert_close(logits.grad, torch.tensor([[0.5, -0.5, 0.0]]))

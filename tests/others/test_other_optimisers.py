@@ -90,7 +90,7 @@ def test_the_sentences_of_an_ad_stay_together(monkeypatch):
 
 @pytest.mark.parametrize("name", METHODS)
 def test_lora_trains_adapters_alone(name: str):
-    made = writer("bert2bert")
+    made = writer("llama")
     before = {name: parameter.detach().clone() for name, parameter in made.model.named_parameters()}
     METHODS[name](made, training_judge(), RewardConfig(w_meaning=0.0), lora_rank=2, **SMALL)
     assert set(made.model.peft_config) == {"default"}, "TRL's reference adapter is gone"

@@ -79,9 +79,3 @@ def test_too_few_texts_for_a_batch_is_one_clear_error():
     writer = Writer(tiny_model("t5"), tiny_tokenizer(), "ad")
     with pytest.raises(InputError, match="8 training ads hold 8 texts to rewrite, fewer than batch_size=64"):
         ppo_finetuning.episodes(writer, JOBS, 64)
-
-
-def test_lora_is_refused_for_shared_weights(tmp_path):
-    writer = Writer(tiny_model("bert2bert"), tiny_tokenizer(), restrict_vocabulary=True)
-    with pytest.raises(InputError, match="lora_rank=8 does not fit the embedded generator"):
-        ppo_finetuning.build_trainer(writer, judge(), RewardConfig(), PPOConfig(lora_rank=8), tmp_path)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 from datasets import Dataset
-from tiny_models import VOCAB, tiny_model, tiny_tokenizer
-from transformers import BertConfig, BertForSequenceClassification
+from tiny_models import VOCAB, tiny_tokenizer
+from transformers import BertConfig, BertForSequenceClassification, BertModel
 
 from autorefine_lib.errors import InputError
 from autorefine_lib.recommender import by_name
@@ -66,7 +66,8 @@ def test_by_name(cross_encoder):
 
 
 def test_what_is_no_cross_encoder_is_refused(cross_encoder, tmp_path):
-    tiny_model("bert2bert").encoder.save_pretrained(tmp_path / "encoder")
+    config = BertConfig(vocab_size=VOCAB, hidden_size=16, num_hidden_layers=1, num_attention_heads=2)
+    BertModel(config).save_pretrained(tmp_path / "encoder")
     tiny_tokenizer().save_pretrained(tmp_path / "encoder")
     for make, message in (
         (lambda: RerankRecommender(str(tmp_path / "encoder")), "BertModel.*no cross-encoder with one output"),
