@@ -3,7 +3,7 @@
 The weights are WordLlama's l2_supercat_256 (Miller, 2024, github.com/dleemiller/WordLlama): 32,000 tokens of the Llama
 2 tokenizer, 256 numbers each, distilled from the token embeddings of large language models. They are inside the package
 wordllama and are read from there as safetensors; the package itself is never imported. The order of the words does not
-count, and no text is too long. The default recommender does not use this model, so it can check that recommender.
+count, and no text is too long. The guards use it: neither the recommender that gives the reward nor a judge does.
 """
 
 from functools import cache

@@ -17,7 +17,10 @@ from autorefine_lib.recommender.hybrid import HybridRecommender
 from autorefine_lib.recommender.remote import RemoteRecommender
 from autorefine_lib.recommender.reranker import RerankRecommender
 
-NAMES = ("minilm", "wordllama", "bm25", "hybrid", "rerank:<cross-encoder>", "http(s)://...", "<embedding model>")
+NAMES = (
+    "minilm", "paraphrase-minilm", "bm25", "wordllama", "hybrid",
+    "rerank:<cross-encoder>", "http(s)://...", "<embedding model>",
+)  # fmt: skip
 """What `build_recommender` understands; the last is any sentence-transformers model by folder or Hub name."""
 
 
@@ -35,9 +38,10 @@ def build_recommender(name: str) -> Recommender:
     """The recommender called `name`, with default options; for others call its class.
 
     Args:
-        name: "minilm" (packaged dense embeddings), "wordllama" (packaged static embeddings), "bm25" (lexical),
-            "hybrid" (minilm and bm25 by reciprocal rank fusion), "rerank:NAME" (minilm, then the cross-encoder NAME,
-            a folder or a Hub name), "http://..." or "https://..." (your own service, see `remote.py`), or a
+        name: "minilm" (all-MiniLM-L6-v2, packaged; it gives the reward), "paraphrase-minilm" (paraphrase-MiniLM-L3-v2,
+            packaged) and "bm25" (lexical), which only judge, "wordllama" (packaged static embeddings, which the guards
+            use), "hybrid" (minilm and bm25 by reciprocal rank fusion), "rerank:NAME" (minilm, then the cross-encoder
+            NAME, a folder or a Hub name), "http://..." or "https://..." (your own service, see `remote.py`), or a
             sentence-transformers model by folder or Hub name.
 
     Raises:

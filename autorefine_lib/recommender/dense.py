@@ -21,7 +21,7 @@ from datasets import Dataset
 from tqdm.auto import tqdm
 
 from autorefine_lib.errors import InputError
-from autorefine_lib.models import minilm, static_embedding
+from autorefine_lib.models import minilm, paraphrase_minilm, static_embedding
 from autorefine_lib.recommender.embedding_store import read_vectors, write_vectors
 
 if TYPE_CHECKING:
@@ -37,9 +37,10 @@ class DenseRecommender:
     """Ranks candidates for ads by cosine similarity of their embeddings (bi-encoder retrieval).
 
     Args:
-        model: "minilm" for the packaged all-MiniLM-L6-v2, "wordllama" for the packaged static embeddings (both have
-            their checksums verified), or any sentence-transformers model by folder or Hub name. It reads as many
-            tokens of a text as the model allows (256 for MiniLM, about 190 words).
+        model: "minilm" for the packaged all-MiniLM-L6-v2, "paraphrase-minilm" for the packaged paraphrase-MiniLM-L3-v2,
+            "wordllama" for the packaged static embeddings (each has its checksum verified), or any
+            sentence-transformers model by folder or Hub name. It reads as many tokens of a text as the model allows
+            (256 for MiniLM, about 190 words).
         cache_dir: folder for the embeddings of candidates and of the ads given to `keep_queries`. The file names hold
             a hash of the weights. None keeps embeddings in memory only.
 
@@ -172,6 +173,8 @@ def _load_model(name: str) -> "SentenceTransformer":
 
     if name == "wordllama":
         return static_embedding.load_model()
+    if name == "paraphrase-minilm":
+        return paraphrase_minilm.load_model()
     place = str(minilm.folder()) if name == "minilm" else name
     try:
         model = SentenceTransformer(place, trust_remote_code=False, model_kwargs={"use_safetensors": True})
@@ -179,9 +182,9 @@ def _load_model(name: str) -> "SentenceTransformer":
     except (OSError, ValueError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(
-            f"recommender model {name!r} cannot be loaded ({reason}); allowed: 'minilm', a Hub name, or a folder: on "
-            f"a machine with network run `hf download {name} --local-dir models/{Path(name).name}`, copy that "
-            f"folder here and give its path as the model"
+            f"recommender model {name!r} cannot be loaded ({reason}); allowed: 'minilm', 'paraphrase-minilm', "
+            f"'wordllama', a Hub name, or a folder: on a machine with network run `hf download {name} --local-dir "
+            f"models/{Path(name).name}`, copy that folder here and give its path as the model"
         ) from error
 
 

@@ -16,7 +16,7 @@ CANDIDATES = Dataset.from_dict(
 )
 
 
-@pytest.mark.parametrize("name", ["minilm", "wordllama", "bm25", "hybrid"])
+@pytest.mark.parametrize("name", ["minilm", "paraphrase-minilm", "bm25", "wordllama", "hybrid"])
 def test_each_ranks_the_fitting_candidate_first(name):
     scores = by_name.build_recommender(name).fit(CANDIDATES).rank(["Nurse for our ward", "Who keeps our books?"])
     assert scores.shape == (2, 3) and scores.dtype == np.float32
@@ -31,7 +31,7 @@ def test_an_address_gives_a_remote_recommender(address):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("", "'' is not a name; allowed: minilm, wordllama, bm25, hybrid"),
+        ("", "'' is not a name; allowed: minilm, paraphrase-minilm, bm25, wordllama, hybrid"),
         (None, "None is not a name"),
         ("no/such/folder", "cannot be loaded"),
         ("http://", "name a host"),
