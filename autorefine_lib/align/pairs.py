@@ -5,7 +5,7 @@ import random
 import pandas as pd
 
 from autorefine_lib.align import practice_sentences
-from autorefine_lib.data import corpus
+from autorefine_lib.data import ads, corpus
 from autorefine_lib.text import sentences, wording
 
 
@@ -23,15 +23,14 @@ def alignment_pairs(
     rng = random.Random(f"alignment {config.seed} {seed}")
     even = dict.fromkeys(wording.CODINGS, 1 / 3)
     companies = corpus.company_names(config)["train"]
-    families = corpus.families("train").values()
-    templates = [t for family in families for key, ts in family.items() if key != "split" for t in ts]
+    templates = [template for section in ads.DEALT for template in ads.sentences_of(section, "train")]
     coded = [template for template in templates if "<" in template]
     plain = [template for template in templates if "<" not in template]
 
     def from_template(choices: list[str]) -> str:
         occupation = rng.choice(list(companies))
-        facts = corpus.ad_facts(occupation, rng.choice(companies[occupation]), rng)
-        return corpus.fill(rng.choice(choices), facts, even, rng)
+        facts = ads.draw_facts(corpus.occupations()[occupation], rng.choice(companies[occupation]), rng)
+        return ads.fill(rng.choice(choices), facts, even, rng)
 
     def pair(kind: str) -> tuple[str, str]:
         if kind == "template":

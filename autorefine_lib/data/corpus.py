@@ -7,12 +7,11 @@ Facts, sentence templates and phrase sets are in ``resources/``; each number of 
 import random
 import re
 from dataclasses import dataclass
-from itertools import count
 
 import pandas as pd
 
 from autorefine_lib import resources
-from autorefine_lib.text import wording
+from autorefine_lib.data import ads
 from autorefine_lib.text.articles import article_for
 
 AGE_BANDS = ("20-34", "35-49", "50-69")
@@ -25,11 +24,11 @@ class CorpusConfig:
     seed: int = 0
     # Seed of all draws; the same configuration gives the same corpus on every machine.
 
-    companies_per_occupation: tuple[int, int, int] = (12, 3, 5)
+    companies_per_occupation: tuple[int, int, int] = (6, 1, 2)
     # Companies in train, validation and test; a company belongs to one split, so no employer is seen twice. Ours.
 
-    ads_per_company: int = 3
-    # Ads of a company; with 28 occupations and 20 companies each this makes 1,680 ads. Ours.
+    ads_per_company: int = 2
+    # Ads of a company; with 28 occupations and 9 companies each this makes 504 ads: 336, 56 and 112. Ours.
 
     candidates_per_occupation: int = 190
     # Equal numbers, so that small occupations can be measured too; 5,320 biographies in all. Ours.
@@ -92,10 +91,54 @@ def occupations() -> dict[str, dict]:
     return resources.load("corpus")["occupations"]
 
 
-def families(split: str | None = None) -> dict[str, dict]:
-    """The template families of the ads, of one split or of all."""
-    found = resources.load("ad_templates")["families"]
-    return {name: family for name, family in found.items() if split in (None, family["split"])}
+def coding_shares(config: CorpusConfig, share_women: float, rng: random.Random) -> dict[str, float]:
+    """An ad's own shares of masculine, neutral and feminine phrases: one Dirichlet draw around the configured means."""
+    masculine = config.masculine_rate + config.masculine_slope * (0.5 - share_women)
+    means = {
+        "masculine": masculine,
+        "neutral": 1.0 - masculine - config.feminine_rate,
+        "feminine": config.feminine_rate,
+    }
+    drawn = {coding: rng.gammavariate(config.coding_concentration * mean, 1.0) for coding, mean in means.items()}
+    total = sum(drawn.values())
+    return {coding: value / total for coding, value in drawn.items()}
+
+
+def company_names(config: CorpusConfig) -> dict[str, dict[str, list[str]]]:
+    """Company names by split and occupation; no name occurs twice."""
+    rng = random.Random(f"companies {config.seed}")
+    splits = ("train", "validation", "test")
+    names: dict[str, dict[str, list[str]]] = {split: {} for split in splits}
+    taken: set[str] = set()
+    first_names = resources.load("corpus")["company_names"]
+    for occupation, content in occupations().items():
+        possible = [f"{name} {kind}" for name in first_names for kind in content["organizations"]]
+        free = [name for name in possible if name not in taken]
+        drawn = rng.sample(free, sum(config.companies_per_occupation))
+        taken.update(drawn)
+        for split, number in zip(splits, config.companies_per_occupation, strict=True):
+            names[split][occupation], drawn = drawn[:number], drawn[number:]
+    return names
+
+
+def make_jobs(config: CorpusConfig | None = None) -> pd.DataFrame:
+    """The ads: job_id, title, text, occupation, split, company, form.
+
+    Each company, O*NET statement and sentence belongs to one split.
+    """
+    config = config or CorpusConfig()
+    rng = random.Random(f"jobs {config.seed}")
+    forms = sorted(resources.load("ad_templates")["forms"])
+    rows: list[tuple[str, ...]] = []
+    for split, by_occupation in company_names(config).items():
+        for occupation, companies in by_occupation.items():
+            content = occupations()[occupation]
+            for company in (company for company in companies for _ in range(config.ads_per_company)):
+                form, facts = rng.choice(forms), ads.draw_facts(content, company, rng)
+                shares = coding_shares(config, content["share_women"], rng)
+                text = ads.write_ad(form, content, facts, shares, split, f"ad {config.seed} {len(rows)}")
+                rows.append((f"job-{len(rows):05d}", facts["title"], text, occupation, split, company, form))
+    return pd.DataFrame(rows, columns=["job_id", "title", "text", "occupation", "split", "company", "form"])
 
 
 def third_person(verb_phrase: str) -> str:
@@ -114,32 +157,6 @@ def _finish(sentence: str) -> str:
     """Put in "a" or "an" for the mark a~, and a capital at the start."""
     sentence = re.sub(r"\b([Aa])~ (?=(\w+))", lambda m: m[1] + article_for(m[2])[1:] + " ", sentence)
     return sentence[0].upper() + sentence[1:]
-
-
-def coding_shares(config: CorpusConfig, share_women: float, rng: random.Random) -> dict[str, float]:
-    """An ad's own shares of masculine, neutral and feminine phrases: one Dirichlet draw around the configured means."""
-    masculine = config.masculine_rate + config.masculine_slope * (0.5 - share_women)
-    means = {
-        "masculine": masculine,
-        "neutral": 1.0 - masculine - config.feminine_rate,
-        "feminine": config.feminine_rate,
-    }
-    drawn = {coding: rng.gammavariate(config.coding_concentration * mean, 1.0) for coding, mean in means.items()}
-    total = sum(drawn.values())
-    return {coding: value / total for coding, value in drawn.items()}
-
-
-def _phrase(name: str, shares: dict[str, float], rng: random.Random) -> str:
-    phrase_set = wording.phrase_sets()[name]
-    coding = rng.choices(list(shares), weights=list(shares.values()))[0]
-    phrases = phrase_set.phrases(coding) or phrase_set.neutral
-    return rng.choice([p for p in phrases if p not in phrase_set.into_only] or list(phrases))
-
-
-def fill(template: str, facts: dict[str, str], shares: dict[str, float], rng: random.Random) -> str:
-    """Fill a template: {fact} from `facts`, <phrase set> by a phrase drawn by `shares`, a~ by the right article."""
-    with_phrases = re.sub(r"<(\w+)>", lambda m: _phrase(m[1], shares, rng), template)
-    return _finish(with_phrases.format_map(facts))
 
 
 def _work_facts(content: dict, rng: random.Random) -> dict[str, str]:
@@ -161,83 +178,6 @@ def _next_facts(facts: dict[str, str], sentence: int) -> dict[str, str]:
         return f"{kind}{(int(number) - 1 + 3 * sentence) % (8 if kind == 'duty' else 6) + 1}{ending}"
 
     return {key: facts[shifted(key)] for key in facts}
-
-
-def ad_facts(occupation: str, company: str, rng: random.Random) -> dict[str, str]:
-    """The facts of one ad: title, place, duties, skills, credential and numbers."""
-    content = occupations()[occupation]
-    return {
-        **_work_facts(content, rng),
-        "company": company,
-        "title": rng.choice(content["titles"]),
-        "city": rng.choice(resources.load("corpus")["cities"]),
-        "credential": rng.choice(content["credentials"]),
-        "years": str(rng.randint(2, 9)),
-        "size": str(rng.randint(3, 15)),
-        "staff": str(rng.randint(12, 480)),
-        "clients": f"{rng.randint(2, 90) * 100:,}",
-        "founded": str(rng.randint(1948, 2016)),
-        "age": str(rng.randint(11, 70)),
-        "vacation": str(rng.randint(15, 30)),
-        "days": str(rng.randint(2, 10)),
-        "plans": str(rng.randint(3, 6)),
-        "salary": f"{rng.randint(38, 140)},{rng.choice(['000', '500', '250'])}",
-    }
-
-
-def _ad(family: dict, facts: dict[str, str], shares: dict[str, float], rng: random.Random) -> str:
-    duties, requirements = rng.randint(1, 2), rng.randint(1, 2)
-    paragraphs = [
-        rng.sample(family["intro"], 1) + rng.sample(family["role"], 1) + rng.sample(family["duties"], duties),
-        rng.sample(family["requirements"], requirements)
-        + rng.sample(family["qualities"], rng.randint(1, 2))
-        + rng.sample(family["culture"], rng.randint(1, 2)),
-        rng.sample(family["benefits"], 1) + rng.sample(family["closing"], 2 - duties),
-    ]
-    number = count()
-    filled = [
-        " ".join(fill(template, _next_facts(facts, next(number)), shares, rng) for template in paragraph)
-        for paragraph in paragraphs
-    ]
-    return "\n\n".join([f"{facts['title']}, {facts['company']}", *filled])
-
-
-def company_names(config: CorpusConfig) -> dict[str, dict[str, list[str]]]:
-    """Company names by split and occupation; no name occurs twice."""
-    rng = random.Random(f"companies {config.seed}")
-    splits = ("train", "validation", "test")
-    names: dict[str, dict[str, list[str]]] = {split: {} for split in splits}
-    taken: set[str] = set()
-    first_names = resources.load("corpus")["company_names"]
-    for occupation, content in occupations().items():
-        possible = [f"{name} {kind}" for name in first_names for kind in content["organizations"]]
-        free = [name for name in possible if name not in taken]
-        drawn = rng.sample(free, sum(config.companies_per_occupation))
-        taken.update(drawn)
-        for split, number in zip(splits, config.companies_per_occupation, strict=True):
-            names[split][occupation], drawn = drawn[:number], drawn[number:]
-    return names
-
-
-def make_jobs(config: CorpusConfig | None = None) -> pd.DataFrame:
-    """The synthetic ads: job_id, title, text, occupation, split, company, family.
-
-    Each company and each template family belongs to one split, so no sentence template of the test ads is
-    seen in training.
-    """
-    config = config or CorpusConfig()
-    rng = random.Random(f"jobs {config.seed}")
-    rows: list[tuple[str, ...]] = []
-    for split, by_occupation in company_names(config).items():
-        of_split = families(split)
-        for occupation, companies in by_occupation.items():
-            share_women = occupations()[occupation]["share_women"]
-            for company in (company for company in companies for _ in range(config.ads_per_company)):
-                family = rng.choice(sorted(of_split))
-                facts = ad_facts(occupation, company, rng)
-                text = _ad(of_split[family], facts, coding_shares(config, share_women, rng), rng)
-                rows.append((f"job-{len(rows):05d}", facts["title"], text, occupation, split, company, family))
-    return pd.DataFrame(rows, columns=["job_id", "title", "text", "occupation", "split", "company", "family"])
 
 
 def _bio_facts(config: CorpusConfig, occupation: str, woman: bool, age: int, rng: random.Random) -> dict[str, str]:

@@ -10,8 +10,11 @@ from hypothesis import strategies as st
 
 from autorefine_lib.align import practice_sentences
 from autorefine_lib.align.pairs import alignment_pairs
-from autorefine_lib.data import corpus
+from autorefine_lib.data import ads, corpus, onet
+from autorefine_lib.data.schema import SPLITS
 from autorefine_lib.text import sentences, wording
+from autorefine_lib.text.near_duplicates import normalize
+from autorefine_lib.text.protected import categories, protected_words
 
 
 @pytest.fixture(scope="module")
@@ -30,9 +33,8 @@ def pairs():
 
 
 def test_sizes_of_the_issue(jobs, candidates):
-    assert len(jobs) >= 1500 and len(candidates) >= 5000
     assert jobs["occupation"].nunique() == candidates["occupation"].nunique() == 28
-    assert jobs["split"].value_counts().to_dict() == {"train": 1008, "test": 420, "validation": 252}
+    assert jobs["split"].value_counts().to_dict() == {"train": 336, "test": 112, "validation": 56}
     assert jobs["job_id"].is_unique and candidates["candidate_id"].is_unique
     assert jobs["text"].is_unique and candidates["text"].is_unique
 
@@ -52,15 +54,19 @@ def test_candidates_follow_the_shares(candidates):
     assert set(candidates["age_band"]) == set(corpus.AGE_BANDS)
 
 
-def test_companies_and_families_belong_to_one_split(jobs):
+def test_company_sentences_and_statements_belong_to_one_split(jobs):
     assert (jobs.groupby("company")["split"].nunique() == 1).all()
-    assert (jobs.groupby("family")["split"].nunique() == 1).all()
-    assert jobs["family"].nunique() >= 6
-
-
-def test_no_sentence_template_is_shared_by_two_families():
-    templates = [t for f in corpus.families().values() for key, ts in f.items() if key != "split" for t in ts]
-    assert len(templates) == len(set(templates))
+    assert jobs.groupby("split")["form"].nunique().min() == 5
+    for section in ads.DEALT:
+        dealt = [set(ads.sentences_of(section, split)) for split in SPLITS]
+        assert sum(map(len, dealt)) == len(set.union(*dealt)) and min(map(len, dealt)) >= 2
+    train, validation, test = (
+        {normalize(task) for content in corpus.occupations().values() for task in ads.tasks_of(content, split)}
+        for split in SPLITS
+    )
+    assert not (train & test or train & validation or validation & test)
+    texts = jobs.groupby("split")["text"].agg(lambda texts: normalize(" ".join(texts)))
+    assert not [task for task in train if len(task.split()) > 7 and task in texts["test"]]
 
 
 def test_same_seed_same_corpus_other_seed_another(jobs):
@@ -71,20 +77,33 @@ def test_same_seed_same_corpus_other_seed_another(jobs):
 
 def test_ads_are_well_formed(jobs):
     for text in jobs["text"]:
-        assert not re.search(r"[{}<>~]|  |\b[Aa] (?!one\b)[aeio]\w|\ban [bcdfgjklmnpqrstvwxyz]\w", text), text
-        parts = [part for part in sentences.split(text)[2::2] if part]
-        assert 6 <= len(parts) <= 11
-        assert all(part[0].isupper() and part[-1] in ".?" for part in parts)
-        assert all(3 <= len(part.split()) <= 30 for part in parts)
+        assert not re.search(r"[{}<>~]|  |\n\n\n|\b[Aa] (?!one\b)[aeio]\w|\ban [bcdfgjklmnpqrstvwxyz]\w", text), text
+        parts = sentences.split(text)[::2]
+        assert all(part[0].isupper() or part[0].isdigit() for part in parts), text
+        assert 7 <= sum(sentences.rewritable(part) for part in parts) <= 15
+        assert 80 <= len(text.split()) <= 210
 
 
-def test_ads_run_from_masculine_to_feminine(jobs):
+def test_ads_hold_a_contact_line_and_name_no_gender(jobs):
+    assert jobs["text"].str.contains(r"@\w+\.example|\.example/jobs/|555-01\d\d|P\.O\. Box").all()
+    body = jobs["text"].str.replace("without regard to race, color, religion, sex,", "")
+    assert not any(set(categories()["gender"]) & protected_words(text) for text in body)
+
+
+def test_duties_are_statements_of_onet_as_they_are(jobs):
+    listed = jobs[jobs["form"].isin(["listed", "notes"])]
+    for occupation, text in zip(listed["occupation"], listed["text"], strict=True):
+        known = {task for title in corpus.occupations()[occupation]["onet"] for task in onet.read_tasks()[title]}
+        assert sum(line.removeprefix("- ") in known for line in text.splitlines()) >= 2
+
+
+def test_some_wording_is_gender_coded_and_most_is_not(jobs):
     counts = pd.DataFrame([wording.coded_count(text) for text in jobs["text"]])
     balance = counts["masculine"] - counts["feminine"]
-    assert balance.min() <= -5 and balance.max() >= 8 and balance.mean() > 1
+    assert balance.min() < 0 < balance.max() and counts[["masculine", "feminine"]].sum(axis=1).mean() < 4
     # Gaucher et al. (2011): more masculine words in male-dominated fields.
     women = jobs["occupation"].map(lambda name: corpus.occupations()[name]["share_women"])
-    assert counts["masculine"].corr(women) < -0.1
+    assert counts["masculine"].corr(women) < 0
 
 
 def test_biographies_use_one_gender_and_the_documented_patterns(candidates):
@@ -123,16 +142,6 @@ def test_alignment_swaps_bring_in_listed_words_only(pairs):
     for source, target in pairs.itertuples(index=False):
         new = set(re.findall(r"[a-z']+", target.lower())) - set(re.findall(r"[a-z']+", source.lower()))
         assert new <= wording.ad_words()
-
-
-def test_alignment_never_sees_validation_or_test_templates(pairs):
-    for split in ("validation", "test"):
-        for family in corpus.families(split).values():
-            for key, templates in family.items():
-                # The longest piece of fixed text of a template identifies it.
-                fixed = [max(re.split(r"[{<][^}>]*[}>]|a~", t), key=len).strip() for t in templates if key != "split"]
-                for piece in (piece for piece in fixed if len(piece.split()) >= 4):
-                    assert not pairs["source"].str.contains(piece, regex=False).any(), piece
 
 
 def test_practice_draws_on_the_whole_vocabulary():

