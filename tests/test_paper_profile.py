@@ -77,7 +77,8 @@ def test_paper_profile_end_to_end(kind, changes, hub, tmp_path, monkeypatch):
     model = tiny_checkpoint(kind, list(corpus.make_jobs()["text"].head(20)), tmp_path / "model")
     small = {
         "hub_dir": str(hub), "generator": str(model), "min_group": 2, "k": 2, "pairs": 8, "sentences_shown": 4,
-        "jobs_per_occupation": 6, "max_new_tokens": 12, "seeds": [0], "steps": 2, "batch_size": 4, "best_of": 2,
+        "limits": {"jobs_per_occupation": 6}, "max_new_tokens": 12, "seeds": [0], "steps": 2, "batch_size": 4,
+        "best_of": 2,
         **changes,
     }  # fmt: skip
     words = [sys.executable, "-m", "autorefine_lib.cli", "reproduce", "--profile", "paper"]

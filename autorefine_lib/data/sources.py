@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from datasets import Dataset, DownloadConfig, load_dataset
 
@@ -60,6 +61,9 @@ class Options:
 
     hub_dir: Path | str = ""
     # Hub: folder with copies of the two data sets, one folder each under the data set's own name. "": download them.
+
+    occupations: int = 0
+    # All: keep the ads and candidates of at most this many occupations, evenly spaced by name; 0 keeps all.
 
     jobs_per_occupation: int = 0
     # All: keep at most this many ads of an occupation in each split, chosen by `seed`; 0 keeps all.
@@ -130,6 +134,11 @@ def _select(jobs: pd.DataFrame, candidates: pd.DataFrame, origins: tuple[str, st
                 f"{of_jobs}: no ad is left whose occupation has {chosen.min_group} candidates of each group; "
                 "lower min_group or bring more candidates"
             )
+    if chosen.occupations:
+        names = sorted(set(jobs["occupation"].dropna()))
+        rows = np.linspace(0, len(names) - 1, min(chosen.occupations, len(names))).round().astype(int)
+        kept = [names[row] for row in rows]
+        jobs, candidates = (table[table["occupation"].isin(kept)] for table in (jobs, candidates))
     jobs = _limit(jobs, ["split", "occupation"], chosen.jobs_per_occupation, chosen.seed)
     candidates = _limit(candidates, ["occupation"], chosen.candidates_per_occupation, chosen.seed)
     checked_jobs = schema.check_jobs(jobs, of_jobs)

@@ -223,3 +223,11 @@ def test_hub_folder_missing_or_hub_unreachable(tmp_path, monkeypatch):
 )  # fmt: skip
 def test_occupation_of(title, occupation):
     assert sources.find_occupation(title) == occupation
+
+
+def test_embedded_limits_of_occupations_and_rows():
+    loaded = sources.load("embedded", occupations=4, jobs_per_occupation=2, candidates_per_occupation=20)
+    assert set(loaded.jobs["occupation"]) == {"accountant", "filmmaker", "photographer", "yoga_teacher"}
+    assert len(loaded.candidates) == 80 and {s: loaded.jobs["split"].count(s) for s in set(loaded.jobs["split"])} == {
+        "train": 8, "validation": 8, "test": 8,
+    }  # fmt: skip
