@@ -47,6 +47,22 @@ def write_csv(path: Path, table: pd.DataFrame) -> Path:
     return write_atomic(path, lambda place: table.to_csv(place, index=False, lineterminator="\n"))
 
 
+def write_folder(folder: Path, write: Callable[[Path], Any]) -> Path:
+    """Call `write(temporary folder)`, then move the result to `folder`, unless another process was faster."""
+    folder = Path(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as temporary:
+        made = Path(temporary) / folder.name
+        made.mkdir()
+        write(made)
+        try:
+            os.replace(made, folder)
+        except OSError:
+            if not folder.is_dir():
+                raise
+    return folder
+
+
 def sha256(path: Path) -> str:
     """SHA-256 of a file's bytes, 64 hexadecimal digits."""
     with Path(path).open("rb") as file:

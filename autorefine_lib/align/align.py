@@ -1,203 +1,153 @@
-"""Stage one: supervised alignment teaches the generator to rewrite at all, without a direction.
+"""Stage one: the model learns to paraphrase from its own answers that the guards accept, without a direction.
 
-The paper's three stages are align, perturb and deploy. Here the model learns from pairs of ad sentences in
-which listed phrases were replaced by a random alternative of the same meaning, and from plain copies; which
-alternative helps is left to reinforcement learning. Encoder-decoders train with transformers' Trainer,
-decoder-only models with TRL's SFTTrainer.
+The paper's three stages are align, perturb and deploy. A small instruct model that is asked to reword a sentence often
+invents, explains or copies. So it is asked several times under a neutral instruction; what the guards accept and what
+is not a near-copy becomes its training set, and LoRA adapters learn it through TRL's SFTTrainer (rejection sampling
+fine-tuning; Yuan et al., 2023, arXiv 2308.01825). A second round samples from the model of the first. Which wording
+helps is left to reinforcement learning.
 """
 
-import itertools
-import random
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import torch
-import torch.nn.functional as F
 from datasets import Dataset
-from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer, TrainingArguments
 from trl import SFTConfig, SFTTrainer
 
-from autorefine_lib.align.pairs import alignment_pairs
-from autorefine_lib.data import corpus
 from autorefine_lib.files import write_csv
-from autorefine_lib.generator import bert2bert, pretrained
+from autorefine_lib.generator.actor import add_lora
+from autorefine_lib.generator.answers import clean_answer
 from autorefine_lib.generator.generator import Generator
-from autorefine_lib.generator.scoring import response_head
-from autorefine_lib.text import wording
+from autorefine_lib.text.word_diff import changed_share
 
-SHIPPED_STAGES = ((48_000, 0.35, 4e-4), (22_400, 0.10, 2.5e-4))
-"""Pairs, share of template sentences and learning rate of the two stages that made the shipped weights."""
+LEAST_CHANGED = 0.2
+"""Share of changed content words from which a rewrite is no near-copy."""
 
 
 @dataclass
 class AlignConfig:
-    """How the supervised stage trains."""
+    """How the supervised stage samples and trains."""
 
-    epochs: float = 1.0
+    rounds: int = 2
+    """Times that the model samples and learns."""
+    samples: int = 6
+    """Answers to each sentence in a round."""
+    temperature: float = 0.8
+    """Of sampling."""
+    per_source: int = 2
+    """Most pairs kept of one sentence."""
+    epochs: float = 2.0
     """Passes over the pairs."""
-    batch_size: int = 32
+    batch_size: int = 16
     """Pairs per update."""
-    learning_rate: float = 4e-4
-    """Peak learning rate; it warms up over 3 % of the updates and decays to zero along a cosine."""
-    bf16: bool = True
+    learning_rate: float = 3e-4
+    """Peak learning rate; it decays to zero along a cosine."""
+    lora_rank: int = 8
+    """Rank of the adapters on all linear layers."""
+    bf16: bool = False
     """Whether to compute in bfloat16 (weights stay in float32)."""
     seed: int = 0
-    """Order of the pairs."""
+    """Of sampling and of the order of the pairs."""
 
 
-def align(generator: Generator, pairs: Dataset, config: AlignConfig, output_dir: Path) -> pd.DataFrame:
-    """Train `generator.model` in place on `pairs` (columns source, target); returns step, loss and learning rate."""
-    generator.prepare_training()
-    arguments = dict(
-        output_dir=str(output_dir),
+def align(generator: Generator, sentences: list[str], config: AlignConfig, folder: Path) -> pd.DataFrame:
+    """Align `generator.model` in place on its own accepted rewrites of `sentences`.
+
+    The adapters of all rounds are one: a later round starts from the model as it was and learns all pairs found so far.
+    Writes `folder`/samples-<round>.csv; returns the log with columns round, step, loss and learning_rate.
+    """
+    pairs, logs = pd.DataFrame(), []
+    for number in range(config.rounds):
+        sampled = evaluate(generator, sentences * config.samples, config.temperature, config.seed + number)
+        write_csv(folder / f"samples-{number + 1}.csv", sampled)
+        pairs = select_pairs(pd.concat([pairs, sampled]), config.per_source)
+        if number:
+            generator.model = generator.model.unload()
+        logs.append(fine_tune(generator, pairs, config, folder).assign(round=number + 1))
+    return pd.concat(logs, ignore_index=True)
+
+
+def select_pairs(sampled: pd.DataFrame, per_source: int) -> pd.DataFrame:
+    """The rows of `evaluate` that are accepted and no near-copies, at most `per_source` of a sentence.
+
+    Those that change the most come first, each text once.
+    """
+    good = sampled[(sampled["refused"] == "") & (sampled["changed"] >= LEAST_CHANGED)]
+    good = good.drop_duplicates(["source", "text"]).sort_values("changed", ascending=False, kind="stable")
+    return good.groupby("source", sort=False).head(per_source).sort_index().reset_index(drop=True)
+
+
+def fine_tune(generator: Generator, pairs: pd.DataFrame, config: AlignConfig, folder: Path) -> pd.DataFrame:
+    """Put adapters on `generator.model` and train them on `pairs` (columns source, text); returns the log."""
+    generator.prepare_training(config.lora_rank)
+    generator.model = add_lora(generator.model, config.lora_rank, 2 * config.lora_rank, "all-linear")
+    arguments = SFTConfig(
+        output_dir=str(folder / "trainer"),
         num_train_epochs=config.epochs,
         per_device_train_batch_size=config.batch_size,
         learning_rate=config.learning_rate,
         lr_scheduler_type="cosine",
-        warmup_steps=0.03,
-        adam_beta2=0.98,
+        warmup_steps=0.05,
         bf16=config.bf16,
         use_cpu=not torch.cuda.is_available(),
+        gradient_checkpointing=False,
+        completion_only_loss=True,
         seed=config.seed,
-        logging_steps=20,
+        logging_steps=5,
         logging_first_step=True,
         save_strategy="no",
         report_to="none",
     )
-    if generator.model.config.is_encoder_decoder:
-        trainer = _PairTrainer(
-            generator.model,
-            TrainingArguments(**arguments, train_sampling_strategy="group_by_length", remove_unused_columns=False),
-            train_dataset=_tokenized(generator, pairs),
-            data_collator=_Collator(
-                generator.tokenizer, generator.model.config.decoder_start_token_id, generator.vocabulary
-            ),
-        )
-    else:
-        prompts = [generator.prompt(source) for source in pairs["source"]]
-        completions = [target + generator.tokenizer.eos_token for target in pairs["target"]]
-        trainer = SFTTrainer(
-            generator.model,
-            SFTConfig(**arguments, completion_only_loss=True),
-            train_dataset=Dataset.from_dict({"prompt": prompts, "completion": completions}),
-            processing_class=generator.tokenizer,
-        )
+    prompts = [generator.prompt(source) for source in pairs["source"]]
+    completions = [text + generator.tokenizer.eos_token for text in pairs["text"]]
+    data = Dataset.from_dict({"prompt": prompts, "completion": completions})
+    trainer = SFTTrainer(generator.model, arguments, train_dataset=data, processing_class=generator.tokenizer)
     trainer.train()
     generator.model.eval()
     log = pd.DataFrame(trainer.state.log_history)
     return log.loc[log["loss"].notna(), ["step", "loss", "learning_rate"]]
 
 
-def _tokenized(generator: Generator, pairs: Dataset) -> Dataset:
-    """Token ids of both sides; a target ends with the end of sequence and has no other special token."""
-    tokenizer = generator.tokenizer
-    sources = tokenizer([generator.prompt(source) for source in pairs["source"]]).input_ids
-    targets = tokenizer(list(pairs["target"]), add_special_tokens=False).input_ids
-    labels = [target + [tokenizer.eos_token_id] for target in targets]
-    return Dataset.from_dict({"input_ids": sources, "labels": labels, "prompt": list(pairs["source"])})
-
-
-@dataclass
-class _Collator:
-    """Pads pairs to a batch; shifts labels right into decoder inputs; adds the allowed tokens of each row."""
-
-    tokenizer: PreTrainedTokenizerBase
-    start_token_id: int
-    vocabulary: Callable[[list[str]], torch.Tensor] | None
-
-    def __call__(self, rows: list[dict]) -> dict[str, torch.Tensor]:
-        batch = dict(self.tokenizer.pad({"input_ids": [row["input_ids"] for row in rows]}, return_tensors="pt"))
-        labels = [torch.tensor(row["labels"]) for row in rows]
-        batch["labels"] = torch.nn.utils.rnn.pad_sequence(labels, batch_first=True, padding_value=-100)
-        shifted = batch["labels"].roll(1, dims=1)
-        shifted[:, 0] = self.start_token_id
-        batch["decoder_input_ids"] = shifted.masked_fill(shifted == -100, self.tokenizer.pad_token_id)
-        if self.vocabulary:
-            allowed = self.vocabulary([row["prompt"] for row in rows])
-            # What a target needs is always allowed, or its loss would be infinite.
-            allowed.scatter_(1, batch["labels"].clamp(min=0), True)
-            batch["allowed"] = allowed
-        return batch
-
-
-class _PairTrainer(Trainer):
-    """Cross-entropy over the allowed tokens only, so that training and sampling see the same distribution."""
-
-    def compute_loss(
-        self,
-        model: PreTrainedModel,
-        inputs: dict[str, Any],
-        return_outputs: bool = False,
-        num_items_in_batch: Any = None,
-    ) -> Any:
-        """The loss of a batch, with the logits where `return_outputs`; the interface is that of `Trainer`."""
-        allowed, labels = inputs.pop("allowed", None), inputs.pop("labels")
-        if allowed is None:
-            logits = model(**inputs).logits
-        else:
-            ids = allowed.any(dim=0).nonzero().squeeze(1)
-            with response_head(model, last=labels.shape[1]):
-                logits = model(**inputs).logits[..., ids]
-            logits = logits.float().masked_fill(~allowed[:, None, ids], float("-inf"))
-            labels = torch.where(labels < 0, labels, torch.searchsorted(ids, labels.clamp(min=0)))
-        loss = F.cross_entropy(logits.float().flatten(0, 1), labels.flatten(), ignore_index=-100)
-        return (loss, {"logits": logits}) if return_outputs else loss
-
-
-def pairs(generator: Generator, jobs: Dataset, n: int, seed: int = 0) -> Dataset:
-    """Alignment pairs (columns source, target) for `generator`.
-
-    Sentence by sentence: `n` synthetic pairs of `alignment_pairs`, made of the project's own text alone. Whole
-    ads: the texts of `jobs`, each with its listed phrases swapped at random, repeated until there are `n`.
-    """
-    if generator.level == "sentence":
-        return Dataset.from_pandas(alignment_pairs(corpus.CorpusConfig(), n, seed), preserve_index=False)
-    rng = random.Random(seed)
-    sources = list(itertools.islice(itertools.cycle(jobs["text"]), n))
-    targets = [wording.swap(text, rng, probability=0.7) for text in sources]
-    return Dataset.from_dict({"source": sources, "target": targets})
-
-
-def make_shipped(folder: Path) -> None:
-    """Make the aligned weights that come with the package: templates first, then mostly practice sentences.
-
-    Two supervised stages from the warm start, about half an hour on two CPU cores. Writes trained.safetensors (half
-    precision) and log.csv; `resources/aligned/README.md` is the model card.
-    """
-    generator = pretrained.load(pretrained.EMBEDDED)
-    logs = []
-    for seed, (n, template_share, rate) in enumerate(SHIPPED_STAGES):
-        data = alignment_pairs(corpus.CorpusConfig(), n, seed, template_share)
-        settings = AlignConfig(learning_rate=rate, seed=seed)
-        data = Dataset.from_pandas(data, preserve_index=False)
-        logs.append(align(generator, data, settings, folder / f"stage-{seed}"))
-    bert2bert.save_trained(generator.model, folder / "trained.safetensors")
-    write_csv(folder / "log.csv", pd.concat(logs, keys=range(len(logs)), names=["stage"]).reset_index("stage"))
-
-
 def evaluate(generator: Generator, sources: list[str], temperature: float = 0.0, seed: int = 0) -> pd.DataFrame:
-    """How well the generator rewrites `sources`, one row each.
+    """How the generator rewrites `sources`, one row each.
 
-    Columns: source, completion, text (as it would be deployed), reasons (why the completion was refused; empty when
-    clean), copied (the text is the source), phrases (listed phrases in the source), replaced (how many of them went).
+    Columns: source, completion, text (the cleaned answer), refused (the guards that refuse it, separated by spaces),
+    reasons (in words), changed (share of content words that are new, `word_diff.changed_share`; 0 where refused).
     """
     rows = []
     for source, completion in zip(sources, generator.complete(sources, temperature, seed), strict=True):
-        text, reasons = generator.finish(source, completion)
-        listed = [found.phrase for found in wording.find(source)]
-        gone = [phrase for phrase in listed if phrase not in text.lower()]
-        rows.append((source, completion, text, "; ".join(reasons), text == source, len(listed), len(gone)))
-    columns = ["source", "completion", "text", "reasons", "copied", "phrases", "replaced"]
-    return pd.DataFrame(rows, columns=columns)
+        text, refused = generator.finish(source, completion)
+        shown = clean_answer(source, completion) if refused else text
+        reasons = "; ".join(reason for of_guard in refused.values() for reason in of_guard)
+        changed = 0.0 if refused else changed_share(source, text)
+        rows.append((source, completion, shown, " ".join(refused), reasons, changed))
+    return pd.DataFrame(rows, columns=["source", "completion", "text", "refused", "reasons", "changed"])
 
 
 def summary(evaluated: pd.DataFrame) -> dict[str, float]:
-    """Shares of `evaluate`'s rows: clean completions, texts left as they were, and listed phrases replaced."""
+    """Of `evaluate`'s rows: accepted and changed shares, median change of those changed, distinct 4-grams.
+
+    `distinct_4grams` is the number of different 4-grams of words over that of all, within the answers to one source,
+    averaged (Li et al., 2016, arXiv 1510.03055): 1 where no two answers share four words.
+    """
+    accepted = evaluated["refused"] == ""
+    changed = evaluated.loc[accepted & (evaluated["changed"] > 0), "changed"]
+    grams = evaluated.groupby("source")["text"].agg(_distinct_4grams)
     return {
-        "clean": float((evaluated["reasons"] == "").mean()),
-        "unchanged": float(evaluated["copied"].mean()),
-        "phrases_replaced": float(evaluated["replaced"].sum() / max(1, evaluated["phrases"].sum())),
+        "accepted": float(accepted.mean()),
+        "accepted_and_changed": len(changed) / max(1, len(evaluated)),
+        "median_change": float(changed.median()) if len(changed) else 0.0,
+        "distinct_4grams": float(grams.mean()),
     }
+
+
+def guard_rates(evaluated: pd.DataFrame) -> pd.Series:
+    """Share of the rows that each guard refuses, the largest first; a row may be refused by several."""
+    refusals = evaluated["refused"].str.split().explode().dropna()
+    return refusals.value_counts() / max(1, len(evaluated))
+
+
+def _distinct_4grams(texts: pd.Series) -> float:
+    grams = [tuple(words[i : i + 4]) for words in texts.str.lower().str.split() for i in range(len(words) - 3)]
+    return len(set(grams)) / max(1, len(grams))

@@ -1,43 +1,61 @@
-"""The generator: a language model that rewrites job ads, whole or sentence by sentence.
+"""The generator: a language model that rewrites job ads, sentence by sentence or whole.
 
-Any Hugging Face checkpoint will do: a decoder-only one (through its chat template where it has one) or an
-encoder-decoder. Small models rewrite one sentence at a time. A sentence whose rewrite is refused, and all that stands
-between sentences, stays as it was.
+Any decoder-only instruct model will do, through its chat template. A sentence whose rewrite is refused, and all that
+stands between sentences, stays as it was.
 """
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from difflib import SequenceMatcher
 
-import torch
 from peft import PeftModel
 from transformers import LogitsProcessorList, PreTrainedModel, PreTrainedTokenizerBase
 
-from autorefine_lib.errors import InputError
+from autorefine_lib.generator.answers import clean_answer
 from autorefine_lib.generator.sampling import generate
-from autorefine_lib.text import sentences, wording
+from autorefine_lib.text import sentences
 from autorefine_lib.text.articles import mend_articles
-from autorefine_lib.text.faithfulness import violations
+from autorefine_lib.text.faithfulness import by_guard
 from autorefine_lib.text.guards import GUARDS
+from autorefine_lib.text.rewritable import sentences_to_rewrite
 
-INSTRUCTION = (
-    "Rewrite this job advertisement so that qualified people of every gender are equally likely to be recommended for "
-    "it. Keep every fact: title, requirements, numbers, names, pay and place. Name no gender, age, race or family "
-    "status. Answer with the rewritten text alone."
+INSTRUCTIONS = {
+    "sentence": "Say this sentence of a job advertisement in other words. Keep every fact and its meaning. Answer with "
+    "the new sentence only.",
+    "ad": "Rewrite this job advertisement in other words. Use only the information that it gives and keep every fact: "
+    "title, requirements, numbers, names, pay and place. Answer with the new text only.",
+}
+"""What the model is asked, by level. They ask for no direction: which wording helps is left to the reward."""
+INCLUSIVE = (
+    "Rewrite this sentence of a job advertisement so that it is inclusive and welcoming to people of every gender. Keep "
+    "every fact and its meaning. Answer with the new sentence only."
 )
+"""The treatment that an instruction alone can be, measured as a method of its own."""
+
+
+@dataclass(frozen=True)
+class Edit:
+    """One sentence and what the model made of it."""
+
+    position: int
+    """Index into `sentences.split(ad)`, or -1 for a whole ad."""
+    source: str
+    """As it stood in the ad."""
+    rewrite: str
+    """The cleaned answer."""
+    refused: dict[str, list[str]] = field(default_factory=dict)
+    """Reasons by guard why it was refused; empty where it was deployed."""
 
 
 @dataclass
 class Rewrite:
-    """One ad as it would be deployed, with the sentences that were changed or refused."""
+    """One ad as it would be deployed."""
 
     text: str
     """The rewritten ad."""
-    changed: list[tuple[str, str]] = field(default_factory=list)
-    """(original, rewritten) for every sentence that changed."""
-    refused: list[tuple[str, str, list[str]]] = field(default_factory=list)
-    """(original, completion, reasons) for every completion that was refused; its original stays."""
+    edits: list[Edit] = field(default_factory=list)
+    """The sentences that changed."""
+    refused: list[Edit] = field(default_factory=list)
+    """The rewrites that were refused; their sources stay."""
 
 
 @dataclass
@@ -45,83 +63,57 @@ class Generator:
     """A model, its tokenizer and how it is asked to rewrite."""
 
     model: PreTrainedModel
-    """Decoder-only or encoder-decoder language model."""
+    """Decoder-only language model."""
     tokenizer: PreTrainedTokenizerBase
-    """Its tokenizer. The output of an uncased one gets its case back from the source."""
+    """Its tokenizer."""
     level: str = "sentence"
-    """What one prompt holds: "sentence" (small models) or "ad" (large ones)."""
-    restrict_vocabulary: bool = False
-    """Whether a completion may only use the source's tokens and the fixed list of ad words."""
-    max_new_tokens: int = 56
+    """What one prompt holds: "sentence" or "ad"."""
+    max_new_tokens: int = 64
     """Longest completion, in tokens."""
+    instruction: str = ""
+    """What the model is asked; "" is the neutral one of `INSTRUCTIONS`."""
+    origin: str = ""
+    """Where `pretrained.load` found it: a name or a folder."""
+    base: str = ""
+    """The origin of the model below the adapters."""
     logits_processor: LogitsProcessorList | None = None
     """Functions that change the model's scores before a token is chosen, as in `model.generate`."""
-
-    def __post_init__(self) -> None:
-        self.uncased = self.tokenizer.tokenize("CASE") == self.tokenizer.tokenize("case")
-        self._ad_word_ids = torch.tensor(
-            sorted({i for word in wording.ad_words() for i in self.tokenizer(word, add_special_tokens=False).input_ids})
-            + [self.tokenizer.eos_token_id]
-        )
 
     @property
     def add_special_tokens(self) -> bool:
         """Whether the tokenizer adds its own to a prompt; a chat template already holds them."""
-        return self.model.config.is_encoder_decoder or self.tokenizer.chat_template is None
-
-    @property
-    def vocabulary(self) -> Callable[[list[str]], torch.Tensor] | None:
-        """The function from prompts to allowed tokens, or None when every token is allowed."""
-        return self.allowed_tokens if self.restrict_vocabulary else None
+        return self.tokenizer.chat_template is None
 
     def prepare_training(self, lora_rank: int = 0) -> None:
-        """Prepare `model` for training, with LoRA adapters or, at rank 0, without: trained weights are in float32.
+        """Prepare `model` for training, with new LoRA adapters or, at rank 0, of all weights.
 
-        Raises:
-            InputError: adapters for the embedded generator.
+        Adapters that it has are merged into the weights first: they are where training starts, and its reference.
         """
-        if lora_rank and self.restrict_vocabulary:
-            raise InputError(
-                f"lora_rank={lora_rank} does not fit the embedded generator, whose encoder and decoder share their "
-                "weights; use lora_rank=0, or another generator"
-            )
-        if lora_rank or isinstance(self.model, PeftModel):
-            return  # the base keeps its type, and PEFT keeps adapters in float32
-        # On a GPU checkpoints are loaded in bfloat16, in which small updates are lost to rounding.
-        self.model.float()
-
-    def allowed_tokens(self, prompts: list[str]) -> torch.Tensor:
-        """Boolean [prompts, vocabulary]: the prompt's own tokens, the ad words and the end of sequence."""
-        allowed = torch.zeros(len(prompts), len(self.tokenizer), dtype=torch.bool)
-        allowed[:, self._ad_word_ids] = True
-        for row, ids in zip(allowed, self.tokenizer(prompts, add_special_tokens=False).input_ids, strict=True):
-            row[ids] = True
-        return allowed
+        if isinstance(self.model, PeftModel):
+            self.model, self.base = self.model.merge_and_unload(), self.origin
+        if not lora_rank:
+            # On a GPU checkpoints are loaded in bfloat16, in which small updates are lost to rounding.
+            self.model.float()
 
     def prompt(self, source: str) -> str:
-        """What the model reads for `source`: the source itself for an encoder-decoder, a request for other models."""
-        if self.model.config.is_encoder_decoder:
-            return source
-        request = f"{INSTRUCTION}\n\n{source}"
+        """What the model reads for `source`, through its chat template where it has one."""
+        request = f"{self.instruction or INSTRUCTIONS[self.level]}\n\n{source}"
         if self.tokenizer.chat_template is None:
             return f"{request}\n\nRewritten:\n"
         messages = [{"role": "user", "content": request}]
-        return self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        return self.tokenizer.apply_chat_template(
+            messages, tokenize=False, add_generation_prompt=True, enable_thinking=False
+        )
 
     def episodes(self, job_ids: list[str], ads: list[str]) -> dict[str, list]:
         """Columns job_id, position, source and prompt: one row per text to rewrite.
 
-        `position` is the index into `sentences.split(ad)`, or -1 when the whole ad is one prompt. A sentence without a
-        listed phrase is left out, because the aligned model copies it.
+        `position` is the index into `sentences.split(ad)`, or -1 when the whole ad is one prompt.
         """
         rows = []
         for job_id, ad in zip(job_ids, ads, strict=True):
-            if self.level == "ad":
-                rows.append((job_id, -1, ad))
-                continue
-            for position, sentence in enumerate(sentences.split(ad)):
-                if position % 2 == 0 and sentences.rewritable(sentence) and wording.find(sentence):
-                    rows.append((job_id, position, sentence))
+            found = [(-1, ad)] if self.level == "ad" else sentences_to_rewrite(ad)
+            rows += [(job_id, position, source) for position, source in found]
         return {
             "job_id": [row[0] for row in rows],
             "position": [row[1] for row in rows],
@@ -129,16 +121,15 @@ class Generator:
             "prompt": [self.prompt(row[2]) for row in rows],
         }
 
-    def finish(self, source: str, completion: str, guards: Sequence[str] = GUARDS) -> tuple[str, list[str]]:
-        """The text as it would be deployed, and the reasons why the completion was refused, if any.
+    def finish(self, source: str, completion: str, guards: Sequence[str] = GUARDS) -> tuple[str, dict[str, list[str]]]:
+        """The text as it would be deployed, and the reasons by guard why the completion was refused, if any.
 
-        "a" and "an" before a new word are mended first. A refused completion leaves the source as it was. `guards` are
-        those that it must pass.
+        What a chat model puts around its answer is taken off, and "a" and "an" before a new word are mended. A refused
+        completion leaves the source as it was.
         """
-        text = restore_case(source, completion, self.tokenizer) if self.uncased else completion.strip()
-        text = mend_articles(source, text)
-        reasons = violations(source, text, guards)
-        return (source, reasons) if reasons else (text, [])
+        text = mend_articles(source, clean_answer(source, completion))
+        reasons = by_guard(source, text, guards)
+        return (source, reasons) if reasons else (text, {})
 
     def complete(self, sources: list[str], temperature: float = 0.0, seed: int = 0, progress: bool = True) -> list[str]:
         """The model's raw answers. `temperature` 0 takes the likeliest token; above 0 tokens are drawn with `seed`."""
@@ -150,7 +141,7 @@ class Generator:
             [self.prompt(source) for source in asked],
             max_new_tokens=self.max_new_tokens,
             temperature=temperature,
-            batch_size=128 if self.level == "sentence" else 64,  # a sentence is short, and its model small
+            batch_size=64,
             seed=seed,
             add_special_tokens=self.add_special_tokens,
             progress=progress,
@@ -175,49 +166,10 @@ class Generator:
             text, reasons = self.finish(source, completion)
             ad = int(job_id)
             if reasons:
-                rewrites[ad].refused.append((source, completion, reasons))
+                rewrites[ad].refused.append(Edit(position, source, clean_answer(source, completion), reasons))
             elif text != source:
-                rewrites[ad].changed.append((source, text))
+                rewrites[ad].edits.append(Edit(position, source, text))
             parts[ad][max(position, 0)] = text
         for rewrite, pieces in zip(rewrites, parts, strict=True):
             rewrite.text = sentences.join(pieces)
         return rewrites
-
-
-def restore_case(source: str, completion: str, tokenizer: PreTrainedTokenizerBase) -> str:
-    """Give an uncased `completion` the case and spacing of `source`, by aligning their tokens.
-
-    Shared tokens come from the source as they are. New words take the case of the words that they replace (Title, UPPER
-    or lower), and the sentence starts as the source does.
-    """
-    encoded = tokenizer(source, add_special_tokens=False, return_offsets_mapping=True)
-    spans, old = encoded.offset_mapping, encoded.input_ids
-    new = tokenizer(completion, add_special_tokens=False).input_ids
-    if not old or not new:
-        return completion
-    text = ""
-    for kind, i, i_end, j, j_end in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
-        if kind == "delete":
-            continue
-        gap = source[spans[i - 1][1] : spans[i][0]] if 0 < i < len(spans) else " "
-        if kind == "equal":
-            piece = source[spans[i][0] : spans[i_end - 1][1]]
-        else:
-            replaced = source[spans[i][0] : spans[i_end - 1][1]] if i_end > i else ""
-            # The capital at the start of a sentence says nothing about the words that replace it.
-            model = replaced.partition(" ")[2] if i == 0 and not replaced.isupper() else replaced
-            # WordPiece puts spaces around a hyphen: "close - knit".
-            piece = _with_case_of(model, re.sub(r"(?<=\w) - (?=\w)", "-", tokenizer.decode(new[j:j_end])))
-            gap = "" if piece.startswith("##") else gap if kind == "replace" else " "
-            piece = piece.removeprefix("##")
-        text += (gap if text else "") + piece
-    return text[:1].upper() + text[1:] if source[:1].isupper() else text
-
-
-def _with_case_of(model: str, text: str) -> str:
-    words = [word for word in model.split() if word[:1].isalpha()]
-    if words and all(word.isupper() and len(word) > 1 for word in words):
-        return text.upper()
-    if words and all(word[:1].isupper() for word in words):
-        return text.title()
-    return text

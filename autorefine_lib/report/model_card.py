@@ -88,8 +88,6 @@ def escape(value: object) -> str:
 
 def _find_base(generator: Generator) -> str:
     """Hub name or folder of the model that training started from; "" where it is not known."""
-    if generator.restrict_vocabulary:
-        return "sentence-transformers/all-MiniLM-L6-v2"
     if isinstance(generator.model, PeftModel):
         return generator.model.peft_config["default"].base_model_name_or_path or ""
     return generator.model.config.name_or_path

@@ -7,7 +7,8 @@ from difflib import SequenceMatcher
 from itertools import groupby
 from typing import Literal
 
-from autorefine_lib.text import sentences
+from autorefine_lib.text import sentences, wording
+from autorefine_lib.text.tokens import words
 
 Kind = Literal["equal", "delete", "insert"]
 Unit = tuple[str, str]
@@ -70,3 +71,14 @@ def _merged(pieces: list[tuple[Kind, str]]) -> Iterator[tuple[Kind, str]]:
         for kind, text in group:
             together[kind] += text
         yield from ((kind, text) for kind, text in together.items() if text)
+
+
+def changed_share(source: str, rewrite: str) -> float:
+    """Share of the rewrite's content words that the source does not have, 0 to 1, by their first six letters.
+
+    Inflections of the same word ("manage", "managing") count as kept, marks and function words not at all.
+    """
+    old, new = (
+        {word[:6] for word in words(text) if word not in wording.function_words()} for text in (source, rewrite)
+    )
+    return len(new - old) / max(1, len(new))

@@ -1,0 +1,96 @@
+"""Which sentences of an ad a generator may rewrite, and why the others are left as they are.
+
+Headings, headlines, links, contact lines, legal statements and lists of technologies carry facts, not wording: a small
+model that is asked to reword them invents. What a recommender does not read earns nothing and is left as well.
+"""
+
+import re
+from collections.abc import Iterator
+from functools import cache
+
+from tokenizers import Tokenizer
+
+from autorefine_lib.models import minilm
+from autorefine_lib.text import sentences, wording
+
+SHORTEST, LONGEST = 5, 45
+"""Words of a sentence that is rewritten."""
+WINDOW = 256
+"""Tokens of an ad that the recommender reads (its maximum sequence length)."""
+
+_CONTACT = re.compile(
+    r"https?://|www\.|\S@\S|\[(?:email|phone|url)\]|\b[a-z0-9-]+\.(?:com|io|org|net|co|ai|dev|uk|gov|edu)\b|"
+    r"\(?\+?\d[\d\s().-]{7,}\d|\b(?:e-?mail|call|contact|telephone|fax)\b.*(?:@|\d{3}|:)|\b(?:email|contact) (?:us|me)\b",
+    re.IGNORECASE,
+)
+_LEGAL = re.compile(
+    r"equal[- ]opportunit|equal employment|affirmative action|without regard to|regardless of (?:race|gender|age|sex)|"
+    r"irrespective of|\bE-?Verify\b|reasonable (?:accommodation|adjustment)|protected (?:veteran|characteristic|class)|"
+    r"Disclosure and Barring|\bDBS\b|criminal (?:record|background|history)|right to work|\bvisa|sponsorship|"
+    r"Title VII|Americans with Disabilities|pre-employment|background check|drug[- ](?:test|screen)|conviction|"
+    r"safeguarding|data protection|\bGDPR\b|privacy (?:policy|notice)|fair employment",
+    re.IGNORECASE,
+)
+_MARKUP = re.compile(r"<[a-z/!][^>]*>|&(?:#\d+|#x[0-9a-f]+|[a-z]{2,8});|\]\(|```|\t|^\s*#|\*\*|__|`", re.IGNORECASE)
+_ITEM = re.compile(r"[,;/•·]| and | or ")
+
+
+def sentences_to_rewrite(ad: str) -> Iterator[tuple[int, str]]:
+    """(position, sentence) of each sentence of `ad` that may be rewritten, `position` as in `sentences.split`."""
+    end = _find_window_end(ad)
+    start = 0
+    for position, piece in enumerate(sentences.split(ad)):
+        start += len(piece)
+        if position % 2 == 0 and start <= end and explain_leaving(piece) is None:
+            yield position, piece
+
+
+def explain_leaving(sentence: str) -> str | None:
+    """Why `sentence` is left as it is, or None where it may be rewritten."""
+    words = sentence.split()
+    if len(words) < SHORTEST:
+        return "a heading or a fragment"
+    if len(words) > LONGEST:
+        return f"longer than {LONGEST} words"
+    if "|" in sentence or sentence.count(" - ") > 2:
+        return "a headline or a row of a table"
+    if _MARKUP.search(sentence):
+        return "markup"
+    if _CONTACT.search(sentence):
+        return "a link or a way to make contact"
+    if _LEGAL.search(sentence):
+        return "a legal statement"
+    if sentence.rstrip().endswith(":") or _is_heading(words):
+        return "a heading or a fragment"
+    if _is_list(sentence):
+        return "a list of technologies or names"
+    return None
+
+
+def _is_heading(words: list[str]) -> bool:
+    alphabetic = [word for word in words if word[:1].isalpha()]
+    capitals = sum(word[0].isupper() for word in alphabetic)
+    return capitals >= 0.8 * max(1, len(alphabetic))
+
+
+def _is_list(sentence: str) -> bool:
+    """Hardly more than names with marks between them."""
+    items = [item for item in _ITEM.split(sentence) if item.strip()]
+    words = [word.strip(".,;:()!?'\"") for word in sentence.split()]
+    small = [word for word in words if word.lower() in wording.function_words()]
+    named = [word for word in words[1:] if word[:1].isupper() or any(char.isdigit() for char in word)]
+    return len(items) >= 4 and (len(named) >= 0.5 * len(words) or len(small) <= 0.08 * len(words))
+
+
+@cache
+def _tokenizer() -> Tokenizer:
+    tokenizer = Tokenizer.from_file(str(minilm.folder() / "tokenizer.json"))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
+
+
+def _find_window_end(ad: str) -> int:
+    """Characters of `ad` that lie within the recommender's window; two of its tokens are special ones."""
+    offsets = _tokenizer().encode(ad, add_special_tokens=False).offsets
+    return len(ad) if len(offsets) <= WINDOW - 2 else offsets[WINDOW - 3][1]
