@@ -6,8 +6,8 @@ _THOUGHTS = re.compile(r"<think>.*?(?:</think>|\Z)|<\|?[a-z_/]+\|?>", re.DOTALL 
 _FENCE = re.compile(r"\A```[a-z]*\n(.*?)\n?```\Z", re.DOTALL | re.IGNORECASE)
 _PREAMBLE = re.compile(
     r"\A(?:(?:sure|certainly|of course|okay|absolutely)\b[^\n:]{0,80}[:!.]\s*)?"
-    r"(?:(?:here(?:'s| is| are)|this is|below is|the (?:rewritten|revised|rephrased|reworded|new)|rewritten|revised|rephrased|"
-    r"reworded|rewrite|paraphrase|answer|output|response|sentence)\b[^\n:]{0,120}:\s*)?",
+    r"(?:(?:here(?:'s| is| are)|this is|below is|the (?:rewritten|revised|rephrased|reworded|new)|rewritten|revised|"
+    r"rephrased|reworded|rewrite|paraphrase|answer|output|response|sentence)\b[^\n:]{0,120}:\s*)?",
     re.IGNORECASE,
 )
 _QUOTES = {'"': '"', "“": "”", "'": "'", "«": "»", "*": "*", "`": "`"}

@@ -7,6 +7,7 @@ stands between sentences, stays as it was.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from jinja2 import TemplateError
 from peft import PeftModel
 from transformers import LogitsProcessorList, PreTrainedModel, PreTrainedTokenizerBase
 
@@ -26,8 +27,8 @@ INSTRUCTIONS = {
 }
 """What the model is asked, by level. They ask for no direction: which wording helps is left to the reward."""
 INCLUSIVE = (
-    "Rewrite this sentence of a job advertisement so that it is inclusive and welcoming to people of every gender. Keep "
-    "every fact and its meaning. Answer with the new sentence only."
+    "Rewrite this sentence of a job advertisement so that it is inclusive and welcoming to people of every gender. "
+    "Keep every fact and its meaning. Answer with the new sentence only."
 )
 """The treatment that an instruction alone can be, measured as a method of its own."""
 
@@ -90,17 +91,24 @@ class Generator:
         Adapters that it has are merged into the weights first: they are where training starts, and its reference.
         """
         if isinstance(self.model, PeftModel):
-            self.model, self.base = self.model.merge_and_unload(), self.origin
+            self.model = self.model.merge_and_unload()
+        self.base = self.origin
         if not lora_rank:
             # On a GPU checkpoints are loaded in bfloat16, in which small updates are lost to rounding.
             self.model.float()
 
     def prompt(self, source: str) -> str:
         """What the model reads for `source`, through its chat template where it has one."""
-        request = f"{self.instruction or INSTRUCTIONS[self.level]}\n\n{source}"
+        instruction = self.instruction or INSTRUCTIONS[self.level]
         if self.tokenizer.chat_template is None:
-            return f"{request}\n\nRewritten:\n"
-        messages = [{"role": "user", "content": request}]
+            return f"{instruction}\n\n{source}\n\nRewritten:\n"
+        user = {"role": "user", "content": source}
+        try:
+            return self._chat([{"role": "system", "content": instruction}, user])
+        except TemplateError:  # some templates know no system message
+            return self._chat([user | {"content": f"{instruction}\n\n{source}"}])
+
+    def _chat(self, messages: list[dict[str, str]]) -> str:
         return self.tokenizer.apply_chat_template(
             messages, tokenize=False, add_generation_prompt=True, enable_thinking=False
         )

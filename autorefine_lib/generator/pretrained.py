@@ -75,8 +75,9 @@ def _from_transformers(name: str) -> tuple[PreTrainedModel, PreTrainedTokenizerB
     except (OSError, ValueError) as error:
         raise InputError(
             f"generator {name!r} could not be loaded ({str(error).splitlines()[0]}); allowed: {EMBEDDED!r}, "
-            f"{', '.join(map(repr, SHIPPED))}, a Hub name, or a folder with config.json, model.safetensors and tokenizer "
-            f"files. Without a connection, run 'hf download {name}' on a machine that has one and pass the folder"
+            f"{', '.join(map(repr, SHIPPED))}, a Hub name, or a folder with config.json, model.safetensors and "
+            f"tokenizer files. Without a connection, run 'hf download {name}' on a machine that has one and pass the "
+            "folder"
         ) from None
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token

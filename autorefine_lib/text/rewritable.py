@@ -20,7 +20,8 @@ WINDOW = 256
 
 _CONTACT = re.compile(
     r"https?://|www\.|\S@\S|\[(?:email|phone|url)\]|\b[a-z0-9-]+\.(?:com|io|org|net|co|ai|dev|uk|gov|edu)\b|"
-    r"\(?\+?\d[\d\s().-]{7,}\d|\b(?:e-?mail|call|contact|telephone|fax)\b.*(?:@|\d{3}|:)|\b(?:email|contact) (?:us|me)\b",
+    r"\(?\+?\d[\d\s().-]{7,}\d|\b(?:e-?mail|call|contact|telephone|fax)\b.*(?:@|\d{3}|:)|"
+    r"\b(?:email|contact) (?:us|me)\b",
     re.IGNORECASE,
 )
 _LEGAL = re.compile(
@@ -60,10 +61,10 @@ def explain_leaving(sentence: str) -> str | None:
         return "a link or a way to make contact"
     if _LEGAL.search(sentence):
         return "a legal statement"
-    if sentence.rstrip().endswith(":") or _is_heading(words):
-        return "a heading or a fragment"
     if _is_list(sentence):
         return "a list of technologies or names"
+    if sentence.rstrip().endswith(":") or _is_heading(words):
+        return "a heading or a fragment"
     return None
 
 

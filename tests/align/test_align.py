@@ -1,78 +1,61 @@
-"""Alignment trains each kind of generator, over the allowed tokens only, and reports on it honestly."""
+"""Alignment keeps accepted rewrites that are no copies, learns them with adapters, and reports on it honestly."""
 
+import pandas as pd
 import pytest
 import torch
-from datasets import Dataset
 from tiny_models import tiny_model, tiny_tokenizer
 
 from autorefine_lib.align import align
-from autorefine_lib.align.pairs import alignment_pairs
 from autorefine_lib.generator.generator import Generator
 
-PAIRS = Dataset.from_dict({"source": ["w1 w2 w3 w4 w5"] * 16, "target": ["w1 w2 w9 w4 w5"] * 16})
-CHAT = "{% for m in messages %}w7 {{ m['content'] }} {% endfor %}w8 "
+SOURCE = "We are hiring a nurse with 5 years of practice for our ward."
+GOOD = "We seek a nurse with 5 years of practice for our hospital ward."
 
 
-def generator_of(kind: str, level: str = "sentence") -> Generator:
-    tokenizer = tiny_tokenizer()
-    if kind == "llama":
-        tokenizer.chat_template = CHAT
-    return Generator(tiny_model(kind), tokenizer, level, max_new_tokens=8)
+@pytest.fixture
+def writer():
+    """A tiny model; the instruction's words are unknown to its tokenizer, and longer than its context."""
+    generator = Generator(tiny_model("llama"), tiny_tokenizer(), max_new_tokens=6)
+    generator.prompt = lambda source: "w1 w2 w3 "
+    return generator
 
 
-@pytest.mark.parametrize("kind", ["t5", "bert2bert", "llama"])
-def test_alignment_moves_the_weights_and_lowers_the_loss(kind, tmp_path):
-    generator = generator_of(kind)
-    if kind == "llama":  # the instruction's words are unknown to the tiny tokenizer, and longer than its context
-        generator.prompt = lambda source: CHAT.split("{")[0] + source + " w8"
-    before = {name: p.detach().clone() for name, p in generator.model.named_parameters()}
-    log = align.align(generator, PAIRS, align.AlignConfig(10, 4, 5e-3, bf16=False), tmp_path)
-    assert log["loss"].iloc[-1] < log["loss"].iloc[0] - 0.2
-    moved = [name for name, p in generator.model.named_parameters() if not torch.equal(p, before[name])]
-    assert len(moved) > len(before) / 2
-    assert not generator.model.training
+def test_adapters_learn_the_pairs(writer, tmp_path):
+    pairs = pd.DataFrame({"source": ["w1"] * 16, "text": ["w4 w5 w6 w7"] * 16})
+    config = align.AlignConfig(epochs=15, batch_size=4, learning_rate=2e-2, lora_rank=4)
+    before = {name: p.detach().clone() for name, p in writer.model.named_parameters()}
+    log = align.fine_tune(writer, pairs, config, tmp_path)
+    assert log["loss"].iloc[-1] < log["loss"].iloc[0] / 2
+    assert writer.complete(["w1"], progress=False) == ["w4 w5 w6 w7"]
+    with writer.model.disable_adapter():
+        for name, p in writer.model.get_base_model().named_parameters():
+            if "lora" not in name:
+                assert torch.equal(p, before[name.replace("base_layer.", "")])
 
 
-def test_weights_loaded_in_bfloat16_are_trained_in_float32(tmp_path):
-    generator = generator_of("t5")
-    generator.model.bfloat16()
-    align.align(generator, PAIRS, align.AlignConfig(1, 4, bf16=False), tmp_path)
-    assert {parameter.dtype for parameter in generator.model.parameters()} == {torch.float32}
+def test_evaluation_says_what_was_refused_and_how_much_changed(writer, monkeypatch):
+    answers = [f"Sure, here it is: {GOOD}", SOURCE, "We are recruiting a nurse for our ward."]
+    monkeypatch.setattr(writer, "complete", lambda *arguments: answers)
+    judged = align.evaluate(writer, [SOURCE] * 3)
+    assert judged["text"].tolist() == [GOOD, SOURCE, "We are recruiting a nurse for our ward."]
+    assert judged["refused"].iloc[:2].tolist() == ["", ""] and judged["refused"].iloc[2]
+    # seek and hospital are new; nurse, 5, years, practice and ward are not
+    assert judged["changed"].tolist() == pytest.approx([2 / 7, 0, 0])
+    about = align.summary(judged)
+    assert about["accepted"] == pytest.approx(2 / 3) and about["accepted_and_changed"] == pytest.approx(1 / 3)
+    assert about["median_change"] == pytest.approx(2 / 7)
+    # Four words in a row: 9, 9 and 5 times; 9 + 8 + 4 of them are different? counted by hand below.
+    texts = [text.lower().split() for text in judged["text"]]
+    grams = [tuple(words[i : i + 4]) for words in texts for i in range(len(words) - 3)]
+    assert about["distinct_4grams"] == pytest.approx(len(set(grams)) / len(grams))
+    assert align.guard_rates(judged).max() == pytest.approx(1 / 3)
 
 
-def test_the_loss_is_over_the_allowed_tokens_only(tmp_path):
-    generator = generator_of("bert2bert")
-    collate = align._Collator(generator.tokenizer, 2, lambda prompts: torch.eye(32, dtype=torch.bool)[: len(prompts)])
-    batch = collate([{"input_ids": [3, 4], "labels": [5, 1], "prompt": "w0 w1"}])
-    assert batch["decoder_input_ids"].tolist() == [[2, 5]]
-    assert batch["allowed"].nonzero()[:, 1].tolist() == [0, 1, 5]  # row 0 of eye, and what the target needs
-    logits = generator.model(
-        batch["input_ids"], batch["attention_mask"], decoder_input_ids=batch["decoder_input_ids"]
-    ).logits.detach()[0]
-    expected = -torch.log_softmax(logits[:, [0, 1, 5]], -1)[[0, 1], [2, 1]].mean()
-    loss = align._PairTrainer.compute_loss(None, generator.model, dict(batch))
-    assert loss.item() == pytest.approx(expected.item(), abs=1e-5)
-
-
-def test_pairs_by_level():
-    jobs = Dataset.from_dict({"text": ["We want a strong communicator here.", "Lead a team of 5 in Rome."]})
-    sentences = align.pairs(generator_of("bert2bert"), jobs, 50)
-    assert len(sentences) == 50 and list(sentences["source"]) == list(alignment_pairs(n=50)["source"])
-    whole = align.pairs(generator_of("t5", level="ad"), jobs, 5)
-    assert list(whole["source"]) == [jobs["text"][i % 2] for i in range(5)]
-    assert any(a != b for a, b in zip(whole["source"], whole["target"], strict=True))
-
-
-def test_evaluate_counts_clean_unchanged_and_replaced(monkeypatch):
-    generator = generator_of("t5")
-    generator.uncased = False  # the tiny tokenizer knows no English word in either case
-    answers = {
-        "We want a strong communicator here.": "We want a warm communicator here.",
-        "You need 5 years as a natural leader.": "You need years as a natural leader.",
-        "Our shop sells red bricks today.": "Our shop sells red bricks today.",
-    }
-    monkeypatch.setattr(generator, "complete", lambda sources, *_: [answers[source] for source in sources])
-    table = align.evaluate(generator, list(answers))
-    assert table["copied"].tolist() == [False, True, True]
-    assert table["reasons"].astype(bool).tolist() == [False, True, False]
-    assert align.summary(table) == pytest.approx({"clean": 2 / 3, "unchanged": 2 / 3, "phrases_replaced": 1 / 2})
+def test_pairs_are_accepted_changed_distinct_and_few_of_a_sentence():
+    rows = [
+        ("a", "x1", "", 0.5), ("a", "x1", "", 0.5), ("a", "x2", "", 0.3), ("a", "x3", "", 0.9),
+        ("a", "x4", "facts", 0.0), ("b", "y1", "", 0.1), ("c", "z1", "", 0.2),
+    ]  # fmt: skip
+    sampled = pd.DataFrame(rows, columns=["source", "text", "refused", "changed"])
+    pairs = align.select_pairs(sampled, per_source=2)
+    assert pairs["text"].tolist() == ["x1", "x3", "z1"]

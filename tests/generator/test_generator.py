@@ -1,86 +1,63 @@
-"""Case restored by alignment, vocabulary restricted to the source and the ad words, ads put together again."""
+"""Ads are taken apart, rewritten sentence by sentence, guarded and put together again."""
 
 import pytest
 import torch
-from transformers import AutoTokenizer
+from tiny_models import tiny_model, tiny_tokenizer
 
-from autorefine_lib.generator import bert2bert, generator
-from autorefine_lib.models import minilm
-from autorefine_lib.text import sentences, wording
+from autorefine_lib.generator import generator
+from autorefine_lib.text import sentences
 
-AD = "Nurse, Elm Clinic\n\nWe need a competitive, driven leader with 5 years in C++ at NASA. Send us your resume."
-
-
-@pytest.fixture(scope="module")
-def tokenizer():
-    return AutoTokenizer.from_pretrained(minilm.folder())
+AD = "Nurse, Elm Clinic\n\nWe are hiring a nurse with 5 years of practice for our ward. Send us your resume."
+SOURCE = "We are hiring a nurse with 5 years of practice for our ward."
+GOOD = "We seek a nurse with 5 years of practice for our ward."
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def writer():
-    """The embedded generator with its warm-start weights: not aligned, so its completions are noise."""
-    model, tokenizer = bert2bert.from_bert(minilm.folder())
-    return generator.Generator(model, tokenizer, restrict_vocabulary=True, max_new_tokens=12)
+    """A tiny random model: its answers are noise."""
+    return generator.Generator(tiny_model("llama"), tiny_tokenizer(), max_new_tokens=4)
 
 
-@pytest.mark.parametrize(
-    "source, completion, expected",
-    [
-        ("A strong Leader at Acme in C++ (5+ years).", "a kind leader at acme in c + + ( 5 + years ) .",
-         "A kind Leader at Acme in C++ (5+ years)."),
-        ("Competitive environment, Full-time.", "a supportive environment, full - time.",
-         "A supportive environment, Full-time."),
-        ("STRONG LEADER WANTED at NASA.", "caring leader wanted at nasa.", "CARING LEADER WANTED at NASA."),
-        ("We're aggressive: $90-$135k.", "we're kind : $ 90 - $ 135k.", "We're kind: $90-$135k."),
-        ("Lead the team.", "lead the whole team.", "Lead the whole team."),
-        ("We are a winning team.", "we are a close - knit team.", "We are a close-knit team."),
-        ("drive a team of 5.", "a team of 5.", "a team of 5."),
-    ],
-)  # fmt: skip
-def test_restore_case(tokenizer, source, completion, expected):
-    assert generator.restore_case(source, completion, tokenizer) == expected
+def test_a_prompt_goes_through_the_chat_template(writer):
+    assert writer.prompt(SOURCE) == f"{generator.INSTRUCTIONS['sentence']}\n\n{SOURCE}\n\nRewritten:\n"
+    template = "{% for m in messages %}{{ m.role }}: {{ m.content }} {% endfor %}{{ enable_thinking }}"
+    writer.tokenizer.chat_template = template
+    writer.instruction = "Say it kindly."
+    assert writer.prompt(SOURCE) == f"system: Say it kindly. user: {SOURCE} False"
+    refuse = "{% if messages[0].role == 'system' %}{{ raise_exception('no system role') }}{% endif %}"
+    writer.tokenizer.chat_template = refuse + template
+    assert writer.prompt(SOURCE) == f"user: Say it kindly.\n\n{SOURCE} False"
 
 
-@pytest.mark.parametrize("source", [AD, "Émile & Co. — “Fast” growth; 3×4 = 12!", "MiXeD CaSe and iOS."])
-def test_a_plain_copy_restores_the_source_to_the_letter(tokenizer, source):
-    for sentence in sentences.split(source)[::2]:
-        copy = tokenizer.decode(tokenizer(sentence, add_special_tokens=False).input_ids)
-        assert generator.restore_case(sentence, copy, tokenizer) == sentence
-
-
-def test_allowed_tokens_are_the_sources_own_the_ad_words_and_eos(writer):
-    allowed = writer.allowed_tokens(["zebra crossing", "we paint"])
-    ids = {word: writer.tokenizer.convert_tokens_to_ids(word) for word in ("zebra", "paint", "supportive", "[SEP]")}
-    assert "supportive" in wording.ad_words()
-    assert allowed[0, ids["zebra"]] and not allowed[1, ids["zebra"]]
-    assert allowed[1, ids["paint"]] and not allowed[0, ids["paint"]]
-    assert allowed[:, ids["supportive"]].all() and allowed[:, ids["[SEP]"]].all()
-    assert allowed.sum(1).max() < 3000
-
-
-def test_episodes_are_the_sentences_with_a_listed_phrase(writer):
+def test_episodes_are_the_sentences_that_may_be_rewritten(writer):
     episodes = writer.episodes(["job-1"], [AD])
     assert episodes["job_id"] == ["job-1"]
-    assert [sentences.split(AD)[place] for place in episodes["position"]] == episodes["source"] == episodes["prompt"]
-    assert episodes["source"] == ["We need a competitive, driven leader with 5 years in C++ at NASA."]
+    assert [sentences.split(AD)[place] for place in episodes["position"]] == episodes["source"] == [SOURCE]
+    whole = generator.Generator(writer.model, writer.tokenizer, "ad").episodes(["job-1"], [AD])
+    assert (whole["position"], whole["source"]) == ([-1], [AD])
 
 
-def test_a_refused_completion_leaves_the_ad_as_it_was(writer):
-    episodes = writer.episodes(["0"], [AD])
-    [refused] = writer.assemble([AD], episodes, ["we need a supportive, collaborative leader at nasa."])
-    assert refused.text == AD and not refused.changed
-    assert any("5" in reason for reason in refused.refused[0][2])
-    good = "we need a supportive, collaborative leader with 5 years in c + + at nasa."
-    [kept] = writer.assemble([AD], episodes, [good])
-    assert kept.text == AD.replace("competitive, driven", "supportive, collaborative")
+def test_a_good_rewrite_is_deployed_without_what_stands_around_it(writer):
+    [made] = writer.assemble([AD], writer.episodes(["0"], [AD]), [f'Sure! Here is a new sentence: "{GOOD}"'])
+    assert made.text == AD.replace(SOURCE, GOOD)
+    assert made.edits == [generator.Edit(2, SOURCE, GOOD)] and not made.refused
+
+
+def test_a_refused_rewrite_leaves_the_ad_as_it_was_and_names_its_guard(writer):
+    [made] = writer.assemble([AD], writer.episodes(["0"], [AD]), ["We are recruiting a nurse for our ward."])
+    assert made.text == AD and not made.edits
+    [edit] = made.refused
+    assert edit.rewrite == "We are recruiting a nurse for our ward." and "5" in str(edit.refused)
+    assert set(edit.refused) <= set(generator.GUARDS)
 
 
 def test_a_word_naming_a_protected_attribute_never_reaches_an_ad(writer):
-    text, reasons = writer.finish("We need a driven leader for our team.", "we need a she leader for our team.")
-    assert text == "We need a driven leader for our team." and reasons
+    text, reasons = writer.finish(SOURCE, GOOD.replace("a nurse", "a female nurse"))
+    assert text == SOURCE and "protected" in reasons
 
 
-def test_rewriting_is_repeatable(writer):
+def test_rewriting_is_repeatable(writer, monkeypatch):
+    monkeypatch.setattr(writer, "prompt", lambda source: "w3 w4")
     first, second = (writer.rewrite([AD], temperature=1.0, seed=3)[0] for _ in range(2))
     assert first == second and torch.is_grad_enabled()
 
@@ -89,10 +66,25 @@ def test_equal_sentences_are_asked_once_unless_sampled(writer, monkeypatch):
     asked = []
 
     def answer(model, tokenizer, prompts, **options):
-        asked.append(prompts)
-        return [f"{number} {prompt}" for number, prompt in enumerate(prompts)]
+        asked.append([prompt.split("\n\n")[1] for prompt in prompts])
+        return [f"{number} {prompt}" for number, prompt in enumerate(asked[-1])]
 
     monkeypatch.setattr(generator, "generate", answer)
     assert writer.complete(["b", "a", "b"]) == ["0 b", "1 a", "0 b"]
     assert writer.complete(["b", "a", "b"], temperature=1.0) == ["0 b", "1 a", "2 b"]
     assert asked == [["b", "a"], ["b", "a", "b"]]
+
+
+def test_adapters_are_merged_before_new_ones_are_trained(writer):
+    from autorefine_lib.generator.actor import add_lora
+
+    writer.origin, writer.model = "somewhere", add_lora(writer.model, 2, 4.0, "all-linear")
+    with torch.no_grad():
+        for name, parameter in writer.model.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_()
+    tokens = torch.tensor([[3, 4, 5]])
+    before = writer.model(tokens).logits.detach()
+    writer.prepare_training(2)
+    assert writer.base == "somewhere" and not hasattr(writer.model, "peft_config")
+    torch.testing.assert_close(writer.model(tokens).logits.detach(), before, rtol=0, atol=1e-4)

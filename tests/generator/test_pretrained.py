@@ -1,122 +1,124 @@
 """Generators come back from disk as they were saved, and a model that cannot be had is one clear error."""
 
+import json
 
 import pytest
 import torch
-from peft import AutoPeftModelForCausalLM, AutoPeftModelForSeq2SeqLM, PeftModel
+from peft import AutoPeftModelForCausalLM, PeftModel
 from tiny_models import tiny_model, tiny_tokenizer
-from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from autorefine_lib.errors import InputError
 from autorefine_lib.generator import pretrained
 from autorefine_lib.generator.actor import add_lora
 from autorefine_lib.generator.generator import Generator
-from autorefine_lib.generator.scoring import decoder_start
 from autorefine_lib.report import model_card
 from autorefine_lib.report.model_card import Card
 
 CARD = Card("PPO", "embedded (synthetic)", 0, "autorefine reproduce")
 CHAT = "{% for m in messages %}{{ m['content'] }} {% endfor %}w8 "
+TOKENS = torch.tensor([[3, 4, 5], [6, 7, 8]])
 
 
-@pytest.mark.parametrize("kind", ["llama", "t5"])
-def test_save_and_load_a_checkpoint(kind, tmp_path):
+def logits(model):
+    return model(TOKENS).logits.detach()
+
+
+def adapted(writer):
+    """The writer with adapters that move it."""
+    writer.prepare_training(4)
+    writer.model = add_lora(writer.model, 4, 8.0, "all-linear")
+    with torch.no_grad():
+        for name, parameter in writer.model.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_()
+    return writer
+
+
+def saved_base(folder):
+    pretrained.save(Generator(tiny_model("llama"), tiny_tokenizer(), "ad", max_new_tokens=9), folder)
+    return pretrained.load(str(folder))
+
+
+def test_save_and_load_a_checkpoint(tmp_path):
     tokenizer = tiny_tokenizer()
-    tokenizer.chat_template = CHAT if kind == "llama" else None
-    saved = Generator(tiny_model(kind), tokenizer, "ad", max_new_tokens=9)
+    tokenizer.chat_template = CHAT
+    saved = Generator(tiny_model("llama"), tokenizer, "ad", max_new_tokens=9, instruction="w5")
     pretrained.save(saved, tmp_path / "model")
     assert not list((tmp_path / "model").glob("*.bin"))
     loaded = pretrained.load(str(tmp_path / "model"))
-    assert (loaded.level, loaded.max_new_tokens, loaded.vocabulary) == ("ad", 9, None)
+    assert (loaded.level, loaded.max_new_tokens, loaded.instruction) == ("ad", 9, "w5")
     weights = saved.model.state_dict()
     assert all(torch.equal(weights[name], value) for name, value in loaded.model.state_dict().items())
-    assert loaded.prompt("w3").endswith("w8 ") == (kind == "llama")
+    assert loaded.prompt("w3").endswith("w8 ")
 
 
-def test_an_adapter_is_saved_by_itself_and_found_again(tmp_path):
-    pretrained.save(Generator(tiny_model("llama"), tiny_tokenizer(), "ad"), tmp_path / "base")
-    base = pretrained.load(str(tmp_path / "base"))
-    base.model = add_lora(base.model, 4, 8.0, "all-linear")
-    with torch.no_grad():
-        for name, parameter in base.model.named_parameters():
-            if "lora_B" in name:
-                parameter.normal_()
-    pretrained.save(base, tmp_path / "adapter")
-    assert (tmp_path / "adapter/adapter_model.safetensors").is_file()
-    assert not (tmp_path / "adapter/model.safetensors").exists()
-    tokens = torch.tensor([[3, 4, 5]])
-    with torch.no_grad():
-        before, after = (g.model(tokens).logits for g in (base, pretrained.load(str(tmp_path / "adapter"))))
-    assert torch.allclose(before, after, atol=1e-5)
+def test_an_adapter_is_saved_by_itself_and_found_again_when_the_run_has_moved(tmp_path):
+    policy = adapted(saved_base(tmp_path / "run/base"))
+    pretrained.save(policy, tmp_path / "run/adapter")
+    assert (tmp_path / "run/adapter/adapter_model.safetensors").is_file()
+    assert not (tmp_path / "run/adapter/model.safetensors").exists()
+    assert json.loads((tmp_path / "run/adapter/generator.json").read_text())["base"] == "../base"
+    (tmp_path / "run").rename(tmp_path / "moved")
+    loaded = pretrained.load(str(tmp_path / "moved/adapter"))
+    assert (loaded.level, loaded.max_new_tokens) == ("ad", 9)
+    torch.testing.assert_close(logits(loaded.model), logits(policy.model), rtol=0, atol=1e-5)
 
 
-def logits(model, tokens=((3, 4, 5), (6, 7, 8))):
-    tokens = torch.tensor(tokens)
-    if model.config.is_encoder_decoder:
-        answer = torch.cat([torch.full((2, 1), decoder_start(model)), tokens[:, :-1]], 1)
-        return model(input_ids=tokens, decoder_input_ids=answer).logits.detach()
-    return model(tokens).logits.detach()
+def test_an_adapter_on_an_adapter_refers_to_the_lower_one(tmp_path):
+    pretrained.save(adapted(saved_base(tmp_path / "base")), tmp_path / "aligned")
+    trained = adapted(pretrained.load(str(tmp_path / "aligned")))
+    pretrained.save(trained, tmp_path / "trained")
+    loaded = pretrained.load(str(tmp_path / "trained"))
+    torch.testing.assert_close(logits(loaded.model), logits(trained.model), rtol=0, atol=1e-4)
+    aligned = logits(pretrained.load(str(tmp_path / "aligned")).model)
+    with loaded.model.disable_adapter():
+        torch.testing.assert_close(logits(loaded.model), aligned, rtol=0, atol=1e-4)
 
 
-def saved_adapter(folder, kind="llama"):
-    """A policy with moved adapters, saved in `folder`/adapter beside its base; its logits."""
-    pretrained.save(Generator(tiny_model(kind), tiny_tokenizer(), "ad", max_new_tokens=9), folder / "base")
-    policy = pretrained.load(str(folder / "base"))
-    policy.model = add_lora(policy.model, 4, 8.0, "all-linear")
-    with torch.no_grad():
-        for name, parameter in policy.model.named_parameters():
-            if "lora_B" in name:
-                parameter.normal_()
-    pretrained.save(policy, folder / "adapter")
-    model_card.write(folder / "adapter", policy, CARD)
-    assert not torch.allclose(logits(policy.model), logits(tiny_model(kind)), atol=0.1)
-    return logits(policy.model)
-
-
-@pytest.mark.parametrize("kind", ["llama", "t5", "bart", "bert2bert"])
-def test_transformers_loads_a_policy_without_this_library(kind, tmp_path):
-    policy = Generator(tiny_model(kind), tiny_tokenizer(), "ad")
+def test_transformers_loads_a_policy_without_this_library(tmp_path):
+    policy = Generator(tiny_model("llama"), tiny_tokenizer(), "ad")
     pretrained.save(policy, tmp_path)
     model_card.write(tmp_path, policy, CARD)
-    load = AutoModelForCausalLM if kind == "llama" else AutoModelForSeq2SeqLM
-    torch.testing.assert_close(logits(load.from_pretrained(tmp_path).eval()), logits(policy.model), rtol=0, atol=0)
+    loaded = AutoModelForCausalLM.from_pretrained(tmp_path).eval()
+    torch.testing.assert_close(logits(loaded), logits(policy.model), rtol=0, atol=0)
     assert AutoTokenizer.from_pretrained(tmp_path)("w3").input_ids == policy.tokenizer("w3").input_ids
 
 
-@pytest.mark.parametrize("kind", ["llama", "t5"])
-def test_peft_loads_an_adapter_without_this_library(kind, tmp_path):
-    expected = saved_adapter(tmp_path, kind)
-    load = AutoModelForCausalLM if kind == "llama" else AutoModelForSeq2SeqLM
-    by_hand = PeftModel.from_pretrained(load.from_pretrained(tmp_path / "base"), tmp_path / "adapter")
-    torch.testing.assert_close(logits(by_hand.eval()), expected, rtol=0, atol=1e-6)
-    auto = (AutoPeftModelForCausalLM if kind == "llama" else AutoPeftModelForSeq2SeqLM).from_pretrained(
-        tmp_path / "adapter"
-    )
-    torch.testing.assert_close(logits(auto.eval()), expected, rtol=0, atol=1e-6)
+def test_peft_loads_an_adapter_without_this_library(tmp_path, monkeypatch):
+    policy = adapted(saved_base(tmp_path / "base"))
+    pretrained.save(policy, tmp_path / "adapter")
+    model_card.write(tmp_path / "adapter", policy, CARD)
+    base = AutoModelForCausalLM.from_pretrained(tmp_path / "base")
+    by_hand = PeftModel.from_pretrained(base, tmp_path / "adapter")
+    torch.testing.assert_close(logits(by_hand.eval()), logits(policy.model), rtol=0, atol=1e-6)
+    monkeypatch.chdir(tmp_path)  # where the base's name is its folder
+    auto = AutoPeftModelForCausalLM.from_pretrained("adapter")
+    torch.testing.assert_close(logits(auto.eval()), logits(policy.model), rtol=0, atol=1e-6)
 
 
-def test_the_embedded_generator_comes_back(tmp_path):
-    first = pretrained.load(pretrained.EMBEDDED, seed=1)
-    pretrained.save(first, tmp_path)
-    second = pretrained.load(str(tmp_path))
-    assert second.restrict_vocabulary and second.level == "sentence"
-    weights = first.model.state_dict()
-    assert all(torch.equal(weights[name], value) for name, value in second.model.state_dict().items())
-
-
-def test_the_shipped_weights_have_the_checksum_on_their_card():
-    from autorefine_lib.generator import bert2bert
-
-    generator = pretrained.load(pretrained.EMBEDDED)
-    path, sha256 = pretrained.shipped_weights()
-    assert path.stat().st_size <= 30e6
-    bert2bert.load_trained(generator.model, path, sha256)
-    [rewrite] = generator.rewrite(["Send us your resume with 2 references by mail."])
-    assert rewrite.text == "Send us your resume with 2 references by mail."
+def test_an_encoder_decoder_is_refused(tmp_path):
+    tiny_model("t5").save_pretrained(tmp_path)
+    tiny_tokenizer().save_pretrained(tmp_path)
+    with pytest.raises(InputError, match="encoder-decoder; choose a decoder-only instruct model"):
+        pretrained.load(str(tmp_path))
 
 
 def test_an_unknown_model_names_what_is_allowed(monkeypatch):
     # Not the environment variable, which is read when the module is imported.
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(InputError, match="'no/such-model' could not be loaded.*minilm-bert2bert.*hf download"):
+    with pytest.raises(InputError, match="'no/such-model' could not be loaded.*'smollm2', 'aligned'.*hf download"):
         pretrained.load("no/such-model")
+
+
+def test_a_hub_name_may_be_pinned_to_a_revision(monkeypatch):
+    asked = []
+
+    def config(name, **options):
+        asked.append((name, options["revision"], options["trust_remote_code"]))
+        raise OSError("not here")
+
+    monkeypatch.setattr(pretrained.AutoConfig, "from_pretrained", config)
+    with pytest.raises(InputError):
+        pretrained.load("org/model@abc123")
+    assert asked == [("org/model", "abc123", False)]
