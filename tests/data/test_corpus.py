@@ -1,4 +1,4 @@
-"""The synthetic corpus: sizes, published shares, split hygiene, wording patterns, alignment pairs."""
+"""The synthetic corpus: sizes, published shares, split hygiene, wording patterns."""
 
 import random
 import re
@@ -8,8 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autorefine_lib.align import practice_sentences
-from autorefine_lib.align.pairs import alignment_pairs
 from autorefine_lib.data import ads, corpus, onet
 from autorefine_lib.data.schema import SPLITS
 from autorefine_lib.text import sentences, wording
@@ -25,11 +23,6 @@ def jobs():
 @pytest.fixture(scope="module")
 def candidates():
     return corpus.make_candidates()
-
-
-@pytest.fixture(scope="module")
-def pairs():
-    return alignment_pairs(n=4000, seed=3)
 
 
 def test_sizes_of_the_issue(jobs, candidates):
@@ -128,23 +121,3 @@ def test_coding_shares_are_a_distribution(share_women, seed):
     shares = corpus.coding_shares(corpus.CorpusConfig(), share_women, random.Random(seed))
     assert set(shares) == set(wording.CODINGS)
     assert sum(shares.values()) == pytest.approx(1) and min(shares.values()) >= 0
-
-
-def test_alignment_pairs(pairs):
-    copies = pairs["source"] == pairs["target"]
-    assert len(pairs) == 4000 and copies.mean() == pytest.approx(0.40, abs=0.03)
-    assert pairs["source"].str.split().map(len).between(5, 40).all()
-    assert not any(wording.find(source) for source in pairs["source"][copies])
-    assert all(wording.find(source) for source in pairs["source"][~copies])
-
-
-def test_alignment_swaps_bring_in_listed_words_only(pairs):
-    for source, target in pairs.itertuples(index=False):
-        new = set(re.findall(r"[a-z']+", target.lower())) - set(re.findall(r"[a-z']+", source.lower()))
-        assert new <= wording.ad_words()
-
-
-def test_practice_draws_on_the_whole_vocabulary():
-    assert len(practice_sentences.vocabulary()) > 18_000
-    first = alignment_pairs(n=50, seed=1)
-    pd.testing.assert_frame_equal(first, alignment_pairs(n=50, seed=1))
