@@ -6,7 +6,6 @@ Each command imports what it needs when it runs, so that --help answers at once.
 
 import functools
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,7 +15,7 @@ import typer
 from autorefine_lib.audit.command import audit
 from autorefine_lib.errors import InputError, disk_is_full
 
-DEFAULT_POLICY = "reports/embedded/artefacts/models/ppo-0"
+DEFAULT_POLICY = "smollm2"
 
 app = typer.Typer(
     name="autorefine",
@@ -102,42 +101,47 @@ def reproduce(
 app.command()(one_line_errors(audit))
 
 
-FILES = typer.Argument(metavar="FILE...", help="Text files, one ad each; - reads standard input.")
+FILES = typer.Argument(
+    metavar="FILE...", help="Texts, one ad each, or CSV, JSONL or Parquet with job_id and text; - reads standard input."
+)
+POLICY = typer.Option(help="Generator: a folder that a run saved, a folder of a checkpoint, or a Hub name.")
+RECORDS = typer.Option("--json", help="Print one JSON object an ad, in the order of the ads.")
 
 
 @app.command()
 @one_line_errors
 def rewrite(
     files: Annotated[list[str], FILES],
-    policy: Annotated[Path | None, typer.Option(help="Generator saved by a run; default: of the embedded run.")] = None,
-    diff: Annotated[bool, typer.Option("--diff", help="Print the changed sentences instead of the whole ad.")] = False,
+    policy: Annotated[str, POLICY] = DEFAULT_POLICY,
+    as_json: Annotated[bool, RECORDS] = False,
 ) -> None:
-    """Rewrite ads with a trained policy and print them.
+    """Rewrite ads and print them; each ad that stays as it is gets a line on standard error that says why.
 
-    A sentence that would lose a number, name or requirement, or bring in a protected word, is left as it was.
+    A sentence whose rewrite would lose a fact or change the meaning, or bring in a protected word, is left as it was.
+    Only English is rewritten. With --json: job_id, original, rewrite, edits (source, rewrite, position, reason),
+    refused (source, rewrite, guard) and note.
 
     Examples:
 
     - `autorefine rewrite ad.txt`
 
-    - `autorefine rewrite --policy reports/local/artefacts/models/ppo-0 --diff ad1.txt ad2.txt`
-    """
-    from autorefine_lib.ilql import ilql
-    from autorefine_lib.provenance import ROOT
+    - `autorefine rewrite ads.csv --json`
 
-    ads = [_read_ad(name) for name in files]
-    folder = policy or ROOT / DEFAULT_POLICY
-    if not (folder / "generator.json").is_file():
-        raise InputError(
-            f"no trained generator in {folder}: run `autorefine reproduce` first, or give one with --policy"
-        )
-    for number, rewritten in enumerate(ilql.load_policy(folder).rewrite(ads)):
-        if number:
-            typer.echo("---")
-        if not diff:
-            typer.echo(rewritten.text)
-        for old, new in rewritten.changed if diff else ():
-            typer.echo(f"- {old}\n+ {new}")
+    - `autorefine rewrite ad1.txt ad2.txt --policy reports/local/artefacts/models/ppo-0`
+    """
+    import json
+
+    from autorefine_lib.generator import deploy
+    from autorefine_lib.ilql import ilql
+
+    ads = [ad for name in files for ad in deploy.read_ads(name)]
+    for number, record in enumerate(deploy.rewrite_ads(ilql.load_policy(Path(policy)), ads)):
+        if as_json:
+            typer.echo(json.dumps(record, ensure_ascii=False))
+            continue
+        typer.echo(("---\n" if number else "") + record["rewrite"].rstrip("\n"))
+        if record["note"]:
+            typer.echo(f"{record['job_id']}: {record['note']}", err=True)
 
 
 @app.command()
@@ -166,26 +170,6 @@ def bench(
         typer.echo(json.dumps(result, indent=1))
     else:
         typer.echo("\n".join(f"{name}: {value}" for name, value in result.items()))
-
-
-def _read_ad(name: str) -> str:
-    from autorefine_lib.data.schema import LONGEST_TEXT
-
-    try:
-        data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-    except OSError as error:
-        raise InputError(
-            f"{name}: cannot be read ({error.strerror}); give a text file or - for standard input"
-        ) from None
-    if len(data) > LONGEST_TEXT:
-        raise InputError(f"{name}: {len(data):,} bytes; an ad has at most {LONGEST_TEXT:,}, check that it is one ad")
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{name}: byte {error.start} is not UTF-8; convert the file to UTF-8") from None
-    if not text.strip():
-        raise InputError(f"{name}: no text; give one ad in plain text")
-    return text.rstrip("\n")
 
 
 def main() -> None:

@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from tiny_models import tiny_model, tiny_tokenizer
 from typer.testing import CliRunner
 
 from autorefine_lib import cli
 from autorefine_lib.errors import InputError
+from autorefine_lib.generator.generator import Generator
+from autorefine_lib.ilql import ilql
 
 runner = CliRunner()
 
@@ -93,22 +96,47 @@ def test_audit_mistakes_are_one_line(ads: Path, people: Path, words: tuple[str, 
     assert code == 2 and len(lines) == 1 and message in lines[0]
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [(b"", "no text"), (b"caf\xe9", "not UTF-8"), (b"x" * 2_000_000, "at most 1,000,000"), (None, "cannot be read")],
-)
-def test_rewrite_refuses_what_is_no_ad(tmp_path: Path, content: bytes | None, message: str):
-    path = tmp_path / "ad.txt"
-    if content is not None:
-        path.write_bytes(content)
-    code, _, error = run("rewrite", path)
-    assert code == 2 and message in error and len(error.strip().splitlines()) == 1
+@pytest.fixture
+def fake_policy(monkeypatch):
+    """A generator that turns "driven" into "committed"."""
+
+    def complete(self, sources, temperature=0.0, seed=0, progress=True):
+        return [source.replace("driven", "committed") for source in sources]
+
+    monkeypatch.setattr(Generator, "complete", complete)
+    monkeypatch.setattr(ilql, "load_policy", lambda _: Generator(tiny_model("llama"), tiny_tokenizer()))
 
 
-def test_rewrite_without_a_policy_says_how_to_get_one(tmp_path: Path):
-    (tmp_path / "ad.txt").write_text("We seek a nurse.")
-    code, _, error = run("rewrite", tmp_path / "ad.txt", "--policy", tmp_path)
-    assert code == 2 and "run `autorefine reproduce` first" in error
+AD = "Nurse\n\nWe are looking for a driven nurse for our ward."
+
+
+def test_rewrite_prints_the_ads_and_says_why_one_stays(tmp_path: Path, fake_policy):
+    (tmp_path / "ad.txt").write_text(AD + "\n")
+    (tmp_path / "empty.txt").write_text("")
+    code, out, error = run("rewrite", tmp_path / "ad.txt", tmp_path / "empty.txt", tmp_path / "ad.txt")
+    changed = AD.replace("driven", "committed")
+    assert code == 0 and out == f"{changed}\n---\n\n---\n{changed}\n"
+    assert error == "empty.txt: the ad is empty\n"
+
+
+def test_rewrite_prints_one_object_an_ad(tmp_path: Path, fake_policy):
+    (tmp_path / "ads.csv").write_text('\ufeffText;Job_ID\n"' + AD + '";2\nNurse;1\n', encoding="utf-8")
+    code, out, error = run("rewrite", tmp_path / "ads.csv", "--json")
+    records = [json.loads(line) for line in out.splitlines()]
+    assert code == 0 and error == "" and [record["job_id"] for record in records] == ["2", "1"]
+    assert [record["rewrite"] for record in records] == [AD.replace("driven", "committed"), "Nurse"]
+    assert records[0]["edits"][0]["position"] == AD.index("We") and records[1]["note"].startswith("nothing to rewrite")
+
+
+def test_rewrite_mistakes_are_one_line(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    (tmp_path / "ad.txt").write_text(AD)
+    for words, message in (
+        ((tmp_path / "none.txt",), "cannot be read"),
+        ((tmp_path / "ad.txt", "--policy", tmp_path / "none"), "could not be loaded"),
+    ):
+        code, _, error = run("rewrite", *words)
+        assert code == 2 and message in error and len(error.strip().splitlines()) == 1
 
 
 def test_bench_of_something_else():

@@ -17,6 +17,9 @@ FORMATS = (".csv", ".jsonl", ".parquet")
 def read_table(path: Path, columns: Mapping[str, str] | None = None) -> pd.DataFrame:
     """Read a CSV, JSONL or Parquet file, by its suffix.
 
+    The columns of a CSV file may be parted by commas, semicolons or tabs. A column whose name differs from ours by
+    capitals and spaces only gets our name.
+
     Args:
         path: the file.
         columns: our column name -> the file's, for instance {"text": "description"}.
@@ -37,6 +40,9 @@ def read_table(path: Path, columns: Mapping[str, str] | None = None) -> pd.DataF
 
 
 def _rename(table: pd.DataFrame, columns: Mapping[str, str], path: Path) -> pd.DataFrame:
+    ours = {*schema.JOB_COLUMNS, *schema.CANDIDATE_COLUMNS} - {*table.columns, *columns}
+    alike = {name: str(name).strip().lower() for name in table.columns if name not in columns.values()}
+    table = table.rename(columns={name: plain for name, plain in alike.items() if plain in ours})
     schema.require_columns(table, list(columns.values()), str(path))
     # A column that already has our name goes, or the mapping would make a second one.
     table = table.drop(columns=[ours for ours, theirs in columns.items() if ours in table.columns and ours != theirs])
@@ -65,9 +71,12 @@ def _read_utf8(path: Path) -> str:
 
 
 def _read_csv(path: Path) -> pd.DataFrame:
+    text = _read_utf8(path)
+    header = text.partition("\n")[0]
+    mark = max(",;\t", key=header.count)  # spreadsheets of many countries write semicolons
     try:
         # Each cell is text, and only an empty cell is missing: a group may be called "NA" or "None".
-        return pd.read_csv(io.StringIO(_read_utf8(path)), dtype=str, keep_default_na=False, na_values=[""])
+        return pd.read_csv(io.StringIO(text), sep=mark, dtype=str, keep_default_na=False, na_values=[""])
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise InputError(f"{path}: not readable as CSV ({str(error).strip()}); check commas and quotes") from error
 

@@ -36,7 +36,7 @@ def _first_paragraph(source: str, text: str) -> str:
 
 
 def _like_source(source: str, text: str) -> str:
-    """First letter and last mark as in the source: they belong to its place in the ad, not to the wording."""
+    """First letter, last mark and white space around as in the source: they belong to its place in the ad."""
     if not text or not source.strip():
         return text
     first = source.lstrip()[0]
@@ -51,4 +51,4 @@ def _like_source(source: str, text: str) -> str:
         text = text[:-1] + last
     elif last in ends and text[-1].isalnum():
         text += last
-    return text
+    return source[: len(source) - len(source.lstrip())] + text + source[len(source.rstrip()) :]

@@ -5,6 +5,7 @@ model that is asked to reword them invents. What a recommender does not read ear
 """
 
 import re
+import unicodedata
 from collections.abc import Iterator
 from functools import cache
 
@@ -32,18 +33,37 @@ _LEGAL = re.compile(
     r"safeguarding|data protection|\bGDPR\b|privacy (?:policy|notice)|fair employment",
     re.IGNORECASE,
 )
-_MARKUP = re.compile(r"<[a-z/!][^>]*>|&(?:#\d+|#x[0-9a-f]+|[a-z]{2,8});|\]\(|```|\t|^\s*#|\*\*|__|`", re.IGNORECASE)
+_MARKUP = re.compile(
+    r"[<>{}`\t]|&(?:#\d+|#x[0-9a-f]+|[a-z]{2,8});|\]\(|^\s*#|\*\*|\*\w|__|(?<!\w)_\w|~~|\[[ x]?\]", re.IGNORECASE
+)
 _ITEM = re.compile(r"[,;/•·]| and | or ")
 
 
 def sentences_to_rewrite(ad: str) -> Iterator[tuple[int, str]]:
     """(position, sentence) of each sentence of `ad` that may be rewritten, `position` as in `sentences.split`."""
+    return ((position, sentence) for position, sentence, reason in explain_sentences(ad) if reason is None)
+
+
+def explain_sentences(ad: str) -> Iterator[tuple[int, str, str | None]]:
+    """(position, sentence, why it is left as it is or None) of each sentence of `ad`."""
+    parts = sentences.split(ad)
     end = _find_window_end(ad)
-    start = 0
-    for position, piece in enumerate(sentences.split(ad)):
-        start += len(piece)
-        if position % 2 == 0 and start <= end and explain_leaving(piece) is None:
-            yield position, piece
+    past = 0
+    for position, part in enumerate(parts):
+        past += len(part)
+        if position % 2 or not part.strip():
+            continue
+        if past > end:
+            yield position, part, "beyond what a recommender reads"
+        elif _is_wrapped(parts[position : position + 3]) or _is_wrapped(parts[max(0, position - 2) : position + 1]):
+            yield position, part, "a sentence over several lines"
+        else:
+            yield position, part, explain_leaving(part)
+
+
+def _is_wrapped(parts: list[str]) -> bool:
+    """Whether a line break stands within a sentence: the line below goes on with a small letter."""
+    return len(parts) == 3 and parts[1].count("\n") == 1 and parts[1].isspace() and parts[2][:1].islower()
 
 
 def explain_leaving(sentence: str) -> str | None:
@@ -57,6 +77,8 @@ def explain_leaving(sentence: str) -> str | None:
         return "a headline or a row of a table"
     if _MARKUP.search(sentence):
         return "markup"
+    if any(unicodedata.category(char) in ("So", "Me", "Co") for char in sentence):
+        return "an emoji or another symbol"
     if _CONTACT.search(sentence):
         return "a link or a way to make contact"
     if _LEGAL.search(sentence):

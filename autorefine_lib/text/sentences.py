@@ -12,7 +12,9 @@ import re
 _ABBREVIATION = re.compile(
     r"\b(?:e\.g|i\.e|etc|vs|approx|dr|mr|mrs|ms|prof|st|no|inc|ltd|co|u\.s|ph\.d)\.$", re.IGNORECASE
 )
-_BOUNDARY = re.compile(r"\n+[\s\-*•·–]*|(?<=[.!?])[\"')\]]*\s+(?=[A-Z0-9\"'(•*\-])")
+# The last four are emoji, check marks and stars.
+_BULLET = r"\s\-*•·–—>●○◦▪■▸►‣→\u2600-\u27bf\ufe0f\u200d\U0001f000-\U0001faff"
+_BOUNDARY = re.compile(rf"\n+[{_BULLET}]*|(?<=[.!?])[\"')\]]*\s+(?=[A-Z0-9\"'(•*\-])")
 
 
 def split(text: str) -> list[str]:

@@ -41,6 +41,7 @@ def test_thoughts_that_do_not_end_leave_nothing():
         ("Join us!", "Become one of us.", "Become one of us!"),
         ("Our stack: Python and Go.", "Our tools: Python and Go.", "Our tools: Python and Go."),
         ("Here is what you do: sell.", "Here is what you will do: sell.", "Here is what you will do: sell."),
+        ("  Join us!\r", "Become one of us.", "  Become one of us!\r"),
         ("One.\n\nTwo.", "First.\n\nSecond.", "First.\n\nSecond."),
     ],
 )

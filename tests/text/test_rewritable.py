@@ -3,7 +3,7 @@
 import pytest
 
 from autorefine_lib.text import sentences
-from autorefine_lib.text.rewritable import LONGEST, explain_leaving, sentences_to_rewrite
+from autorefine_lib.text.rewritable import LONGEST, explain_leaving, explain_sentences, sentences_to_rewrite
 
 
 @pytest.mark.parametrize(
@@ -35,6 +35,9 @@ def test_sentences_are_rewritten(sentence):
         ("Python, Django, Postgres, Redis, AWS, Docker and Kubernetes.", "list"),
         ("<li>You will lead a team of five people.</li>", "markup"),
         ("Pay &amp; benefits are reviewed for all staff each year.", "markup"),
+        ("We are *really* looking for you and your friends.", "markup"),
+        ("[ ] You will talk to the people on the ward.", "markup"),
+        ("You will work with the best people 🎉 of all.", "emoji"),
         ("word " * (LONGEST + 1), "longer"),
     ],
 )
@@ -53,3 +56,9 @@ def test_positions_are_those_of_split_and_stop_at_the_recommenders_window():
     long = " ".join(f"This is sentence number {i} of a long ad." for i in range(100))
     read = [text for _, text in sentences_to_rewrite(long)]
     assert 20 <= len(read) <= 26 and read[0].startswith("This is sentence number 0")
+
+
+def test_sentences_over_several_lines_are_left():
+    ad = "We are looking for a nurse who likes\nto work in a small team.\n\nYou will care for six people.\n- and more"
+    reasons = [reason for _, _, reason in explain_sentences(ad)]
+    assert reasons == ["a sentence over several lines"] * 2 + [None, "a heading or a fragment"]
