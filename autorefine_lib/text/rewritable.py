@@ -13,6 +13,7 @@ from tokenizers import Tokenizer
 
 from autorefine_lib.models import minilm
 from autorefine_lib.text import sentences, wording
+from autorefine_lib.text.language import is_english
 
 SHORTEST, LONGEST = 5, 45
 """Words of a sentence that is rewritten."""
@@ -87,6 +88,8 @@ def explain_leaving(sentence: str) -> str | None:
         return "a list of technologies or names"
     if sentence.rstrip().endswith(":") or _is_heading(words):
         return "a heading or a fragment"
+    if not is_english(sentence):
+        return "not in English"
     return None
 
 

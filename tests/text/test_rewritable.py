@@ -35,6 +35,7 @@ def test_sentences_are_rewritten(sentence):
         ("Python, Django, Postgres, Redis, AWS, Docker and Kubernetes.", "list"),
         ("<li>You will lead a team of five people.</li>", "markup"),
         ("Pay &amp; benefits are reviewed for all staff each year.", "markup"),
+        ("Vous travaillez avec une équipe de six personnes.", "not in English"),
         ("We are *really* looking for you and your friends.", "markup"),
         ("[ ] You will talk to the people on the ward.", "markup"),
         ("You will work with the best people 🎉 of all.", "emoji"),
