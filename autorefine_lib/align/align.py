@@ -1,10 +1,10 @@
-"""Stage one: the model learns to paraphrase from its own answers that the guards accept, without a direction.
+"""Stage one: the model learns to paraphrase, without a direction.
 
 The paper's three stages are align, perturb and deploy. A small instruct model that is asked to reword a sentence often
-invents, explains or copies. So it is asked several times under a neutral instruction; what the guards accept and what
-is not a near-copy becomes its training set, and LoRA adapters learn it through TRL's SFTTrainer (rejection sampling
-fine-tuning; Yuan et al., 2023, arXiv 2308.01825). A second round samples from the model of the first. Which wording
-helps is left to reinforcement learning.
+invents, explains or copies. So it first learns from demonstrations that were written for this project, and then from
+its own answers under the same neutral instruction: what the guards accept and what is no near-copy joins the training
+set (rejection sampling fine-tuning; Yuan et al., 2023, arXiv 2308.01825). LoRA adapters learn it through TRL's
+SFTTrainer. Which wording helps is left to reinforcement learning.
 """
 
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ import torch
 from datasets import Dataset
 from trl import SFTConfig, SFTTrainer
 
+from autorefine_lib import resources
 from autorefine_lib.files import write_csv
 from autorefine_lib.generator.actor import add_lora
 from autorefine_lib.generator.answers import clean_answer
@@ -30,7 +31,7 @@ class AlignConfig:
     """How the supervised stage samples and trains."""
 
     rounds: int = 2
-    """Times that the model samples and learns."""
+    """Times that the model samples and learns from itself, after the demonstrations."""
     samples: int = 6
     """Answers to each sentence in a round."""
     temperature: float = 0.8
@@ -41,7 +42,7 @@ class AlignConfig:
     """Passes over the pairs."""
     batch_size: int = 16
     """Pairs per update."""
-    learning_rate: float = 3e-4
+    learning_rate: float = 5e-4
     """Peak learning rate; it decays to zero along a cosine."""
     lora_rank: int = 8
     """Rank of the adapters on all linear layers."""
@@ -52,19 +53,23 @@ class AlignConfig:
 
 
 def align(generator: Generator, sentences: list[str], config: AlignConfig, folder: Path) -> pd.DataFrame:
-    """Align `generator.model` in place on its own accepted rewrites of `sentences`.
+    """Align `generator.model` in place on the demonstrations and on its own accepted rewrites of `sentences`.
 
-    The adapters of all rounds are one: a later round starts from the model as it was and learns all pairs found so far.
-    Writes `folder`/samples-<round>.csv; returns the log with columns round, step, loss and learning_rate.
+    Round 0 learns the demonstrations. Each further round samples from the model of the one before; then the model as
+    it was at first learns all pairs found so far. Writes `folder`/samples-<round>.csv; returns the log with columns
+    round, pairs, step, loss and learning_rate.
     """
-    pairs, logs = pd.DataFrame(), []
-    for number in range(config.rounds):
-        sampled = evaluate(generator, sentences * config.samples, config.temperature, config.seed + number)
-        write_csv(folder / f"samples-{number + 1}.csv", sampled)
-        pairs = select_pairs(pd.concat([pairs, sampled]), config.per_source)
+    shown = pd.DataFrame(resources.load("demonstrations")["pairs"]).rename(columns={"rewrite": "text"})
+    pairs, found, logs = shown, [], []
+    for number in range(config.rounds + 1):
         if number:
+            sampled = evaluate(generator, sentences * config.samples, config.temperature, config.seed + number)
+            write_csv(folder / f"samples-{number}.csv", sampled)
+            found.append(sampled)
+            pairs = pd.concat([shown, select_pairs(pd.concat(found), config.per_source)])[["source", "text"]]
             generator.model = generator.model.unload()
-        logs.append(fine_tune(generator, pairs, config, folder).assign(round=number + 1))
+        log = fine_tune(generator, pairs, config, folder)
+        logs.append(log.assign(round=number, pairs=len(pairs)))
     return pd.concat(logs, ignore_index=True)
 
 

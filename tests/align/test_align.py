@@ -1,5 +1,7 @@
 """Alignment keeps accepted rewrites that are no copies, learns them with adapters, and reports on it honestly."""
 
+from types import SimpleNamespace
+
 import pandas as pd
 import pytest
 import torch
@@ -59,3 +61,19 @@ def test_pairs_are_accepted_changed_distinct_and_few_of_a_sentence():
     sampled = pd.DataFrame(rows, columns=["source", "text", "refused", "changed"])
     pairs = align.select_pairs(sampled, per_source=2)
     assert pairs["text"].tolist() == ["x1", "x3", "z1"]
+
+
+def test_alignment_learns_demonstrations_first_then_its_own_accepted_answers(writer, monkeypatch, tmp_path):
+    learned = []
+
+    def fine_tune(generator, pairs, config, folder):
+        learned.append(pairs["text"].tolist())
+        generator.model = SimpleNamespace(unload=lambda: "as it was")
+        return pd.DataFrame({"step": [1], "loss": [1.0], "learning_rate": [0.1]})
+
+    monkeypatch.setattr(align, "fine_tune", fine_tune)
+    monkeypatch.setattr(writer, "complete", lambda asked, temperature, seed: [GOOD, SOURCE, "Seek."][: len(asked)])
+    log = align.align(writer, [SOURCE], align.AlignConfig(rounds=1, samples=3), tmp_path)
+    assert len(learned[0]) >= 500 and learned[1] == [*learned[0], GOOD]
+    assert log["pairs"].tolist() == [len(learned[0]), len(learned[0]) + 1] and log["round"].tolist() == [0, 1]
+    assert len(pd.read_csv(tmp_path / "samples-1.csv")) == 3
