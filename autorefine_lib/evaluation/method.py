@@ -19,7 +19,10 @@ from autorefine_lib.reward.judge import Judge
 QUALITY = ("mrr", "ndcg", "similarity")
 ORIGINAL = "original ads"
 PLACEBOS = ("word swap", "random paraphrase", "keyword stuffing")
-ORDER = (ORIGINAL, *PLACEBOS, "aligned, no RL", "best of", "reward-weighted", "ILQL", "RLOO", "GRPO", "PPO")
+ORDER = (
+    ORIGINAL, *PLACEBOS, "zero-shot", "inclusive prompt", "aligned, no RL", "greedy search", "best of", "reward-weighted",
+    "DPO", "ILQL", "RLOO", "GRPO", "PPO",
+)  # fmt: skip
 """Starts of the methods' names, from the simplest to the one that the goals are set for."""
 
 
