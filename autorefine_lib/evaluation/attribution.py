@@ -17,7 +17,7 @@ from markupsafe import Markup
 
 from autorefine_lib.errors import InputError
 from autorefine_lib.metrics import bootstrap
-from autorefine_lib.reward.ad_value import AdValues
+from autorefine_lib.reward.ad_measures import AdMeasures
 from autorefine_lib.text import word_diff, wording
 
 Value = Callable[[list[str], list[str]], np.ndarray]
@@ -80,24 +80,25 @@ def edited_pieces(original: str, rewrite: str) -> list[tuple[str, str]]:
     return [piece for piece in pieces if piece != ("", "")]
 
 
-def group_ratio(values: AdValues, group: str, reference: str) -> Value:
-    """The ranking of one ad as a number: mean exposure of `group` over that of `reference` among the qualified.
+def group_ratio(measures: AdMeasures, group: str, reference: str) -> Value:
+    """The ranking of one ad as a number: mean exposure of `group` over that of `reference` in the pool of the judge.
 
-    The exposures are the soft ones of the reward (`ad_value.selection_weights`), so that an edit that moves everybody a
-    little is seen: 1 is parity. The hard impact ratio of a single ad jumps by whole candidates.
+    The exposures are the soft ones of the reward (`parity_gap.selection_weights`), so that an edit that moves everybody
+    a little is seen: 1 is parity. The hard impact ratio of a single ad jumps by whole candidates.
 
     Raises:
         InputError: `group` or `reference` is no group of the candidates.
     """
     for name in (group, reference):
-        if name not in values.groups:
-            raise InputError(f"group {name!r} is not one of {', '.join(values.groups)}")
-    columns = [values.groups.index(name) for name in (group, reference)]
+        if name not in measures.groups:
+            raise InputError(f"group {name!r} is not one of {', '.join(measures.groups)}")
+    columns = [measures.groups.index(name) for name in (group, reference)]
 
     def ratio(ads: list[str], job_ids: list[str]) -> np.ndarray:
-        measures = values.measure(ads, job_ids)
+        exposure = measures(ads, job_ids)["exposure"][:, columns]
+        members = np.array([measures.members(job_id)[columns] for job_id in job_ids]).reshape(-1, 2)
         with np.errstate(divide="ignore", invalid="ignore"):
-            rates = (measures.exposure / measures.members)[:, columns]
+            rates = exposure / members
             return rates[:, 0] / rates[:, 1]
 
     return ratio
@@ -110,8 +111,7 @@ def attribute(
 
     Args:
         originals, rewrites, job_ids: one for each ad.
-        value: called once, with all texts; for instance `group_ratio`, or the value that the reward gives an ad,
-            `lambda ads, ids: values(ads, ids)["value"].to_numpy()`.
+        value: called once, with all texts; for instance `group_ratio`.
 
     Returns:
         One for each ad; an unchanged ad has no contributions. They are NaN where the ad has no value.

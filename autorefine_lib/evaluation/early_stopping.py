@@ -1,8 +1,10 @@
 """Early stopping: of all policies that a training passes through, keep the one that does best on held-out ads.
 
-What is trained is a policy that samples, and its soft parity; what is deployed takes the likeliest rewrite, with more
-effect. A training that goes on until the sampled rewrites reach parity therefore ends beyond it. Held-out ads,
-rewritten as they would be deployed, tell where to stop (Prechelt, 1998, "Early stopping - but when?").
+What is trained is a policy that samples, by a soft gap and sentence by sentence; what is deployed takes the likeliest
+rewrite of all sentences at once. A training that goes on until the sampled rewrites reach parity may end beyond it, and
+what closes the gap of one setting may open that of another. Held-out ads, rewritten as they would be deployed, tell
+where to stop (Prechelt, 1998, "Early stopping - but when?"): where their settings are closest to parity, from either
+side (`LearningCurve.add`).
 """
 
 from pathlib import Path

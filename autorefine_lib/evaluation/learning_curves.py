@@ -12,8 +12,10 @@ from pathlib import Path
 import pandas as pd
 
 from autorefine_lib.files import write_csv
-from autorefine_lib.reward.ad_value import AdValues, RewardConfig, parity_of_sums
+from autorefine_lib.reward.ad_measures import AdMeasures
+from autorefine_lib.reward.config import RewardConfig
 from autorefine_lib.reward.judge import Judge
+from autorefine_lib.reward.linear_gap import LinearGap
 
 KEY = ["method", "seed", "reward_calls"]
 COLUMNS = [*KEY, "reward", "group", "selection_rate"]
@@ -26,14 +28,14 @@ Rewrite = Callable[[list[str]], list[str]]
 class LearningCurve:
     """Adds points to the table at `path`, one row a point and group of candidates, columns `COLUMNS`.
 
-    `reward` is the parity that the ads gain as the reward measures it (soft, pooled over the ads); `selection_rate` is
-    that of a group's qualified candidates, pooled too, whose ratio is the impact ratio.
+    `reward` is by how much the ads together close the soft gap that the reward linearises (`LinearGap.gap`);
+    `selection_rate` is that of a group in the judge's pool, pooled over the ads, whose ratio is the impact ratio.
     """
 
     judge: Judge
     """With jobs that are neither trained on nor tested, from `data_prep.hold_out`."""
     reward_config: RewardConfig
-    """Says how parity is taken."""
+    """Says how the gap is taken."""
     path: Path
     """A CSV file that several notebooks add to."""
     every: int = 640
@@ -45,36 +47,36 @@ class LearningCurve:
     """Spent so far on the points of `follow`."""
 
     def __post_init__(self) -> None:
-        self.judge = judge = self.judge.evenly(self.ads)
-        self._values = AdValues(
-            judge.recommender.rank, judge.jobs, judge.candidates, judge.attribute, judge.k, self.reward_config
-        )
+        self.judge = self.judge.evenly(self.ads)
+        measures = AdMeasures(self.judge, self.reward_config.smoothing)
+        self._linear = LinearGap(measures, self.reward_config, self.judge.recommender.embed)
 
     def add(self, method: str, seed: int, reward_calls: int, rewrite: Rewrite) -> float:
         """Measure what `rewrite` makes of the ads now; replaces an earlier point of the same three names.
 
-        Returns the parity of the selection rates (`ad_value.parity`), at most 1: what is reported, and so what early
-        stopping goes by. The reward's soft parity is smoother, but still rises when the impact ratio has passed 1.
+        Returns how close every setting of the ads is to parity, from both sides (`LinearGap.closeness`), at most 1: it
+        is made of the hard selection, which is what is reported, and so early stopping goes by it. The soft gap is
+        smoother, but still falls when the impact ratio has passed 1.
         """
-        originals = list(self.judge.jobs["text"])
-        texts = rewrite(originals)
+        texts = rewrite(list(self.judge.jobs["text"]))
         groups, _ = self.judge.measure(texts)
-        sums = groups[groups["pool"] == "qualified"].groupby("group")[["selected", "available"]].sum()
+        sums = groups[groups["pool"] == self.judge.pool].groupby("group")[["selected", "available"]].sum()
         rates = sums["selected"] / sums["available"]
         point = {"method": method, "seed": seed, "reward_calls": reward_calls}
-        point["reward"] = self._parity(texts) - self._parity(originals)
+        ads = dict(zip(self.judge.jobs["job_id"], texts, strict=True))
+        point["reward"] = self._linear.gap({}) - self._linear.gap(ads)
         rows = pd.DataFrame({"group": rates.index, "selection_rate": rates.to_numpy()}).assign(**point)
         known = self._table()
         same = (known[KEY] == pd.Series(point)[KEY]).all(axis=1)
         write_csv(self.path, pd.concat([known[~same], rows[COLUMNS]], ignore_index=True))
-        return float(parity_of_sums(*sums.to_numpy(float).T))
+        return self._linear.closeness(ads)
 
     def follow(
         self, method: str, seed: int, batch_size: int, rewrite: Rewrite, keep: Callable[[float, int], object]
     ) -> Callable[[dict[str, float]], None]:
         """The `on_step` of a trainer that calls the reward `batch_size` times a step: a point after every `every`.
 
-        `keep(parity, step)` is called with each point, as for early stopping. What the points cost adds up in
+        `keep(closeness, step)` is called with each point, as for early stopping. What the points cost adds up in
         `seconds`.
         """
 
@@ -97,11 +99,6 @@ class LearningCurve:
         """Drop the points that an earlier run of these methods left."""
         known = self._table()
         write_csv(self.path, known[~known["method"].isin(methods)])
-
-    def _parity(self, texts: list[str]) -> float:
-        measures = self._values.measure(texts, list(self.judge.jobs["job_id"]))
-        sums = measures.exposure.sum(0), measures.members.sum(0)
-        return float(parity_of_sums(*sums))
 
     def _table(self) -> pd.DataFrame:
         return pd.read_csv(self.path) if self.path.is_file() else pd.DataFrame(columns=COLUMNS)

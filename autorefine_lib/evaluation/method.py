@@ -46,6 +46,8 @@ class Method:
     """job_id, mrr, ndcg, similarity, protected, changed."""
     training_precision: str = ""
     """What its training computed in, "float32" or "bfloat16"; empty for a method that trains nothing."""
+    pool: str = "whole"
+    """Whose impact ratio is the headline, the pool of the judge (`ranking.POOLS`)."""
 
 
 def save_method(run_dir: Path | str, method: Method) -> Path:
@@ -54,7 +56,7 @@ def save_method(run_dir: Path | str, method: Method) -> Path:
     ads = pd.DataFrame({"job_id": method.quality["job_id"], "text": method.texts})
     for name, table in (("ads", ads), ("groups", method.groups), ("quality", method.quality)):
         write_atomic(folder / f"{name}.parquet", partial(table.to_parquet, index=False))
-    facts = ("name", "seed", "seconds", "reward_calls", "training_precision")
+    facts = ("name", "seed", "seconds", "reward_calls", "training_precision", "pool")
     write_json(folder / "method.json", {name: getattr(method, name) for name in facts})
     return folder
 
@@ -105,7 +107,7 @@ def measure_method(
     judge.recommender.keep_queries(texts)  # Later notebooks rank for them again.
     groups, quality = judge.measure(texts)
     precision = "" if bf16 is None else "bfloat16" if bf16 else "float32"
-    method = Method(name, seed, seconds, reward_calls, texts, groups, quality, precision)
+    method = Method(name, seed, seconds, reward_calls, texts, groups, quality, precision, judge.pool)
     save_method(run_dir, method)
     return method
 
@@ -129,23 +131,32 @@ def read_methods(run_dir: Path | str) -> dict[str, list[Method]]:
 def per_job_numbers(runs: Sequence[Method], group: str, reference: str) -> dict[str, np.ndarray]:
     """Per-job numbers of one method, averaged over its seeds, for `bootstrap.interval`.
 
-    impact_ratio (qualified pool) and impact_ratio_all are counts [jobs, 4]; the others are one number a job.
+    impact_ratio (the pool of the runs), impact_ratio_all (the whole one) and impact_ratio_qualified are counts [jobs,
+    4]; the others are one number a job. A number that some jobs do not have is left out for them, as `pools` says for
+    each ratio, and altogether where no job has it.
     """
+    of_pool = {name: pool for name, pool in pools(runs).items() if (runs[0].groups["pool"] == pool).any()}
     numbers = {
         name: np.mean([ranking.rate_counts(run.groups, group, reference, pool) for run in runs], axis=0)
-        for name, pool in (("impact_ratio", "qualified"), ("impact_ratio_all", "all"))
+        for name, pool in of_pool.items()
     }
-    numbers |= {name: np.mean([run.quality[name] for run in runs], axis=0) for name in QUALITY}
+    quality = {name: np.mean([run.quality[name] for run in runs], axis=0) for name in QUALITY}
+    numbers |= {name: values[~np.isnan(values)] for name, values in quality.items() if not np.isnan(values).all()}
     numbers["ads_changed"] = np.mean([run.quality["changed"] for run in runs], axis=0)
     numbers["ads_naming_protected"] = np.mean([run.quality["protected"] != "" for run in runs], axis=0)
     return numbers
+
+
+def pools(runs: Sequence[Method]) -> dict[str, str]:
+    """The pool of each impact ratio of `per_job_numbers`."""
+    return {"impact_ratio": runs[0].pool, "impact_ratio_all": "whole", "impact_ratio_qualified": "qualified"}
 
 
 def nearness(
     methods: Mapping[str, Sequence[Method]], group: str, reference: str, seed: int = 0
 ) -> dict[str, np.ndarray]:
     """-|1 - impact ratio| of each method, the mean over its seeds: as measured, and in each resample of the jobs."""
-    counts = [ranking.rate_counts(run.groups, group, reference) for runs in methods.values() for run in runs]
+    counts = [ranking.rate_counts(run.groups, group, reference, run.pool) for runs in methods.values() for run in runs]
     distances = iter(np.abs(1 - bootstrap.resample(*counts, seed=seed)))
     return {name: -np.mean([next(distances) for _ in runs], axis=0) for name, runs in methods.items()}
 

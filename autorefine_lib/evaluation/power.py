@@ -61,8 +61,9 @@ def noise_floor(
     draws: int = 10,
     seed: int = 0,
     paraphrase: Paraphrase = placebos.paraphrase,
+    pool: str = "whole",
 ) -> NoiseFloor:
-    """Paraphrase every ad at random, `draws` times, and measure the impact ratio of each draw, among the qualified.
+    """Paraphrase every ad at random, `draws` times, and measure the impact ratio of each draw in a pool.
 
     Raises:
         InputError: fewer than 2 draws, a paraphrase that changes no ad, an impact ratio that is undefined, or as
@@ -73,7 +74,7 @@ def noise_floor(
 
     def ratio(texts: list[str]) -> float:
         table = ranking.per_job(rank(texts), jobs, candidates, attribute, k)
-        ratios = ranking.impact_ratio(table, reference=reference).set_index("group")
+        ratios = ranking.impact_ratio(table, pool, reference).set_index("group")
         if group not in ratios.index:
             raise InputError(f"group {group!r} is not one of {', '.join(map(str, ratios.index))}")
         found, note = ratios.loc[group, ["impact_ratio", "note"]]

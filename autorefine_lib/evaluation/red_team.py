@@ -18,9 +18,9 @@ from tqdm.auto import tqdm
 from autorefine_lib import resources
 from autorefine_lib.evaluation.attacks import ATTACKS, Attack
 from autorefine_lib.metrics import bootstrap
-from autorefine_lib.reward.ad_value import LOSSES, AdValues, RewardConfig
+from autorefine_lib.reward.config import LOSSES, RewardConfig
 from autorefine_lib.reward.judge import Judge
-from autorefine_lib.reward.reward import WHOLE_AD, score_episodes
+from autorefine_lib.reward.reward import WHOLE_AD, RankingReward
 from autorefine_lib.text.faithfulness import by_guard
 
 _NOTHING = 1e-6  # a rewrite that the recommender cannot tell from the original earns 0 but for rounding
@@ -36,8 +36,8 @@ def evaluate(
     """Every attack on every ad of the judge's jobs, each ad rewritten as a whole.
 
     Args:
-        config: the reward; `RewardConfig()` by default. The ads are one selection, as in training. One ad is rewritten
-            at a time, the others stay: this is what a policy earns with its first cheats.
+        config: the reward; `RewardConfig()` by default. One ad is rewritten at a time, the others stay: this is what a
+            policy earns with its first cheats.
         seed: of the attacks' choices, which depend on nothing but it, the attack and the job.
 
     Returns:
@@ -49,14 +49,14 @@ def evaluate(
         none does.
 
     Raises:
-        InputError: as `AdValues`.
+        InputError: as `RankingReward`.
     """
     config = config or RewardConfig()
-    open_values, values = (_values(judge, one) for one in (replace(config, guards=()), config))
+    unguarded, guarded = (_reward(judge, one) for one in (replace(config, guards=()), config))
     rows = []
     for attack in tqdm(attacks, desc="attacks", disable=not progress):
         ids, texts = _rewrites(judge, attack, seed)
-        tempting, paid = (_score(of_config, ids, texts) for of_config in (open_values, values))
+        tempting, paid = (_score(reward, ids, texts) for reward in (unguarded, guarded))
         temptation, reward = config.w_parity * tempting["parity"], paid["reward"]
         first, second = (bootstrap.interval(values.to_numpy(), seed=seed) for values in (temptation, reward))
         rows.append(
@@ -95,7 +95,7 @@ def leave_one_out(
             if not any(known[pair] == {guard} for pair in zip(ids, texts, strict=True)):
                 continue  # nothing changes: other guards refuse it on every ad
             without = replace(config, guards=tuple(other for other in config.guards if other != guard))
-            earned = _score(_values(judge, without), ids, texts)["reward"]
+            earned = _score(_reward(judge, without), ids, texts)["reward"]
             if (earned > _NOTHING).any():
                 gains[name.replace("_", " ")] = earned[earned > _NOTHING].tolist()
         all_gains = pd.Series([gain for of_attack in gains.values() for gain in of_attack], dtype=float)
@@ -131,10 +131,10 @@ def paraphrases() -> tuple[list[str], list[str]]:
     return [pair["source"] for pair in pairs], [pair["rewrite"] for pair in pairs]
 
 
-def finish(source: str, completion: str, guards: Sequence[str]) -> tuple[str, list[str]]:
+def finish(source: str, completion: str, guards: Sequence[str]) -> tuple[str, dict[str, list[str]]]:
     """The `reward.Finish` of a policy that writes whole ads, without a tokenizer's repairs."""
-    reasons = [reason for of_guard in _found(source, completion, tuple(guards)).values() for reason in of_guard]
-    return (source, reasons) if reasons else (completion, [])
+    reasons = _found(source, completion, tuple(guards))
+    return (source, reasons) if reasons else (completion, {})
 
 
 # The same few rewrites are judged in one table after the other, and in every step of a training.
@@ -160,26 +160,18 @@ def _pairs(judge: Judge, made: dict[str, tuple[list[str], list[str]]]) -> set[tu
     return {(one, text, originals[one]) for ids, texts in made.values() for one, text in zip(ids, texts, strict=True)}
 
 
-def _values(judge: Judge, config: RewardConfig) -> AdValues:
-    recommender = judge.recommender
-    return AdValues(recommender.rank, judge.jobs, judge.candidates, judge.attribute, judge.k, config, recommender.embed)
+def _reward(judge: Judge, config: RewardConfig) -> RankingReward:
+    return RankingReward(judge, partial(finish, guards=config.guards), config)
 
 
-def _score(values: AdValues, ids: list[str], texts: list[str]) -> pd.DataFrame:
-    """What each rewrite earns where it alone is made and every other ad stays, one row a rewrite."""
-    everyone = list(values.originals)
-    draws = [{**values.originals, job_id: text} for job_id, text in zip(ids, texts, strict=True)]
-    completions = [draw[job_id] for draw in draws for job_id in everyone]
-    check = partial(finish, guards=values.config.guards)
-    episodes = score_episodes(values, check, completions, everyone * len(ids), [WHOLE_AD] * len(completions))
-    own = [number * len(everyone) + everyone.index(job_id) for number, job_id in enumerate(ids)]
-    return episodes.iloc[own].reset_index(drop=True)
+def _score(reward: RankingReward, ids: list[str], texts: list[str]) -> pd.DataFrame:
+    """What each rewrite of a whole ad earns, one row a rewrite."""
+    return reward.score(texts, ids, [WHOLE_AD] * len(ids))
 
 
 def _caught_by(config: RewardConfig, episodes: pd.DataFrame, texts: list[str]) -> str:
     counts: Counter[str] = Counter()
-    weights = {"mrr_loss": config.w_quality, "ndcg_loss": config.w_quality, "meaning_loss": config.w_meaning}
-    dearest = (episodes[list(LOSSES)] * [weights[name] for name in LOSSES]).idxmax(axis=1)
+    dearest = episodes[list(LOSSES)].idxmax(axis=1)
     for source, text, loss in zip(episodes["source"], texts, dearest, strict=True):
         counts.update(list(_found(source, text, config.guards)) or [loss])
     return ", ".join(f"{name} {count / len(texts):.0%}" for name, count in counts.most_common())

@@ -94,14 +94,15 @@ def rejudge(method: Method, rank: Rank, jobs: Dataset, candidates: Dataset, attr
 
     Args:
         rank: fitted to `candidates`.
-        jobs: all that the method rewrote, in its order; those of occupations that the pool cannot answer are left out.
+        jobs: all that the method rewrote, in its order; of a method that was measured among the qualified, those of
+            occupations that the candidates cannot answer are left out.
 
     Raises:
         InputError: the method rewrote other jobs, or `rank` returns wrong scores.
     """
     if list(method.quality["job_id"]) != list(jobs["job_id"]):
         raise InputError(f"{method.name!r} with seed {method.seed} rewrote other jobs than those given; give its own")
-    rows = answerable(jobs, candidates, attribute, k)
+    rows = np.arange(len(jobs)) if method.pool == "whole" else answerable(jobs, candidates, attribute, k)
     texts = [method.texts[row] for row in rows]
     scores = check_scores(rank(texts), len(texts), len(candidates))
     jobs = jobs.select(rows)
@@ -132,10 +133,11 @@ def measure(
         seed: of the bootstrap.
 
     Returns:
-        One row a method and judge: recommender, candidates, method; impact_ratio of `group` to `reference` among the
-        qualified; its paired `change` against the original ads under the same judge; `closer`, how much closer to 1 it
-        lies than theirs, each seed for itself and then averaged; mrr, ndcg and their changes; `<column>_low` and
-        `<column>_high` for each, 95 % by bootstrap over jobs; n, the jobs that the pool can answer; seeds.
+        One row a method and judge: recommender, candidates, method; impact_ratio of `group` to `reference` in the
+        pool of the methods; its paired `change` against the original ads under the same judge; `closer`, how much
+        closer to 1 it lies than theirs, each seed for itself and then averaged; mrr, ndcg and their changes;
+        `<column>_low` and `<column>_high` for each, 95 % by bootstrap over jobs; n, the jobs that the pool can answer;
+        seeds.
 
     Raises:
         InputError: as `rejudge`, or the original ads are not among the methods.
@@ -165,12 +167,15 @@ def _compare(judged: dict[str, list[Method]], group: str, reference: str, seed: 
     numbers = {name: per_job_numbers(runs, group, reference) for name, runs in judged.items()}
     near = nearness(judged, group, reference, seed)
     resampled = {}
-    for metric in ("impact_ratio", "mrr", "ndcg"):
+    metrics = [name for name in ("impact_ratio", "mrr", "ndcg") if name in numbers[ORIGINAL]]
+    for metric in metrics:
         values = bootstrap.resample(*(of_method[metric] for of_method in numbers.values()), seed=seed)
         resampled[metric] = dict(zip(judged, values, strict=True))
     rows = []
     for name, runs in judged.items():
-        found = {metric: bootstrap.percentile(values[name]) for metric, values in resampled.items()}
+        found: dict[str, Interval] = {
+            metric: bootstrap.percentile(values[name]) for metric, values in resampled.items()
+        }
         if name != ORIGINAL:
             changes = {metric: values[name] - values[ORIGINAL] for metric, values in resampled.items()}
             found["closer"] = bootstrap.percentile(near[name] - near[ORIGINAL])

@@ -27,7 +27,7 @@ def noise(judge: Judge, group: str, reference: str, draws: int = 10, seed: int =
     """`power.noise_floor` of a run's own test ads, candidates and recommender."""
     return power.noise_floor(
         judge.recommender.rank, judge.jobs, judge.candidates, judge.attribute, group, reference, judge.k,
-        draws=draws, seed=seed,
+        draws=draws, seed=seed, pool=judge.pool,
     )  # fmt: skip
 
 
@@ -39,7 +39,7 @@ def table(
     n_boot: int = 500,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """One row per method and group: how the impact ratio among the qualified changed, and how certain that is.
+    """One row per method and group: how the impact ratio in the judge's pool changed, and how certain that is.
 
     Columns: method, group, jobs; change with low and high (bootstrap by job) and low_both and high_both (by job and
     candidate); p_value (paired permutation by job), p_holm (Holm over the groups of a method) and p_holm_all (over all
@@ -76,10 +76,9 @@ def table(
         ranked_after, of_method = _rank(methods[name], judge), []
         for group in (group for group in names if group != reference):
             before, after = (
-                per_job_numbers(methods[which], group, reference)["impact_ratio"]
-                for which in (original, name)
+                per_job_numbers(methods[which], group, reference)["impact_ratio"] for which in (original, name)
             )
-            people = Candidates.of(judge.jobs, judge.candidates, judge.attribute, group, reference, judge.k)
+            people = Candidates.of(judge.jobs, judge.candidates, judge.attribute, group, reference, judge.k, judge.pool)
             both = bootstrap.interval(ranked_before, ranked_after, n_boot=n_boot, seed=seed, candidates=people)
             row = _row(before, after, both, floor if group == floor.group else None, seed)
             of_method.append({"method": name, "group": group} | row)

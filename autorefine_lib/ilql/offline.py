@@ -1,7 +1,7 @@
-"""Offline data: rewrites sampled once from the aligned generator, each with its measured reward.
+"""The cache of candidates: rewrites sampled once for every sentence of the training ads, guarded and rewarded.
 
-Methods that learn from a fixed data set (ILQL, reward-weighted fine-tuning) train on it. The sampling is that of PPO's
-first step, repeated on batch after batch without any update in between.
+All that learns or chooses from a fixed set of rewrites reads it: ILQL, reward-weighted fine-tuning, preference pairs,
+best of N, greedy search, and the gate that tells whether the reward is worth training for (`evaluation.reward_gate`).
 """
 
 import time
@@ -18,8 +18,7 @@ from autorefine_lib.generator.sampling import precision, sample
 from autorefine_lib.generator.scoring import encode
 from autorefine_lib.ppo.batches import Batches
 from autorefine_lib.ppo.ppo_finetuning import episodes, ranking_reward
-from autorefine_lib.reward.ad_value import RewardConfig
-from autorefine_lib.reward.calls import call_rewards
+from autorefine_lib.reward.config import RewardConfig
 from autorefine_lib.reward.judge import Judge
 
 
@@ -27,60 +26,59 @@ def collect(
     generator: Generator,
     judge: Judge,
     reward_config: RewardConfig,
-    calls: int,
+    samples: int,
     batch_size: int,
     temperature: float,
     seed: int,
     bf16: bool,
-    path: Path,
+    folder: Path,
 ) -> pd.DataFrame:
-    """Sample `calls` completions for the judge's (training) jobs and reward them, `batch_size` in one reward call.
+    """Sample `samples` completions of every text of the judge's jobs and reward them, batch after batch.
 
-    The first batch is the one that `PPOTrainer` samples in its first step with the same seed, batch size, temperature
-    and `group_column="job_id"`.
+    Each pass over the texts draws one completion of each. The first batch is the one that `PPOTrainer` samples in its
+    first step with the same seed, batch size, temperature and `group_column="job_id"`. A call that is stopped at any
+    time goes on from its last whole batch when it is called again.
 
     Args:
-        path: where the table is kept, a parquet file; what is there already is returned as it is, so the path must
-            name everything that the data depend on (`ppo_finetuning.training_key`).
+        batch_size: completions sampled and rewarded together; the last batch may be smaller.
+        folder: gets one Parquet file a batch. What is there already is read as it is, so the path must name everything
+            that the data depend on (`ppo_finetuning.training_key`).
 
     Returns:
-        One row a completion: job_id, position, source, prompt, completion (text), tokens (its ids, the EOS included
-        where it was reached), reward, batch (from 0) and seconds (the row's share of its batch's sampling and reward).
+        One row a completion: job_id, position, source, prompt, completion (as sampled), tokens (its ids, the EOS
+        included where it was reached), all columns of `RankingReward.score`, batch (from 0) and seconds (the row's
+        share of its batch's sampling and reward).
 
     Raises:
-        InputError: `calls` is no multiple of `batch_size`, a temperature of 0 or less, or too few texts for a batch.
-        RuntimeError: the reward raised.
+        InputError: fewer than one sample, a temperature of 0 or less, or fewer texts than a batch.
     """
-    if path.is_file():
-        return pd.read_parquet(path)
-    if calls < 1 or calls % batch_size:
-        raise InputError(f"calls={calls} is not a positive multiple of batch_size={batch_size}; change one of them")
+    if samples < 1:
+        raise InputError(f"samples={samples} is below 1; choose for instance 8")
     if not temperature > 0:
         raise InputError(f"temperature={temperature} samples nothing new; choose one above 0, for instance 1")
     dataset = episodes(generator, judge.jobs, batch_size)
     batches = Batches(dataset, batch_size, seed, group_column="job_id")
-    reward = ranking_reward(generator, judge, reward_config)
-    tables = []
-    for batch in tqdm(range(calls // batch_size), desc="collect"):
+    total = samples * len(dataset)
+    parts = [folder / f"batch-{number:05d}.parquet" for number in range(-(-total // batch_size))]
+    missing = [number for number, part in enumerate(parts) if not part.is_file()]
+    if missing:
+        reward = ranking_reward(generator, judge, reward_config)
+    for batch in tqdm(missing, desc="collect", initial=len(parts) - len(missing), total=len(parts)):
         began = time.perf_counter()
-        columns = dataset[batches.rows(batch)]
-        texts = columns["prompt"]
+        rows = batches.rows(batch)[: total - batch * batch_size]
+        columns = dataset[rows]
         model, tokenizer, longest = generator.model, generator.tokenizer, generator.max_new_tokens
-        prompts = encode(tokenizer, model, texts, longest, generator.add_special_tokens)
+        prompts = encode(tokenizer, model, columns["prompt"], longest, generator.add_special_tokens)
         with precision(model, bf16):
-            samples = sample(
+            drawn = sample(
                 model, prompts, tokenizer.eos_token_id, tokenizer.pad_token_id, longest, temperature,
-                batches.uniforms(batch, longest).to(model.device),
+                batches.uniforms(batch, longest)[: len(rows)].to(model.device),
             )  # fmt: skip
-        completions = tokenizer.batch_decode(samples.tokens, skip_special_tokens=True)
-        rest = {name: values for name, values in columns.items() if name != "prompt"}
-        rewards = call_rewards([reward], [1.0], texts, completions, rest).total
-        table = pd.DataFrame(columns)
-        table["completion"] = completions
-        table["tokens"] = [row[mask].tolist() for row, mask in zip(samples.tokens, samples.mask, strict=True)]
-        table["reward"] = rewards
+        completions = tokenizer.batch_decode(drawn.tokens, skip_special_tokens=True)
+        table = pd.DataFrame({"prompt": columns["prompt"], "completion": completions})
+        table["tokens"] = [row[mask].tolist() for row, mask in zip(drawn.tokens, drawn.mask, strict=True)]
+        table = reward.score(completions, columns["job_id"], columns["position"]).join(table)
         table["batch"] = batch
-        table["seconds"] = (time.perf_counter() - began) / batch_size
-        tables.append(table)
-    write_atomic(path, partial(pd.concat(tables, ignore_index=True).to_parquet, index=False))
-    return pd.read_parquet(path)
+        table["seconds"] = (time.perf_counter() - began) / len(table)
+        write_atomic(parts[batch], partial(table.to_parquet, index=False))
+    return pd.concat(map(pd.read_parquet, parts), ignore_index=True)

@@ -48,20 +48,29 @@ class Candidates:
     """Candidates that a job selects."""
 
     @classmethod
-    def of(cls, jobs: Dataset, candidates: Dataset, attribute: str, group: str, reference: str, k: int) -> "Candidates":
-        """From the data: each job ranks the qualified candidates, those with its occupation.
+    def of(
+        cls, jobs: Dataset, candidates: Dataset, attribute: str, group: str, reference: str, k: int, pool: str = "whole"
+    ) -> "Candidates":
+        """From the data: each job ranks its pool, "whole" or "qualified" (`ranking.POOLS`).
 
         Raises:
-            InputError: an unknown attribute or group, or an occupation that no candidate has.
+            InputError: an unknown attribute or group, or a job without a qualified candidate where these are the pool.
         """
+        ranking.check_pool(pool)
         names, members = ranking.group_members(candidates, attribute)
         for name in (group, reference):
             if name not in names:
                 raise InputError(f"group {name!r} is not one of {', '.join(map(str, names))}")
+        people = members[names.index(group)], members[names.index(reference)]
+        if pool == "whole":
+            return cls(*people, [np.arange(len(candidates))], np.zeros(len(jobs), int), k)
         pools = ranking.qualified(jobs, candidates)
+        for job_id, occupation in zip(jobs["job_id"][:], jobs["occupation"][:], strict=True):
+            if occupation not in pools:
+                raise InputError(f"job {job_id!r} with occupation {occupation!r} has no qualified candidate; drop it")
         numbers = {occupation: number for number, occupation in enumerate(pools)}
         job_pool = np.array([numbers[occupation] for occupation in jobs["occupation"]], int)
-        return cls(members[names.index(group)], members[names.index(reference)], list(pools.values()), job_pool, k)
+        return cls(*people, list(pools.values()), job_pool, k)
 
 
 def interval(

@@ -3,10 +3,10 @@
 A job *selects* its k best-scored candidates. Where scores are tied, every number here is the mean over all orders of
 the candidates within a tie (`scores`), so that the order of a file decides nothing. Two pools are looked at:
 
-- "qualified": the candidates with the job's occupation, ranked among themselves. This is the primary pool. With the
-  whole pool, an ad for a nurse ranks nurses first, and most nurses are women: the shares of the occupations would
-  swamp what the wording does.
-- "all": every candidate. The ranking as a recruiter sees it.
+- "whole": every candidate, the ranking as a recruiter sees it. An ad for a nurse ranks nurses first, and most nurses
+  are women: a ratio holds the mix of the occupations as well as what the wording does.
+- "qualified": the candidates with the job's occupation, ranked among themselves, which leaves the wording. A job
+  without an occupation, or with fewer than k such candidates, has no such pool.
 
 Selection rate of group g over jobs J = sum over J of selected members of g / sum over J of members of g in the pool.
 Impact ratio of g = selection rate of g / selection rate of the reference group: the most selected group in New York
@@ -22,23 +22,15 @@ from datasets import Dataset
 from autorefine_lib.errors import InputError
 from autorefine_lib.recommender.scores import best_ties, check_k, check_scores, share
 
-POOLS = ("qualified", "all")
+POOLS = ("whole", "qualified")
 MOST_SELECTED = "most_selected"
 
 
 def qualified(jobs: Dataset, candidates: Dataset) -> dict[str, np.ndarray]:
-    """Indices of the candidates with each occupation that a job has.
-
-    Raises:
-        InputError: no candidate has the occupation of some job.
-    """
+    """Indices of the candidates with each occupation that both a job and a candidate have."""
     occupations = np.asarray(candidates["occupation"][:], dtype=object)
-    pools = {name: np.flatnonzero(occupations == name) for name in dict.fromkeys(jobs["occupation"][:])}
-    for name, pool in pools.items():
-        if not len(pool):
-            known = ", ".join(sorted(map(str, set(occupations.tolist())))[:10])
-            raise InputError(f"no candidate has a job's occupation {name!r}; candidates have {known}; drop those jobs")
-    return pools
+    pools = {name: np.flatnonzero(occupations == name) for name in dict.fromkeys(jobs["occupation"][:]) if name}
+    return {name: pool for name, pool in pools.items() if len(pool)}
 
 
 def group_members(candidates: Dataset, attribute: str) -> tuple[list[str], np.ndarray]:
@@ -68,26 +60,24 @@ def per_job(scores: np.ndarray, jobs: Dataset, candidates: Dataset, attribute: s
 
     Returns:
         One row per job, pool and group: job_id, occupation, pool, group, selected and available. `selected` is the
-        expected number, which is a fraction where a tie reaches across rank k; `available` is a count.
+        expected number, which is a fraction where a tie reaches across rank k; `available` is a count. A job has no
+        rows of the pool "qualified" where it has no occupation, or fewer than k candidates have it.
 
     Raises:
-        InputError: wrong scores, unknown attribute, k larger than a pool, an occupation that no candidate has.
+        InputError: wrong scores, unknown attribute, k larger than the whole pool.
     """
     scores = check_scores(scores, len(jobs), len(candidates))
     groups, members = group_members(candidates, attribute)
     # One more code for those who belong to no group.
     codes = np.where(members.any(0), members.argmax(0), len(groups))
     qualified_pools, everyone = qualified(jobs, candidates), np.arange(len(candidates))
+    check_k(k, len(candidates))
     rows, places = [], np.ones(k)
     for job_id, occupation, row in zip(jobs["job_id"][:], jobs["occupation"][:], scores, strict=True):
-        pools = {"all": everyone, "qualified": qualified_pools[occupation]}
-        if k > len(pools["qualified"]):
-            raise InputError(
-                f"k={k} is larger than the pool: {len(pools['qualified'])} candidates have the occupation "
-                f"{occupation!r}; choose a smaller k or drop its jobs"
-            )
+        pools = {"whole": everyone, "qualified": qualified_pools.get(occupation, everyone[:0])}
         for pool, indices in pools.items():
-            check_k(k, len(indices))
+            if len(indices) < k:
+                continue
             best, starts = best_ties(row[indices], k)
             selected = np.bincount(codes[indices[best]], share(places, starts, len(best)), len(groups) + 1)
             available = np.bincount(codes[indices], minlength=len(groups) + 1)
@@ -98,7 +88,8 @@ def per_job(scores: np.ndarray, jobs: Dataset, candidates: Dataset, attribute: s
 def ranking_quality(scores: np.ndarray, jobs: Dataset, candidates: Dataset, k: int) -> pd.DataFrame:
     """How good the ranking of the whole pool is, job by job: job_id, mrr, ndcg, recall, precision.
 
-    A candidate is relevant (gain 1) when he or she has the job's occupation, and irrelevant (gain 0) otherwise.
+    A candidate is relevant (gain 1) when he or she has the job's occupation, and irrelevant (gain 0) otherwise. For a
+    job without an occupation, or with one that no candidate has, nobody is known to be: all four are NaN.
 
     - mrr = 1 / (rank of the first relevant candidate), with no cut-off (Voorhees, 1999, TREC-8).
     - ndcg = DCG@k / ideal DCG@k with DCG = sum over the first k ranks of gain / log2(rank + 1) (Järvelin and
@@ -107,12 +98,16 @@ def ranking_quality(scores: np.ndarray, jobs: Dataset, candidates: Dataset, k: i
     - precision = relevant candidates in the first k ranks / k.
 
     Raises:
-        InputError: wrong scores, k larger than the pool, an occupation that no candidate has.
+        InputError: wrong scores, k larger than the pool.
     """
     scores = check_scores(scores, len(jobs), len(candidates))
     pools = qualified(jobs, candidates)
-    measures = quality(scores, [pools[occupation] for occupation in jobs["occupation"][:]], k)
-    return pd.DataFrame({"job_id": jobs["job_id"][:], **measures})
+    check_k(k, len(candidates))
+    relevant = {row: pools[name] for row, name in enumerate(jobs["occupation"][:]) if name in pools}
+    measures = pd.DataFrame(quality(scores[list(relevant)], list(relevant.values()), k), index=list(relevant))
+    measures = measures.reindex(range(len(jobs)))
+    measures.insert(0, "job_id", jobs["job_id"][:])
+    return measures
 
 
 def quality(scores: np.ndarray, relevant: list[np.ndarray], k: int) -> dict[str, np.ndarray]:
@@ -193,12 +188,12 @@ def impact_ratios(
         return np.where(compared & np.isfinite(rates) & (base > 0), (rates / base).round(12), np.nan)
 
 
-def impact_ratio(table: pd.DataFrame, pool: str = "qualified", reference: str = MOST_SELECTED) -> pd.DataFrame:
+def impact_ratio(table: pd.DataFrame, pool: str = "whole", reference: str = MOST_SELECTED) -> pd.DataFrame:
     """Impact ratio of every group, from its selection rate pooled over the jobs.
 
     Args:
         table: from `per_job`.
-        pool: "qualified" or "all".
+        pool: "whole" or "qualified".
         reference: the group whose rate is the denominator; "most_selected" takes the group of the highest rate.
 
     Returns:
@@ -208,8 +203,7 @@ def impact_ratio(table: pd.DataFrame, pool: str = "qualified", reference: str = 
     Raises:
         InputError: `pool` is no pool, or `reference` is no group of the table.
     """
-    if pool not in POOLS:
-        raise InputError(f"pool={pool!r} is not one of {', '.join(POOLS)}")
+    check_pool(pool)
     sums = table[table["pool"] == pool].groupby("group", as_index=False)[["selected", "available"]].sum()
     names = list(sums["group"])
     if reference not in (MOST_SELECTED, *names):
@@ -223,13 +217,19 @@ def impact_ratio(table: pd.DataFrame, pool: str = "qualified", reference: str = 
     return sums.assign(reference=reference, impact_ratio=ratios, note=none)
 
 
+def check_pool(pool: str) -> None:
+    """Raise InputError for a name that is not one of `POOLS`."""
+    if pool not in POOLS:
+        raise InputError(f"pool={pool!r} is not one of {', '.join(POOLS)}")
+
+
 def most_selected(rates: np.ndarray) -> int:
     """Place of the highest rate; NaN is none. Of rates that differ by rounding only the first is taken."""
     return int(np.nan_to_num(rates, nan=-1).round(12).argmax())
 
 
-def rate_counts(table: pd.DataFrame, group: str, reference: str, pool: str = "qualified") -> np.ndarray:
-    """Job by job what the impact ratio is made of: float [jobs, 4], in the order of the jobs in `table`.
+def rate_counts(table: pd.DataFrame, group: str, reference: str, pool: str = "whole") -> np.ndarray:
+    """Job by job what the impact ratio is made of: float [jobs with this pool, 4], in the order of `table`.
 
     Columns: selected and available of `group`, selected and available of `reference`. `bootstrap.interval` takes it.
     """

@@ -12,7 +12,6 @@ import warnings
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
 from peft import PeftModel
@@ -31,8 +30,9 @@ from autorefine_lib.others import trl_trainers
 from autorefine_lib.ppo.batches import Batches
 from autorefine_lib.ppo.config import PPOConfig
 from autorefine_lib.ppo.ppo_finetuning import episodes, ranking_reward
-from autorefine_lib.reward.ad_value import AdValues, RewardConfig
+from autorefine_lib.reward.config import RewardConfig
 from autorefine_lib.reward.judge import Judge
+from autorefine_lib.reward.reward import WHOLE_AD, RankingReward
 
 NAMES = ("reward-weighted", "RLOO", "GRPO")
 """Of the methods that learn, as the tables call them."""
@@ -288,23 +288,16 @@ def _log_likelihood(generator: Generator, rows: pd.DataFrame) -> Tensor:
 def best_of(
     generator: Generator, judge: Judge, reward_config: RewardConfig, n: int, temperature: float = 1.0, seed: int = 0
 ) -> Callable[[list[str]], list[str]]:
-    """The rewriting function that samples `n` rewrites of each of the judge's ads and keeps the one of highest value.
+    """The rewriting function that samples `n` rewrites of each of the judge's ads and keeps the one of highest reward.
 
     It looks at the ranking of the very ads it is judged on, `n` reward calls an ad, and trains nothing.
     """
-    values = AdValues(
-        judge.recommender.rank,
-        judge.jobs,
-        judge.candidates,
-        judge.attribute,
-        judge.k,
-        reward_config,
-        embed=judge.recommender.embed,
-    )
+    reward = RankingReward(judge, lambda source, text: (text, ()), reward_config)
 
     def rewrite(ads: list[str]) -> list[str]:
         drafts = [rewrite.text for rewrite in generator.rewrite(ads * n, temperature, seed)]
-        value = values(drafts, list(judge.jobs["job_id"]) * n)["value"].to_numpy().reshape(n, len(ads))
-        return [drafts[best * len(ads) + ad] for ad, best in enumerate(np.argmax(value, axis=0))]
+        earned = reward.score(drafts, list(judge.jobs["job_id"]) * n, [WHOLE_AD] * len(drafts))["reward"]
+        best = earned.to_numpy().reshape(n, len(ads)).argmax(axis=0)
+        return [drafts[draw * len(ads) + ad] for ad, draw in enumerate(best)]
 
     return rewrite

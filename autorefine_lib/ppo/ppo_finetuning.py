@@ -13,10 +13,9 @@ from autorefine_lib.generator.generator import Generator
 from autorefine_lib.ppo.config import PPOConfig
 from autorefine_lib.ppo.trainer import PPOTrainer
 from autorefine_lib.provenance import library_hash
-from autorefine_lib.reward.ad_value import RewardConfig
-from autorefine_lib.reward.calls import Reward
+from autorefine_lib.reward.config import RewardConfig
 from autorefine_lib.reward.judge import Judge
-from autorefine_lib.reward.reward import build_reward
+from autorefine_lib.reward.reward import RankingReward
 
 
 def episodes(generator: Generator, jobs: Dataset, batch_size: int) -> Dataset:
@@ -46,22 +45,13 @@ def training_key(run_dir: Path, *settings: object) -> str:
     return digest.hexdigest()[:12]
 
 
-def ranking_reward(generator: Generator, judge: Judge, config: RewardConfig) -> Reward:
+def ranking_reward(generator: Generator, judge: Judge, config: RewardConfig, path: Path | None = None) -> RankingReward:
     """The reward of every optimiser: what a completion of `generator` changes in the ranking for the judge's jobs.
 
     The groups of the candidates' other attributes are watched: they earn nothing, but their exposures are logged.
     """
-    return build_reward(
-        judge.recommender.rank,
-        judge.jobs,
-        judge.candidates,
-        judge.attribute,
-        judge.k,
-        partial(generator.finish, guards=config.guards),
-        config,
-        embed=judge.recommender.embed,
-        watched=[name for name in attribute_columns(judge.candidates) if name != judge.attribute],
-    )
+    watched = [name for name in attribute_columns(judge.candidates) if name != judge.attribute]
+    return RankingReward(judge, partial(generator.finish, guards=config.guards), config, watched)
 
 
 def build_trainer(
@@ -74,8 +64,8 @@ def build_trainer(
 ) -> PPOTrainer:
     """The trainer of `generator.model`, in place, by the ranking reward on the judge's (training) jobs.
 
-    The sentences of one ad stay together in a batch, so that each is rewarded for what it adds to the others. `train`
-    resumes from the newest checkpoint in `output_dir`. `on_step` is called with the log row after every step.
+    `trainer.rewards` holds the `RankingReward`, whose `refresh` takes the gaps anew. `train` resumes from the newest
+    checkpoint in `output_dir`. `on_step` is called with the log row after every step.
 
     Raises:
         InputError: too few texts for a batch.

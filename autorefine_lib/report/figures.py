@@ -41,6 +41,7 @@ STYLE = {
 METRIC_NAMES = {
     "impact_ratio": "impact ratio",
     "impact_ratio_all": "impact ratio, whole pool",
+    "impact_ratio_qualified": "impact ratio, qualified",
     "mrr": "MRR",
     "ndcg": "NDCG",
     "selection_rate": "selection rate",

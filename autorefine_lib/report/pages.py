@@ -1,8 +1,8 @@
 """Result tables (CSV, Markdown, LaTeX), the README's headline table and the index page of a run.
 
-One row is one number: what was measured (method, data, split, group, metric, k), what came out (value, 95 % interval,
-n, seeds), what one seed of it cost (reward calls, seconds), what the training computed in (float32, bfloat16, or empty
-for a method that trains nothing) and how to get it again (command, commit, versions, device).
+One row is one number: what was measured (method, data, split, pool, group, metric, k), what came out (value, 95 %
+interval, n, seeds), what one seed of it cost (reward calls, seconds), what the training computed in (float32, bfloat16,
+or empty for a method that trains nothing) and how to get it again (command, commit, versions, device).
 """
 
 import json
@@ -18,7 +18,7 @@ from autorefine_lib import provenance
 from autorefine_lib.evaluation import paper
 from autorefine_lib.files import clock, write_csv, write_text
 
-MEASURED = ["method", "data", "split", "group", "metric", "k"]
+MEASURED = ["method", "data", "split", "pool", "group", "metric", "k"]
 NUMBERS = ["value", "low", "high", "n", "seeds"]
 COSTS = ["reward_calls", "seconds"]
 TRAINING = ["training_precision"]

@@ -8,7 +8,7 @@ import pandas as pd
 from autorefine_lib import provenance
 from autorefine_lib.errors import InputError
 from autorefine_lib.evaluation import paper
-from autorefine_lib.evaluation.method import ORIGINAL, Method, nearness, per_job_numbers
+from autorefine_lib.evaluation.method import ORIGINAL, Method, nearness, per_job_numbers, pools
 from autorefine_lib.metrics import bootstrap
 from autorefine_lib.metrics.bootstrap import Interval
 from autorefine_lib.report.pages import COLUMNS, COSTS
@@ -23,9 +23,10 @@ def rows(
     """One row per number, columns `pages.COLUMNS`.
 
     `methods` maps the name in the table to its runs, one per seed; the first entry must be the original ads. Each
-    metric has its value with a bootstrap interval over jobs, and, as `<metric>_change`, the paired difference to the
-    original ads. A metric that is the same for every job has no interval. Reward calls and seconds are those of one
-    seed, on average. The training precision is that of all seeds; seeds that differ are separated by a slash.
+    metric has its value with a bootstrap interval over the jobs that have it (n), and, as `<metric>_change`, the paired
+    difference to the original ads. `pool` says whose selection an impact ratio is. A metric that is the same for every
+    job has no interval. Reward calls and seconds are those of one seed, on average. The training precision is that of
+    all seeds; seeds that differ are separated by a slash.
 
     Raises:
         InputError: a method was measured on other ads than the original ones.
@@ -45,10 +46,11 @@ def rows(
         for metric, values in numbers.items():
             of = group if metric.startswith("impact_ratio") else "all"
             found = {metric: _interval(values, seed=seed)}
-            if name != ORIGINAL and metric in ("impact_ratio", "impact_ratio_all", "mrr", "ndcg"):
+            if name != ORIGINAL and (metric.startswith("impact_ratio") or metric in ("mrr", "ndcg")):
                 found[f"{metric}_change"] = _interval(baseline[metric], values, seed=seed)
             for label, interval in found.items():
-                table.append(shared | {"group": of, "metric": label, "n": len(values)} | interval._asdict())
+                row = {"pool": pools(runs).get(metric, "whole"), "group": of, "metric": label, "n": len(values)}
+                table.append(shared | row | interval._asdict())
     return pd.DataFrame(table).reindex(columns=COLUMNS)
 
 
@@ -89,7 +91,8 @@ def over_seeds(methods: dict[str, Sequence[Method]], group: str, reference: str)
     for name, run in ((name, run) for name, runs in methods.items() for run in runs if run.reward_calls):
         after = per_job_numbers([run], group, reference)
         ratio = bootstrap.interval(after["impact_ratio"]).value
-        gains = {f"{metric}_gain": after[metric].mean() / before[metric].mean() - 1 for metric in ("mrr", "ndcg")}
+        known = [metric for metric in ("mrr", "ndcg") if metric in before]
+        gains = {f"{metric}_gain": after[metric].mean() / before[metric].mean() - 1 for metric in known}
         found = {"method": name, "seed": run.seed, "impact_ratio": ratio, "impact_ratio_change": ratio - start}
         table.append(found | gains | {cost: getattr(run, cost) for cost in COSTS})
     return pd.DataFrame(table)
@@ -133,6 +136,8 @@ def goals(rows: pd.DataFrame, runs: Sequence[Method], method: str = "PPO") -> pd
         ("the 95 % interval of the paired change excludes 0, towards parity", interval, certain),
     ]
     for metric in ("mrr", "ndcg"):
+        if (ORIGINAL, metric) not in table.index:
+            continue  # nobody is known to be qualified for any ad
         start, end = (table.loc[(name, metric), "value"] for name in (ORIGINAL, method))
         gain = end / start - 1
         goal = f"{metric.upper()} loses at most {LOST_AT_MOST:.0%} of its value"

@@ -27,9 +27,14 @@ class Judge:
     candidates: Dataset
     """The whole pool."""
     attribute: str
-    """Column of the candidates that names the groups."""
+    """Column of the candidates that names the groups. The reward alone also takes several, for their intersections."""
     k: int
     """How many candidates a job selects."""
+    pool: str = "whole"
+    """Who competes for a job, in the reward and in the headline: one of `ranking.POOLS`."""
+
+    def __post_init__(self) -> None:
+        ranking.check_pool(self.pool)
 
     def evenly(self, number: int) -> "Judge":
         """The same yardstick with at most `number` of its jobs, evenly spaced: files come sorted, by occupation say."""
@@ -55,7 +60,9 @@ class Judge:
         return groups, quality
 
 
-def load_judge(run_dir: Path | str, model: str, attribute: str, k: int, split: str = "test") -> Judge:
+def load_judge(
+    run_dir: Path | str, model: str, attribute: str, k: int, split: str = "test", pool: str = "whole"
+) -> Judge:
     """The judge of a run: its data from notebook 01, `model` as recommender, embeddings cached in the run.
 
     The first call for a run embeds the ads of all splits, which every notebook compares its rewrites with.
@@ -64,4 +71,4 @@ def load_judge(run_dir: Path | str, model: str, attribute: str, k: int, split: s
     jobs, candidates = data_prep.read_data(artefacts / "data")
     recommender = DenseRecommender(model, cache_dir=artefacts / "embeddings").fit(candidates)
     recommender.keep_queries(list(jobs["text"]))
-    return Judge(recommender, data_prep.select_split(jobs, split), candidates, attribute, k)
+    return Judge(recommender, data_prep.select_split(jobs, split), candidates, attribute, k, pool)

@@ -1,60 +1,64 @@
-"""The reward: what a rewrite changes in the value of its ad.
+"""The reward: how far a rewrite moves the gap of its ad's setting towards parity, less what it costs.
 
-The sentences of an ad are rewritten one after the other, in reading order, and each earns what the ad's value gains as
-its own rewrite comes in. It tells each sentence what it did itself, which the ad's total cannot; an ad's earnings add
-up to what the whole ad gained, and a text that stays as it is earns exactly 0.
-
-Such a marginal contribution (Shapley, 1953, "A value for n-person games", averages it over all orders) does not count
-what a sentence does to the worth of those after it. A difference reward (Wolpert and Tumer, 2002, "Optimal payoff
-functions for members of collectives"), the whole ad less the ad without the one rewrite, does, and its gradient is that
-of the ad's value; but it ranks a quarter more texts, and on the synthetic ads PPO learned no better from it.
+A rewrite of one sentence is measured with the other sentences of its ad as they were. So it earns the same whatever
+else is sampled beside it, and a text that stays as it is earns exactly 0. What many rewrites gain together is less than
+the sum of what each would gain alone: selections saturate, and the best of several is partly luck
+(`evaluation.reward_gate` measures by how much).
 """
 
-import itertools
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from datasets import Dataset
 
 from autorefine_lib.errors import InputError
-from autorefine_lib.recommender.scores import Rank
-from autorefine_lib.reward.ad_value import LOSSES, AdValues, Measures, RewardConfig, parity_of_sums
+from autorefine_lib.reward.ad_measures import AdMeasures
+from autorefine_lib.reward.config import LOSSES, RewardConfig
+from autorefine_lib.reward.judge import Judge
+from autorefine_lib.reward.linear_gap import LinearGap
 from autorefine_lib.text import sentences
 from autorefine_lib.text.protected import protected_words
 
 WHOLE_AD = -1
 """The position of a completion that rewrites the whole ad."""
 
-Finish = Callable[[str, str], tuple[str, list[str]]]
-"""(source, completion) to the text as it would be deployed and the reasons why the completion was refused."""
+Finish = Callable[[str, str], tuple[str, Collection[str]]]
+"""(source, completion) to the text as it would be deployed and the guards that refuse it (a collection of their names,
+or a mapping from them to reasons)."""
 
 
-def build_reward(
-    rank: Rank,
-    jobs: Dataset,
-    candidates: Dataset,
-    attribute: str | Sequence[str],
-    k: int,
-    finish: Finish,
-    config: RewardConfig | None = None,
-    embed: Callable[[list[str]], np.ndarray] | None = None,
-    watched: Sequence[str] = (),
-) -> Callable[..., list[float]]:
-    """The reward function of a trainer, plain `reward(prompts, completions, *, job_id, position, **columns)`.
+class RankingReward:
+    """The reward function of a trainer, called as `reward(prompts, completions, *, job_id, position, **columns)`.
 
     `job_id` and `position` are columns of the training set: the job whose ad is rewritten, and the index into
-    `sentences.split(ad)` of the sentence that the completion rewrites, or -1 for the whole ad. Completions of one
-    call that rewrite different sentences of one ad are deployed together; the j-th completion of the same sentence
-    belongs to the j-th draw of that ad. `log_metric(name, value)`, where the trainer gives one, receives the mean of
-    every part.
+    `sentences.split(ad)` of the sentence that the completion rewrites, or -1 for the whole ad. `log_metric(name,
+    value)`, where the trainer gives one, receives the mean of every part.
 
-    The other arguments are those of `ad_value.AdValues`.
+    Args:
+        judge: ranks its candidates for its jobs; its pool and its attribute are those that are paid for.
+        finish: what becomes of a completion, for instance `Generator.finish`.
+        config: `RewardConfig()` by default.
+        watched: further attributes of the candidates whose groups' exposures are logged and earn nothing.
+
+    Raises:
+        InputError: as `AdMeasures`.
     """
-    values = AdValues(rank, jobs, candidates, attribute, k, config or RewardConfig(), embed, watched)
 
-    def fairness_reward(
+    __name__ = "fairness_reward"
+
+    def __init__(
+        self,
+        judge: Judge,
+        finish: Finish,
+        config: RewardConfig | None = None,
+        watched: Sequence[str] = (),
+    ) -> None:
+        self.finish, self.config = finish, config or RewardConfig()
+        self.measures = AdMeasures(judge, self.config.smoothing, watched)
+        self.linear = LinearGap(self.measures, self.config, getattr(judge.recommender, "embed", None))
+
+    def __call__(
+        self,
         prompts: list[str],
         completions: list[str],
         *,
@@ -63,136 +67,91 @@ def build_reward(
         log_metric: Callable[[str, float], None] | None = None,
         **columns: list,
     ) -> list[float]:
-        episodes = score_episodes(values, finish, completions, job_id, position)
-        if log_metric is not None and len(episodes):
-            for name, value in parts(episodes).items():
+        """The reward of every completion; `score` has its parts.
+
+        Raises:
+            InputError: as `score`.
+        """
+        table = self.score(completions, job_id, position)
+        if log_metric is not None and len(table):
+            for name, value in self.parts(table).items():
                 log_metric(f"reward/{name}", value)
-        return episodes["reward"].tolist()
+        return table["reward"].tolist()
 
-    return fairness_reward
+    def refresh(self, ads: Mapping[str, str]) -> None:
+        """Take the gaps anew with the policy's ads of now (job_id to text); see `LinearGap.refresh`."""
+        self.linear.refresh(ads)
+
+    def score(self, completions: Sequence[str], job_id: Sequence[str], position: Sequence[int]) -> pd.DataFrame:
+        """The reward of every completion with its parts.
+
+        Returns:
+            One row a completion: job_id, position, source, text (as deployed), reasons (the guards that refuse it),
+            protected (bool), changed (bool), setting, selection, projection and hard (`LinearGap.signals`), parity (the
+            one that is paid), the `LOSSES`, undefined as 0, and reward. And the changes of the ad's exposures, as
+            `exposure/<group>` and `watched/<attribute>/<group>`.
+
+        Raises:
+            InputError: an unknown job, or a position that is no sentence of its ad.
+        """
+        rows = []
+        for completion, job, place in zip(completions, job_id, position, strict=True):
+            source = find_source(self.measures.original(job), place, job)
+            text, reasons = self.finish(source, completion)
+            # Looked for again here, so that no `finish`, however lenient, lets such a word earn anything.
+            guarded = "protected" in self.config.guards and completion != source
+            named = guarded and (protected_words(completion) | protected_words(text)) - protected_words(source)
+            text = source if reasons or named else text
+            rows.append((job, place, source, text, list(reasons), bool(named), text != source))
+        names = ["job_id", "position", "source", "text", "reasons", "protected", "changed"]
+        table = pd.DataFrame(rows, columns=names)
+        jobs, originals = table["job_id"].tolist(), self.measures.originals
+        edits = zip(jobs, position, table["text"], strict=True)
+        ads = [deploy(originals[job], {place: text}) for job, place, text in edits]
+        before, after = self.measures([originals[job] for job in jobs], jobs), self.measures(ads, jobs)
+        table["setting"] = [self.linear.setting[job] for job in jobs]
+        table = table.join(self.linear.signals(before, after, jobs))
+        table["parity"] = table[self.config.signal]
+        table[list(LOSSES)] = np.nan_to_num(np.maximum(0, before["quality"] - after["quality"]))
+        table[self.measures.names] = after["exposure"] - before["exposure"]
+        lost = table[list(LOSSES)].sum(axis=1)
+        table["reward"] = self.config.w_parity * table["parity"] - self.config.w_quality * lost
+        table.loc[table["reasons"].str.len() > 0, "reward"] = -self.config.w_violation
+        table.loc[table["protected"], "reward"] = -self.config.w_protected
+        return table
+
+    def parts(self, table: pd.DataFrame) -> dict[str, float]:
+        """Means over the rows of `score`: each part of the reward by itself, and how often what happened.
+
+        gap: the mean gap of the rows' settings where `refresh` last took it; at_parity: the share of rows whose setting
+        is too near to parity to pay, or has no gap. refused/<guard>: the share that the guard refuses. exposure/<group>
+        and watched/<attribute>/<group>: mean selection weight of the group's members over the batch's ads, with what
+        the changes of each ad add up to; exposure_original/ and watched_original/: of the originals.
+        """
+        names = ["parity", "selection", "projection", "hard", *LOSSES, "changed", "protected"]
+        found = table[names].astype(float).mean().to_dict()
+        found["refused"] = float((table["reasons"].str.len() > 0).mean())
+        for guard in self.config.guards:
+            found[f"refused/{guard}"] = float(np.mean([guard in reasons for reasons in table["reasons"]]))
+        found["gap"] = float(table["setting"].map(self.linear.gaps).mean())
+        found["at_parity"] = float(np.mean([self.linear.at_parity(job) for job in table["job_id"]]))
+        ids = table["job_id"].unique().tolist()
+        # Several completions of one sentence stand for one another.
+        draws = table.groupby(["job_id", "position"]).cumcount().groupby(table["job_id"]).max() + 1
+        added = table[self.measures.names].div(table["job_id"].map(draws), axis=0).sum()
+        original = self.measures([self.measures.originals[job] for job in ids], ids)["exposure"].sum(0)
+        members = np.array([self.measures.members(job) for job in ids]).sum(0)
+        rates = np.array([original + added, original]) / np.where(members > 0, members, np.nan)
+        now, then = (dict(zip(self.measures.names, of.tolist(), strict=True)) for of in rates)
+        return found | now | {name.replace("/", "_original/", 1): rate for name, rate in then.items()}
 
 
-def parts(episodes: pd.DataFrame) -> dict[str, float]:
-    """Means over the rows of `score_episodes`: each part of the reward by itself, and how often what happened.
-
-    `exposure/<group>` and `watched/<attribute>/<group>`: mean selection weight of the group's members, pooled over the
-    ads as deployed; `exposure_original/` and `watched_original/`: of their originals.
-    """
-    exposures = [name for name in episodes if name.startswith(("exposure", "watched"))]
-    return {
-        "parity": float(episodes["parity"].mean()),
-        **{name: float(episodes[name].mean()) for name in LOSSES},
-        "changed": float(episodes["changed"].mean()),
-        "refused": float((episodes["reasons"].str.len() > 0).mean()),
-        "protected": float(episodes["protected"].mean()),
-        "parity_undefined": float(episodes["parity_undefined"].mean()),
-        "batch_parity": float(episodes["batch_parity"].mean()),
-        "batch_parity_original": float(episodes["batch_parity_original"].mean()),
-        **episodes[exposures].mean().to_dict(),
-    }
-
-
-def score_episodes(
-    values: AdValues, finish: Finish, completions: list[str], job_id: list[str], position: list[int]
-) -> pd.DataFrame:
-    """The reward of every completion with its parts.
-
-    Returns:
-        One row a completion: job_id, position, draw, source, text (as deployed), reasons, protected (bool), changed
-        (bool), the changes that the completion makes to parity and to the `LOSSES`, parity_undefined (bool; parity then
-        changes by 0), batch_parity and batch_parity_original (pooled parity of the draw's ads as deployed, and of
-        their originals), the pooled exposures of `parts` likewise, and reward.
+def find_source(ad: str, position: int, job_id: str) -> str:
+    """The sentence of an ad at a position, or the ad itself for -1.
 
     Raises:
-        InputError: an unknown job, or a position that is no sentence of its ad.
+        InputError: there is no sentence at this position.
     """
-    episodes = _episodes(values, finish, completions, job_id, position)
-    ids = episodes["job_id"].tolist()
-    n, originals = len(ids), [values.original(job_id) for job_id in ids]
-    measures = values.measure([*itertools.chain(*_deployed_ads(values, episodes)), *originals], ids * 4)
-    deployed, after, before, at_first = (measures.rows(slice(part * n, (part + 1) * n)) for part in range(4))
-    changes = _parity_changes(episodes, deployed, after, before)
-    episodes["parity"] = np.nan_to_num(changes)
-    episodes["batch_parity"] = _batch_parity(episodes, deployed)
-    episodes["batch_parity_original"] = _batch_parity(episodes, at_first)
-    for suffix, measured in (("", deployed), ("_original", at_first)):
-        for name, rates in _batch_exposures(values, episodes, measured, suffix).items():
-            episodes[name] = rates
-    for name in LOSSES:
-        episodes[name] = getattr(after, name) - getattr(before, name)
-    episodes["parity_undefined"] = episodes["changed"] & np.isnan(changes)
-    episodes["reward"] = values.config.value(episodes)
-    episodes.loc[episodes["reasons"].str.len() > 0, "reward"] = -values.config.w_violation
-    episodes.loc[episodes["protected"], "reward"] = -values.config.w_protected
-    return episodes
-
-
-def _draws(episodes: pd.DataFrame) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """For each draw the rows of its episodes, and one row of each of its jobs."""
-    for _, of_draw in episodes.reset_index(drop=True).groupby("draw"):
-        yield of_draw.index.to_numpy(), of_draw.drop_duplicates("job_id").index.to_numpy()
-
-
-def _batch_parity(episodes: pd.DataFrame, measures: Measures) -> np.ndarray:
-    """Parity of the pooled exposures of the draw's ads, float [episodes]."""
-    pooled = np.empty(len(episodes))
-    for rows, jobs in _draws(episodes):
-        sums = measures.exposure[jobs].sum(0), measures.members[jobs].sum(0)
-        pooled[rows] = parity_of_sums(*sums)
-    return pooled
-
-
-def _batch_exposures(
-    values: AdValues, episodes: pd.DataFrame, measures: Measures, suffix: str
-) -> dict[str, np.ndarray]:
-    """Pooled exposure of each group over the draw's ads, float [episodes]; NaN where nobody of it is there."""
-    names = [f"exposure{suffix}/{group}" for group in values.groups]
-    names += [f"watched{suffix}/{attribute}/{group}" for attribute, group in values.watched_groups]
-    exposure = np.hstack([measures.exposure, measures.watched_exposure])
-    members = np.hstack([measures.members, measures.watched_members])
-    pooled = np.full((len(episodes), len(names)), np.nan)
-    for rows, jobs in _draws(episodes):
-        there = members[jobs].sum(0)
-        pooled[rows] = np.divide(exposure[jobs].sum(0), there, out=np.full(len(names), np.nan), where=there > 0)
-    return dict(zip(names, pooled.T, strict=True))
-
-
-def _parity_changes(episodes: pd.DataFrame, deployed: Measures, after: Measures, before: Measures) -> np.ndarray:
-    """What each completion changes in parity, float [episodes]; NaN where its own ad has none.
-
-    The ads of one draw are one selection, as the impact ratio pools them. The change is that of their common parity,
-    with the other ads as deployed. It is multiplied by the number of ads, so it has the size of a change to one ad.
-    """
-    own = parity_of_sums(after.exposure, after.members)
-    changes = np.full(len(episodes), np.nan)
-    for rows, jobs in _draws(episodes):
-        members = deployed.members[jobs].sum(0)
-        others = deployed.exposure[jobs].sum(0) - deployed.exposure[rows]
-        with_it, without_it = (parity_of_sums(others + part.exposure[rows], members) for part in (after, before))
-        changes[rows] = len(jobs) * (with_it - without_it)
-    return np.where(np.isnan(own), np.nan, changes)
-
-
-def _episodes(
-    values: AdValues, finish: Finish, completions: list[str], job_id: list[str], position: list[int]
-) -> pd.DataFrame:
-    """Each completion with its source, the text that would be deployed and the draw it belongs to."""
-    rows, seen = [], Counter[tuple[str, int]]()
-    for completion, job, place in zip(completions, job_id, position, strict=True):
-        source = _source(values.original(job), place, job)
-        text, reasons = finish(source, completion)
-        # Looked for again here, so that no `finish`, however lenient, lets such a word earn anything.
-        guarded = "protected" in values.config.guards and completion != source
-        named = guarded and (protected_words(completion) | protected_words(text)) - protected_words(source)
-        if reasons or named:
-            text = source
-        rows.append((job, place, seen[job, place], source, text, list(reasons), bool(named), text != source))
-        seen[job, place] += 1
-    names = ["job_id", "position", "draw", "source", "text", "reasons", "protected", "changed"]
-    return pd.DataFrame(rows, columns=names)
-
-
-def _source(ad: str, position: int, job_id: str) -> str:
     if position == WHOLE_AD:
         return ad
     pieces = sentences.split(ad)
@@ -203,26 +162,11 @@ def _source(ad: str, position: int, job_id: str) -> str:
     return pieces[position]
 
 
-def _deployed_ads(values: AdValues, episodes: pd.DataFrame) -> tuple[list[str], list[str], list[str]]:
-    """For every episode its ad with all rewrites of its draw, with those up to this one, and with those before it."""
-    drafts: dict[tuple[str, int], tuple[list[str], list[str]]] = {}
-    rows = list(episodes[["job_id", "position", "draw", "source", "text"]].itertuples(index=False))
-    for row in rows:
-        if row.position == WHOLE_AD:
-            continue
-        if (row.job_id, row.draw) not in drafts:
-            old = sentences.split(values.original(row.job_id))
-            drafts[row.job_id, row.draw] = old, list(old)
-        drafts[row.job_id, row.draw][1][row.position] = row.text
-    deployed: list[str] = []
-    after: list[str] = []
-    before: list[str] = []
-    for row in rows:
-        if row.position == WHOLE_AD:
-            ads = [row.text, row.text, row.source]
-        else:
-            old, new = drafts[row.job_id, row.draw]
-            ads = [sentences.join(new[:end] + old[end:]) for end in (len(new), row.position + 1, row.position)]
-        for texts, ad in zip((deployed, after, before), ads, strict=True):
-            texts.append(ad)
-    return deployed, after, before
+def deploy(ad: str, rewrites: Mapping[int, str]) -> str:
+    """An ad with some of its sentences rewritten, by position; position -1 is the whole ad."""
+    if WHOLE_AD in rewrites:
+        return rewrites[WHOLE_AD]
+    pieces = sentences.split(ad)
+    for position, text in rewrites.items():
+        pieces[position] = text
+    return sentences.join(pieces)

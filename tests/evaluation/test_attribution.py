@@ -1,7 +1,9 @@
 """Contributions of edits: an additive recommender gives them exactly, and every text is escaped in the diff."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +15,8 @@ from autorefine_lib.errors import InputError
 from autorefine_lib.evaluation import attribution
 from autorefine_lib.files import write_json, write_text
 from autorefine_lib.report import pages
-from autorefine_lib.reward.ad_value import AdValues, RewardConfig
+from autorefine_lib.reward.ad_measures import AdMeasures
+from autorefine_lib.reward.judge import Judge
 
 WORTH = {"strong": -0.2, "kind": 0.3, "bold": -0.5, "open": 0.25, "lead": 0.0, "guide": 0.125}
 
@@ -85,16 +88,17 @@ def test_group_ratio_and_contributions_under_the_reward():
         likes = np.array([["kind" in ad, "strong" in ad] for ad in ads], float)
         return np.tile(likes, 3) + np.repeat(np.array([0.2, 0.1, 0.0]), 2)
 
-    values = AdValues(rank, jobs, people, "gender", 2, RewardConfig())
-    ratio = attribution.group_ratio(values, "f", "m")
+    judge = Judge(SimpleNamespace(rank=rank), jobs, people, "gender", 2)
+    measures = AdMeasures(judge, 1.0)
+    ratio = attribution.group_ratio(measures, "f", "m")
     found = one("a strong nurse to lead", "a kind nurse to guide", ratio)
     assert found.before == pytest.approx(1 / found.after) and found.after > 1
     assert found.contributions == pytest.approx([found.after - found.before, 0])
-    assert np.isnan(attribution.group_ratio(AdValues(rank, jobs, people, "gender", 6, RewardConfig()), "f", "m")(
+    assert np.isnan(attribution.group_ratio(AdMeasures(replace(judge, k=6), 1.0), "f", "m")(
         ["a kind nurse"], ["job"]
     )).all(), "all are selected: no ratio"  # fmt: skip
     with pytest.raises(InputError, match="group 'x' is not one of f, m"):
-        attribution.group_ratio(values, "x", "m")
+        attribution.group_ratio(measures, "x", "m")
 
 
 def test_frequent_edits_by_hand():

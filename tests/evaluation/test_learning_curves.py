@@ -10,7 +10,7 @@ from datasets import Dataset
 
 from autorefine_lib.evaluation import learning_curves
 from autorefine_lib.evaluation.learning_curves import LearningCurve
-from autorefine_lib.reward.ad_value import RewardConfig
+from autorefine_lib.reward.config import RewardConfig
 from autorefine_lib.reward.judge import Judge
 
 CANDIDATES = Dataset.from_dict(

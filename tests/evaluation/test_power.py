@@ -94,7 +94,7 @@ def test_the_paraphrase_is_random_without_a_direction_and_reproducible():
         ({"group": "blue"}, "'blue' is not one of female, male"),
         ({"attribute": "hair"}, "no column 'hair'"),
         ({"k": 0}, "k=0"),
-        ({"k": 9}, "k=9 is larger than the pool"),
+        ({"k": 9}, "k=9 is not between 1 and 8"),
     ],
 )
 def test_bad_input_to_the_noise_floor_is_named(change: dict, message: str):

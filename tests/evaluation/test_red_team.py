@@ -6,7 +6,7 @@ from synthetic_judge import judge
 
 from autorefine_lib.errors import InputError
 from autorefine_lib.evaluation import attacks, red_team
-from autorefine_lib.reward.ad_value import RewardConfig
+from autorefine_lib.reward.config import RewardConfig
 from autorefine_lib.text.guards import GUARDS
 
 EVERY = 30  # 14 test ads of different occupations
@@ -45,13 +45,13 @@ def test_the_unchanged_ad_earns_exactly_nothing():
     first = judge("test", EVERY).jobs["job_id"][0]
     row = red_team.evaluate(judge("test", EVERY), attacks=[keep], progress=False).iloc[0]
     assert row["ads"] == 1  # a rewrite that is none is not counted
-    values = red_team._values(judge("test", EVERY), RewardConfig())
+    reward = red_team._reward(judge("test", EVERY), RewardConfig())
     ids = list(judge("test", EVERY).jobs["job_id"])
-    assert (red_team._score(values, ids, list(judge("test", EVERY).jobs["text"]))["reward"] == 0).all()
+    assert (red_team._score(reward, ids, list(judge("test", EVERY).jobs["text"]))["reward"] == 0).all()
 
 
 def test_without_any_guard_and_loss_the_reward_is_the_temptation():
-    bare = RewardConfig(guards=(), w_quality=0.0, w_meaning=0.0)
+    bare = RewardConfig(guards=(), w_quality=0.0)
     row = red_team.evaluate(judge("test", 60), bare, [attacks.pronouns], progress=False).iloc[0]
     assert row["reward"] == pytest.approx(row["temptation"])
     assert row["temptation"] != 0

@@ -1,6 +1,4 @@
-"""Offline data are what PPO's first step would sample, rewarded once a batch and kept on disk."""
-
-from types import SimpleNamespace
+"""The cache of candidates is what PPO's first step would sample, pass after pass; it goes on where it was stopped."""
 
 import numpy as np
 import pandas as pd
@@ -13,26 +11,27 @@ from autorefine_lib.ilql import offline
 from autorefine_lib.ppo import ppo_finetuning
 from autorefine_lib.ppo.config import PPOConfig
 from autorefine_lib.ppo.trainer import PPOTrainer
-from autorefine_lib.reward.ad_value import RewardConfig
+from autorefine_lib.reward.config import RewardConfig
 
-REWARD = RewardConfig(w_meaning=0.0)
+REWARD = RewardConfig()
 
 
 def writer() -> Writer:
     return Writer(tiny_model("t5"), tiny_tokenizer(), "ad", max_new_tokens=6)
 
 
-def collect(path, calls=16, batch_size=8, temperature=0.8, seed=3) -> pd.DataFrame:
-    return offline.collect(writer(), judge(), REWARD, calls, batch_size, temperature, seed, False, path)
+def collect(folder, samples=2, batch_size=8, temperature=0.8, seed=3) -> pd.DataFrame:
+    return offline.collect(writer(), judge(), REWARD, samples, batch_size, temperature, seed, False, folder)
 
 
 def test_the_first_batch_is_that_of_ppo(tmp_path):
-    data = collect(tmp_path / "data.parquet")
+    data = collect(tmp_path)
     generator = writer()
     trainer = PPOTrainer(
         generator.model, generator.tokenizer, ppo_finetuning.ranking_reward(generator, judge(), REWARD),
         ppo_finetuning.episodes(generator, JOBS, 8),
-        PPOConfig(steps=1, batch_size=8, max_new_tokens=6, temperature=0.8, group_column="job_id", seed=3), tmp_path,
+        PPOConfig(steps=1, batch_size=8, max_new_tokens=6, temperature=0.8, group_column="job_id", seed=3),
+        tmp_path / "ppo",
     )  # fmt: skip
     trainer.train()
     first = data[data["batch"] == 0]
@@ -41,28 +40,57 @@ def test_the_first_batch_is_that_of_ppo(tmp_path):
     np.testing.assert_allclose(first["reward"], trainer.samples["fairness_reward"])
 
 
-def test_the_table_and_its_file(tmp_path):
-    path = tmp_path / "folder/data.parquet"
-    data = collect(path)
-    assert list(data.columns) == [
-        "job_id", "position", "source", "prompt", "completion", "tokens", "reward", "batch", "seconds",
-    ]  # fmt: skip
-    assert len(data) == 16 and data["batch"].tolist() == [0] * 8 + [1] * 8
+def test_every_text_is_sampled_as_often_as_asked(tmp_path):
+    data = collect(tmp_path, samples=3, batch_size=5)
+    assert data["batch"].tolist() == sorted([*range(5)] * 5)[:24], "the last batch is the smaller one"
+    assert (data["job_id"].value_counts() == 3).all() and len(data["job_id"].unique()) == 8
+    assert {
+        "job_id",
+        "position",
+        "source",
+        "prompt",
+        "completion",
+        "tokens",
+        "text",
+        "reasons",
+        "changed",
+        "reward",
+    } <= {*data.columns}
+    assert {"selection", "projection", "hard", "mrr_loss", "ndcg_loss", "protected", "setting"} <= {*data.columns}
     assert (data["seconds"] > 0).all() and data["reward"].std() > 0
     decoded = writer().tokenizer.batch_decode([row.tolist() for row in data["tokens"]], skip_special_tokens=True)
     assert decoded == data["completion"].tolist()
     assert all(1 <= len(row) <= 6 and (len(row) == 6 or row[-1] == 1) for row in data["tokens"])
-    assert data.loc[data["batch"] == 0, "completion"].tolist() != data.loc[data["batch"] == 1, "completion"].tolist()
-    again = offline.collect(SimpleNamespace(), None, REWARD, 16, 8, 0.8, 3, False, path)
-    pd.testing.assert_frame_equal(again, data)
+
+
+@pytest.mark.parametrize("last", [0, 1, 3])
+def test_what_was_stopped_goes_on_from_its_last_whole_batch(tmp_path, monkeypatch, last: int):
+    whole = collect(tmp_path / "whole", samples=2, batch_size=4)
+    calls, score = [], ppo_finetuning.RankingReward.score
+
+    def stopped(self, *arguments) -> pd.DataFrame:
+        calls.append(1)
+        if len(calls) > last:
+            raise KeyboardInterrupt
+        return score(self, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ppo_finetuning.RankingReward, "score", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            collect(tmp_path / "parts", samples=2, batch_size=4)
+    assert len(list((tmp_path / "parts").glob("*"))) == last, "whole files, and nothing beside them"
+    written = {path: path.stat().st_mtime_ns for path in (tmp_path / "parts").glob("*")}
+    again = collect(tmp_path / "parts", samples=2, batch_size=4)
+    pd.testing.assert_frame_equal(again.drop(columns="seconds"), whole.drop(columns="seconds"))
+    assert all(path.stat().st_mtime_ns == time for path, time in written.items()), "nothing is sampled twice"
+    pd.testing.assert_frame_equal(collect(tmp_path / "parts", samples=2, batch_size=4), again)
 
 
 def test_bad_numbers_are_one_clear_error(tmp_path):
-    path = tmp_path / "data.parquet"
-    with pytest.raises(InputError, match="calls=20 is not a positive multiple of batch_size=8"):
-        collect(path, calls=20)
+    with pytest.raises(InputError, match="samples=0 is below 1"):
+        collect(tmp_path, samples=0)
     with pytest.raises(InputError, match="temperature=0.0 samples nothing new"):
-        collect(path, temperature=0.0)
+        collect(tmp_path, temperature=0.0)
     with pytest.raises(InputError, match="fewer than batch_size=16"):
-        collect(path, batch_size=16)
-    assert not path.exists()
+        collect(tmp_path, batch_size=16)
+    assert not list(tmp_path.glob("*"))

@@ -126,14 +126,15 @@ PEOPLE = Dataset.from_dict(
 )
 
 
-def test_both_ways_the_value_is_the_impact_ratio():
+@pytest.mark.parametrize("pool", ranking.POOLS)
+def test_both_ways_the_value_is_the_impact_ratio(pool: str):
     scores = np.random.default_rng(1).normal(size=(5, 36))
     table = ranking.per_job(scores, JOBS, PEOPLE, "gender", 4)
-    expected = ranking.impact_ratio(table, reference="male").set_index("group")["impact_ratio"]["female"]
-    people = Candidates.of(JOBS, PEOPLE, "gender", "female", "male", 4)
+    expected = ranking.impact_ratio(table, pool, reference="male").set_index("group")["impact_ratio"]["female"]
+    people = Candidates.of(JOBS, PEOPLE, "gender", "female", "male", 4, pool)
     found = interval(scores, n_boot=50, candidates=people)
     assert found.value == pytest.approx(expected) and found.low < found.value < found.high
-    by_job = interval(ranking.rate_counts(table, "female", "male"))
+    by_job = interval(ranking.rate_counts(table, "female", "male", pool))
     assert found.value == pytest.approx(by_job.value)
 
 
@@ -245,6 +246,7 @@ def test_by_job_covers_where_the_candidates_are_given():
         ({"k": 0}, "k=0 is not between 1 and 8"),
         ({"k": 9}, "k=9 is not between 1 and 8, the size of the smallest pool"),
         ({"group": "blue"}, "'blue' is not one of female, male"),
+        ({"pool": "some"}, "pool='some' is not one of whole, qualified"),
         ({"scores": np.zeros((5, 35))}, r"shape \(5, 35\)"),
         ({"scores": np.zeros(5)}, r"scores have shape \(5,\)"),
         ({"scores": np.zeros((0, 5, 36))}, "scores have shape"),
@@ -252,12 +254,19 @@ def test_by_job_covers_where_the_candidates_are_given():
     ],
 )
 def test_bad_input_both_ways_is_named(change: dict, message: str):
-    people = {"group": "female", "reference": "male", "k": 4}
+    people = {"group": "female", "reference": "male", "k": 4, "pool": "qualified"}
     people |= {name: change[name] for name in people.keys() & change.keys()}
     options = {name: change[name] for name in ("n_boot",) if name in change}
     with pytest.raises(InputError, match=message):
         candidates = Candidates.of(JOBS, PEOPLE, "gender", **people)
         interval(change.get("scores", np.zeros((5, 36))), candidates=candidates, **options)
+
+
+def test_a_job_without_qualified_candidates_needs_the_whole_pool():
+    jobs = JOBS.remove_columns("occupation").add_column("occupation", ["cook", None, "cook", "dj", "nurse"])
+    with pytest.raises(InputError, match="job 'b' with occupation None has no qualified candidate; drop it"):
+        Candidates.of(jobs, PEOPLE, "gender", "female", "male", 4, "qualified")
+    assert Candidates.of(jobs, PEOPLE, "gender", "female", "male", 4).job_pool.tolist() == [0] * 5
 
 
 def test_a_reference_group_that_is_never_selected_is_nan_both_ways():

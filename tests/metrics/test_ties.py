@@ -79,7 +79,7 @@ def test_selection_exposure_and_counts_are_the_means_over_all_orders(stars, cut,
     chances = mean_over_orders(row, lambda order: np.isin(np.arange(people), order[:k]))
     np.testing.assert_allclose(selection(row[None], k)[0], chances, atol=1e-12)
     if k <= fit.sum():
-        table = ranking.per_job(row[None], jobs, candidates, "gender", k).query("pool == 'all'")
+        table = ranking.per_job(row[None], jobs, candidates, "gender", k).query("pool == 'whole'")
         np.testing.assert_allclose(table["selected"], expected[0, : len(names)], atol=1e-12)
 
 
@@ -142,7 +142,7 @@ def test_a_constant_recommender_treats_all_groups_alike():
     table = ranking.per_job(scores * 0 + 0.3, jobs, candidates, "gender", 7)
     for pool in ranking.POOLS:
         assert ranking.impact_ratio(table, pool)["impact_ratio"].tolist() == [1, 1]
-    people = Candidates.of(jobs, candidates, "gender", "f", "m", 7)
+    people = Candidates.of(jobs, candidates, "gender", "f", "m", 7, "qualified")
     limits = bootstrap.interval(scores * 0, n_boot=30, candidates=people)
     np.testing.assert_allclose(limits, 1, atol=1e-12)
 

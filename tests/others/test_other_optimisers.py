@@ -15,7 +15,7 @@ from autorefine_lib.errors import InputError
 from autorefine_lib.others import other_optimisers
 from autorefine_lib.ppo import ppo_finetuning
 from autorefine_lib.ppo.config import PPOConfig
-from autorefine_lib.reward.ad_value import RewardConfig
+from autorefine_lib.reward.config import RewardConfig
 from autorefine_lib.reward.judge import Judge
 
 METHODS = {"GRPO": other_optimisers.grpo, "RLOO": other_optimisers.rloo}
@@ -36,11 +36,11 @@ def writer(kind: str = "t5") -> Writer:
 def test_group_methods_raise_the_ranking_reward(name: str):
     seen = []
     log = METHODS[name](
-        writer(), training_judge(), RewardConfig(w_meaning=0.0), steps=10, batch_size=32, generations=4, minibatches=1,
+        writer(), training_judge(), RewardConfig(), steps=10, batch_size=32, generations=4, minibatches=1,
         learning_rate=3e-3, on_step=seen.append,
     )  # fmt: skip
     assert log["reward/mean"].iloc[-3:].mean() > log["reward/mean"].iloc[:2].mean() + 0.1
-    assert log["reward/batch_parity"].iloc[-1] > log["reward/batch_parity"].iloc[0] + 0.1
+    assert log["reward/parity"].iloc[-1] > log["reward/parity"].iloc[0] + 0.1
     assert log["step"].tolist() == list(range(1, 11)) and log["reward_calls"].tolist() == list(range(32, 321, 32))
     assert log["kl/response"].iloc[0] == pytest.approx(0, abs=1e-5) and log["kl/response"].iloc[-1] > 0.1
     assert [row["step"] for row in seen] == log["step"].tolist()
@@ -92,7 +92,7 @@ def test_the_sentences_of_an_ad_stay_together(monkeypatch):
 def test_lora_trains_adapters_alone(name: str):
     made = writer("llama")
     before = {name: parameter.detach().clone() for name, parameter in made.model.named_parameters()}
-    METHODS[name](made, training_judge(), RewardConfig(w_meaning=0.0), lora_rank=2, **SMALL)
+    METHODS[name](made, training_judge(), RewardConfig(), lora_rank=2, **SMALL)
     assert set(made.model.peft_config) == {"default"}, "TRL's reference adapter is gone"
     after = dict(made.model.get_base_model().named_parameters())
     for name, parameter in before.items():
@@ -179,5 +179,5 @@ def test_best_of_takes_the_draft_of_highest_value(monkeypatch):
     made = Writer(tiny_model("t5"), tiny_tokenizer(), "ad")
     drafts = ["w3 w4"] * 8 + ["w9 w9"] * 4 + ["w3 w5"] * 4  # two drafts of each of the eight ads
     monkeypatch.setattr(made, "rewrite", lambda ads, *_: [SimpleNamespace(text=text) for text in drafts])
-    choose = other_optimisers.best_of(made, judge(), RewardConfig(w_meaning=0.0), n=2)
+    choose = other_optimisers.best_of(made, judge(), RewardConfig(), n=2)
     assert choose(list(JOBS["text"]))[:4] == ["w9 w9"] * 4

@@ -12,7 +12,7 @@ from autorefine_lib.errors import InputError
 from autorefine_lib.generator.generator import Generator
 from autorefine_lib.ppo import ppo_finetuning
 from autorefine_lib.ppo.config import PPOConfig
-from autorefine_lib.reward.ad_value import RewardConfig
+from autorefine_lib.reward.config import RewardConfig
 from autorefine_lib.reward.judge import Judge
 
 CANDIDATES = Dataset.from_dict(
@@ -61,7 +61,7 @@ def test_ppo_raises_the_ranking_reward(tmp_path):
     seen = []
     trainer = ppo_finetuning.build_trainer(
         writer, Judge(SimpleNamespace(rank=rank, embed=None), jobs, CANDIDATES, "gender", 4),
-        RewardConfig(w_meaning=0.0), config, tmp_path, on_step=lambda row: seen.append(row["step"]),
+        RewardConfig(), config, tmp_path, on_step=lambda row: seen.append(row["step"]),
     )  # fmt: skip
     log = trainer.train()
     assert list(trainer.samples) == ["prompt", "completion", "fairness_reward"] and len(trainer.samples) == 32

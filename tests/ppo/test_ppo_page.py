@@ -14,7 +14,7 @@ from tiny_models import tiny_model, tiny_tokenizer
 from autorefine_lib.ppo import minimal
 from autorefine_lib.ppo.config import PPOConfig
 from autorefine_lib.ppo.trainer import PPOTrainer
-from autorefine_lib.reward.ad_value import RewardConfig
+from autorefine_lib.reward.config import RewardConfig
 
 REPORTS = Path(__file__).parents[2] / "reports"
 RIGHT, DETAILS, LOG = (REPORTS / "ppo.md").read_text().split("\n## ")[1:]
@@ -68,7 +68,7 @@ def test_every_logged_column_is_defined(tmp_path):
     config = PPOConfig(steps=2, batch_size=4, max_new_tokens=3)
     log = PPOTrainer(tiny_model("t5"), tiny_tokenizer(), long, data, config, tmp_path).train()
     assert undefined(log.columns) == []
-    named = {name for name in defined_columns() if not name.startswith(("reward/", "seed", "kept", "parity_gain"))}
+    named = {name for name in defined_columns() if not name.startswith(("reward/", "seed", "kept"))}
     assert all(any(re.fullmatch(pattern, column) for column in log) for pattern in named)
     assert undefined(["policy/unheard_of"])
 

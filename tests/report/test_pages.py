@@ -13,7 +13,13 @@ from autorefine_lib.report import pages
 
 def rows() -> pd.DataFrame:
     shared = dict(
-        data="embedded corpus (synthetic)", split="test", k=20, n=300, seeds="0, 1, 2", command="autorefine x"
+        data="embedded corpus (synthetic)",
+        split="test",
+        pool="whole",
+        k=20,
+        n=300,
+        seeds="0, 1, 2",
+        command="autorefine x",
     )
     shared |= dict(commit="abc", versions="python 3.11", device="CPU, 2 cores", seconds=1.5, reward_calls=2560.0)
     numbers = [

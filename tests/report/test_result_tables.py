@@ -18,7 +18,7 @@ def method(name: str, seed: int, women: tuple[int, int], mrr: tuple, ndcg: tuple
     table = [
         (job, occupation, pool, group, count, size)
         for job, occupation, chosen in zip(JOBS, ("nurse", "cook"), women, strict=True)
-        for pool, size in (("qualified", 4), ("all", 8))
+        for pool, size in (("qualified", 4), ("whole", 8))
         for group, count in (("female", chosen), ("male", 4 - chosen))
     ]
     groups = pd.DataFrame(table, columns=["job_id", "occupation", "pool", "group", "selected", "available"])
@@ -42,11 +42,14 @@ def rows() -> pd.DataFrame:
 
 
 def test_rows_by_hand(rows: pd.DataFrame):
-    assert list(rows.columns) == pages.COLUMNS and len(rows) == 7 + 11
+    assert list(rows.columns) == pages.COLUMNS and len(rows) == 8 + 13
     value = rows.set_index(["method", "metric"])["value"]
     assert value["original ads", "impact_ratio"] == pytest.approx(1 / 3)
     assert value["PPO", "impact_ratio"] == pytest.approx(7 / 9)
     assert value["PPO", "impact_ratio_all"] == pytest.approx(7 / 9)
+    pools = rows.drop_duplicates("metric").set_index("metric")["pool"]
+    assert pools["impact_ratio"] == pools["impact_ratio_all"] == pools["mrr"] == "whole"
+    assert pools["impact_ratio_qualified"] == "qualified"
     assert value["PPO", "impact_ratio_change"] == pytest.approx(4 / 9)
     assert value["PPO", "mrr"] == pytest.approx(0.725) and value["PPO", "mrr_change"] == pytest.approx(-0.025)
     assert value["PPO", "ndcg"] == pytest.approx(0.675) and value["PPO", "ndcg_change"] == pytest.approx(-0.025)
@@ -56,6 +59,34 @@ def test_rows_by_hand(rows: pd.DataFrame):
     assert ppo["reward_calls"].eq(100).all() and rows.loc[rows["method"] == "original ads", "reward_calls"].eq(0).all()
     assert ppo["seeds"].eq("0 1").all() and ppo["seconds"].eq(10.5).all()
     assert set(rows.loc[rows["metric"].str.startswith("impact_ratio"), "group"]) == {"female"}
+
+
+def test_the_headline_is_the_pool_of_the_runs_and_jobs_without_a_number_are_left_out():
+    """The second ad has no occupation: no qualified candidates, no MRR."""
+
+    def part(run: Method, **facts) -> Method:
+        groups = run.groups[(run.groups["pool"] == "whole") | (run.groups["job_id"] == "j1")]
+        groups = groups.assign(selected=groups["selected"].where(groups["pool"] == "whole", groups["available"]))
+        return replace(run, groups=groups, quality=run.quality.assign(**{"mrr": [1.0, np.nan]} | facts))
+
+    def table(**facts) -> pd.DataFrame:
+        methods = {"original ads": [part(ORIGINAL, **facts)], "PPO": [part(run, **facts) for run in PPO]}
+        found = result_tables.rows(methods, "d", "female", "male", 4, "")
+        result_tables.goals(found, methods["PPO"])
+        assert len(result_tables.over_seeds(methods, "female", "male")) == 2
+        return found.set_index(["method", "metric"])
+
+    whole = table()
+    assert whole.loc[("PPO", "impact_ratio"), ["pool", "n"]].tolist() == ["whole", 2]
+    assert whole.loc[("PPO", "impact_ratio_qualified"), ["value", "n"]].tolist() == [1, 1]
+    assert whole.loc[("PPO", "mrr"), ["value", "n"]].tolist() == [1, 1]
+    assert ("PPO", "mrr") not in table(mrr=np.nan).index
+    qualified = [replace(part(run), pool="qualified") for run in (ORIGINAL, PPO[0])]
+    found = result_tables.rows({"original ads": qualified[:1], "PPO": qualified[1:]}, "d", "female", "male", 4, "")
+    assert found.set_index(["method", "metric"]).loc[("PPO", "impact_ratio"), ["value", "pool"]].tolist() == [
+        1,
+        "qualified",
+    ]
 
 
 def test_each_row_says_what_the_training_computed_in(rows: pd.DataFrame):

@@ -1,0 +1,146 @@
+"""The gate before any training: do the rewrites that the reward prefers move the ranking, deployed together?
+
+From a cache of rewritten sentences (`offline.collect`) whole ads are put together in several ways, and the hard
+selection is measured for them. If the choice of the reward does no better than a random one, no policy that learns from
+it will. Greedy search, which looks at the ranking with all that is chosen already, is the strongest of them.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from autorefine_lib.evaluation.method import ORIGINAL
+from autorefine_lib.metrics import ranking
+from autorefine_lib.reward import parity_gap
+from autorefine_lib.reward.judge import Judge
+from autorefine_lib.reward.reward import RankingReward, deploy
+
+Chosen = dict[str, dict[int, str]]
+"""The rewrites to deploy: by job_id, then by position."""
+
+
+def accepted(cache: pd.DataFrame) -> pd.DataFrame:
+    """The different rewrites that pass every guard and change their sentence; one row each, in the cache's order."""
+    passed = cache[cache["changed"] & (cache["reasons"].str.len() == 0) & ~cache["protected"]]
+    return passed.drop_duplicates(["job_id", "position", "text"], ignore_index=True)
+
+
+def random_per_sentence(cache: pd.DataFrame, seed: int = 0) -> Chosen:
+    """One accepted rewrite of every sentence that has any, drawn at random."""
+    shuffled = accepted(cache).sample(frac=1, random_state=seed)
+    return _chosen(shuffled.drop_duplicates(["job_id", "position"]))
+
+
+def best_per_sentence(cache: pd.DataFrame, by: str = "reward") -> Chosen:
+    """Best of N: of every sentence the accepted rewrite with the highest value of a column, where that is above 0.
+
+    Args:
+        by: "reward", or one of its signals: "selection", "projection", "hard".
+    """
+    rows = accepted(cache).sort_values(by, ascending=False, kind="stable")
+    return _chosen(rows[rows[by] > 0].drop_duplicates(["job_id", "position"]))
+
+
+def greedy_search(reward: RankingReward, cache: pd.DataFrame) -> Chosen:
+    """Sentence after sentence, the rewrite that closes the true soft gap of the ad's setting most, or none.
+
+    All that was chosen before is deployed. First the first sentences of all ads are chosen, then the second ones: each
+    round ranks all of its options in one call, and goes through them ad by ad.
+    """
+    linear, measures = reward.linear, reward.measures
+    sums, own = linear.exposures({}, "exposure"), len(measures.groups)
+    chosen: Chosen = {}
+    rows = accepted(cache)
+    rounds = rows.groupby("job_id")["position"].rank("dense")
+    for number in sorted(rounds.unique()):
+        options = rows[rounds == number]
+        plain = {job: deploy(measures.original(job), chosen.get(job, {})) for job in options["job_id"].unique()}
+        edits = zip(options["job_id"], options["position"], options["text"], strict=True)
+        drafts = [deploy(measures.original(job), chosen.get(job, {}) | {place: text}) for job, place, text in edits]
+        measures([*plain.values(), *drafts], [*plain, *options["job_id"]])  # ranked in one call and remembered
+        for job, part in options.assign(draft=drafts).groupby("job_id", sort=False):
+            exposures = measures([plain[job], *part["draft"]], [job] * (1 + len(part)))["exposure"][:, :own]
+            name = linear.setting[job]
+            changed = sums[name] + exposures - exposures[0]
+            best = int(np.argmin(np.nan_to_num(parity_gap.gap(changed, linear.members[name]))))
+            sums[name] = changed[best]
+            if best:
+                chosen.setdefault(job, {})[int(part["position"].iloc[best - 1])] = part["text"].iloc[best - 1]
+    return chosen
+
+
+def deploy_all(judge: Judge, chosen: Chosen) -> list[str]:
+    """The judge's ads, in its order, with the chosen rewrites."""
+    pairs = zip(judge.jobs["job_id"], judge.jobs["text"], strict=True)
+    return [deploy(ad, chosen.get(job_id, {})) for job_id, ad in pairs]
+
+
+def compare(
+    judge: Judge, reward: RankingReward, choices: dict[str, Chosen], group: str, reference: str
+) -> pd.DataFrame:
+    """The gate's table: what the ads put together in several ways do to the ranking.
+
+    Args:
+        judge: the one that `reward` was built with.
+        choices: by name, for instance {"random": random_per_sentence(cache), "best of 8": best_per_sentence(cache)}.
+
+    Returns:
+        One row a choice, the original ads first: choice; pool; impact_ratio of `group` to `reference` by the hard
+        selection, pooled over all ads; closeness, of the settings to parity by the same (`LinearGap.closeness`);
+        soft_gap (`LinearGap.gap`); sentences, the number rewritten.
+    """
+    rows = []
+    for name, chosen in {ORIGINAL: {}, **choices}.items():
+        texts = deploy_all(judge, chosen)
+        ads = dict(zip(judge.jobs["job_id"], texts, strict=True))
+        groups, _ = judge.measure(texts)
+        ratios = ranking.impact_ratio(groups, judge.pool, reference).set_index("group")["impact_ratio"]
+        found = {"choice": name, "pool": judge.pool, "impact_ratio": ratios[group]}
+        found |= {"closeness": reward.linear.closeness(ads), "soft_gap": reward.linear.gap(ads)}
+        rows.append(found | {"sentences": sum(map(len, chosen.values()))})
+    return pd.DataFrame(rows)
+
+
+def additivity(reward: RankingReward, cache: pd.DataFrame, choices: dict[str, Chosen]) -> pd.DataFrame:
+    """How well the rewards of an ad's single rewrites, added up, foretell the reward of all of them together.
+
+    Returns:
+        One row a choice and signal ("selection", "projection", "hard"): choice, signal, ads (those with two rewrites or
+        more), r (Pearson), spearman, and slope of the joint signal on the sum of the single ones; 1 would be additive.
+        NaN where fewer than three ads can be compared.
+    """
+    singles = accepted(cache).set_index(["job_id", "position", "text"])
+    rows = []
+    for name, chosen in choices.items():
+        several = {job: rewrites for job, rewrites in chosen.items() if len(rewrites) > 1}
+        originals = [reward.measures.original(job) for job in several]
+        ads = [deploy(ad, rewrites) for ad, rewrites in zip(originals, several.values(), strict=True)]
+        ids = list(several)
+        joint = reward.linear.signals(reward.measures(originals, ids), reward.measures(ads, ids), ids)
+        for signal in joint:
+            added = [sum(singles.at[(job, *edit), signal] for edit in of.items()) for job, of in several.items()]
+            found = {"choice": name, "signal": signal, "ads": len(ids)}
+            rows.append(found | _agreement(np.array(added), joint[signal].to_numpy()))
+    return pd.DataFrame(rows)
+
+
+def rank_correlations(cache: pd.DataFrame, signals: Sequence[str] = ("selection", "projection")) -> pd.Series:
+    """Spearman's correlation of each signal with the hard change, over the accepted rewrites; for choosing a width."""
+    rows = accepted(cache)
+    return pd.Series({name: stats.spearmanr(rows[name], rows["hard"]).statistic for name in signals})
+
+
+def _agreement(added: np.ndarray, joint: np.ndarray) -> dict[str, float]:
+    if len(added) < 3 or np.ptp(added) == 0 or np.ptp(joint) == 0:
+        return dict.fromkeys(("r", "spearman", "slope"), float("nan"))
+    line = stats.linregress(added, joint)
+    return {"r": line.rvalue, "spearman": stats.spearmanr(added, joint).statistic, "slope": line.slope}
+
+
+def _chosen(rows: pd.DataFrame) -> Chosen:
+    found: Chosen = {}
+    for job_id, position, text in zip(rows["job_id"], rows["position"], rows["text"], strict=True):
+        found.setdefault(job_id, {})[int(position)] = text
+    return found

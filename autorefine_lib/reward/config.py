@@ -1,0 +1,58 @@
+"""What a rewrite earns and what it costs: the settings of the reward."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from autorefine_lib.errors import InputError
+from autorefine_lib.text import faithfulness
+from autorefine_lib.text.guards import GUARDS
+
+SIGNALS = ("selection", "projection")
+SETTINGS = ("occupation", "all")
+LOSSES = ("mrr_loss", "ndcg_loss")
+"""The parts that are taken off, each between 0 and 1."""
+
+
+@dataclass(frozen=True)
+class RewardConfig:
+    """What a rewrite's reward is made of; every weight is in units of the gap, a natural logarithm of a ratio."""
+
+    w_parity: float = 1.0
+    """Weight of the move towards parity."""
+    w_quality: float = 1.0
+    """Weight of the MRR and the NDCG@k lost against the original ad; gains are not paid."""
+    w_violation: float = 0.03
+    """Taken off for a completion that is refused; the text it was to replace stays."""
+    w_protected: float = 0.2
+    """Taken off for a completion that names a protected attribute which its source does not name."""
+    smoothing: float = 0.2
+    """Width of the soft threshold at rank k, in standard deviations of the scores of the ad's pool. Narrower follows
+    the hard top k more closely, wider is less noisy but pays for places far below it: of 1,212 people, 1 puts 7 % of
+    its weight inside the top 20, 0.25 puts 47 % there, 0.1 puts 78 %."""
+    signal: str = "selection"
+    """What is paid: "selection", the change of the groups' soft selection; "projection", the change of the distance of
+    their mean scores within occupations, which is dense and smooth and knows nothing of rank k."""
+    settings: str = "occupation"
+    """Whose gap a rewrite is paid to close. "occupation": that of the ads of its own occupation or, where an ad has
+    none, of its own cluster of embeddings. Gaps point both ways (an ad for nurses, an ad for accountants), and one sign
+    for all would push some of them further from parity. "all": one gap of all ads together, the number reported."""
+    clusters: int = 8
+    """Clusters of the ads without an occupation (k-means), fewer where there are not 20 ads for each."""
+    guards: tuple[str, ...] = GUARDS
+    """The guards that a rewrite must pass (`guards.GUARDS`); leave one out to see what it is for."""
+
+    def __post_init__(self) -> None:
+        for name in ("w_parity", "w_quality", "w_violation", "w_protected"):
+            if not 0 <= getattr(self, name) < np.inf:
+                raise InputError(f"{name}={getattr(self, name)} is negative or no number; allowed: 0 or more")
+        if self.w_protected < self.w_violation:
+            raise InputError(f"w_protected={self.w_protected} is below w_violation={self.w_violation}; raise it")
+        if not self.smoothing > 0:
+            raise InputError(f"smoothing={self.smoothing} is not above 0; choose for instance 0.25")
+        for name, allowed in (("signal", SIGNALS), ("settings", SETTINGS)):
+            if getattr(self, name) not in allowed:
+                raise InputError(f"{name}={getattr(self, name)!r} is not one of {', '.join(allowed)}")
+        if self.clusters < 1:
+            raise InputError(f"clusters={self.clusters} is below 1; choose for instance 8")
+        faithfulness.check_guards(self.guards)

@@ -1,0 +1,146 @@
+"""Ads put together from a cache of rewrites: choices by hand, greedy search against a look at all, additivity."""
+
+import itertools
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from datasets import Dataset
+
+from autorefine_lib.evaluation import reward_gate
+from autorefine_lib.reward.config import RewardConfig
+from autorefine_lib.reward.judge import Judge
+from autorefine_lib.reward.reward import RankingReward
+
+RNG = np.random.default_rng(5)
+PEOPLE = Dataset.from_dict({"occupation": ["cook"] * 40, "gender": ["male"] * 20 + ["female"] * 20})
+STANDING = RNG.normal(size=40)
+JOBS = Dataset.from_dict(
+    {
+        "job_id": [f"j{number}" for number in range(6)],
+        "text": [f"We hire {number} cooks. The kitchen is bold. Join us." for number in range(6)],
+        "occupation": ["cook"] * 6,
+    }
+)
+LIFT = {"kind": 0.4, "warm": 0.7, "bold": -0.5, "hard": -0.6}
+
+
+def rank(ads: list[str]) -> np.ndarray:
+    """Every listed word moves the women by what it says; the rest of an ad decides who competes well."""
+    lift = [sum(ad.count(word) * by for word, by in LIFT.items()) for ad in ads]
+    return (
+        STANDING
+        + 0.05 * np.array([[len(ad) % 7] for ad in ads])
+        + np.outer(lift, np.array(PEOPLE["gender"]) == "female")
+    )
+
+
+def embed(ads: list[str]) -> np.ndarray:
+    return np.ones((len(ads), 1))
+
+
+JUDGE = Judge(SimpleNamespace(rank=rank, embed=embed), JOBS, PEOPLE, "gender", 8)
+COMPLETIONS = ["We hire kind cooks.", "We hire hard cooks.", "The kitchen is warm.", "The kitchen is hard.", "", "x"]
+
+
+@pytest.fixture(scope="module")
+def reward() -> RankingReward:
+    def finish(source: str, completion: str) -> tuple[str, dict]:
+        return (completion, {}) if len(completion) > 1 else (source, {"form": ["is empty"]} if completion else {})
+
+    return RankingReward(JUDGE, finish, RewardConfig(smoothing=0.25))
+
+
+@pytest.fixture(scope="module")
+def cache(reward: RankingReward) -> pd.DataFrame:
+    rows = [
+        (text, job, place)
+        for job in JOBS["job_id"]
+        for text, place in zip(COMPLETIONS, (0, 0, 2, 2, 2, 4), strict=True)
+    ]
+    return reward.score(*zip(*(rows * 2), strict=True))
+
+
+def test_accepted_are_those_that_pass_and_change_each_once(cache: pd.DataFrame):
+    rows = reward_gate.accepted(cache)
+    assert len(rows) == 6 * 4 and set(rows["text"]) == set(COMPLETIONS[:4])
+
+
+def test_choices_by_hand(reward: RankingReward, cache: pd.DataFrame):
+    best = reward_gate.best_per_sentence(cache)
+    # Women are behind: what lifts them is chosen, and nothing where all would lower them.
+    assert best == {job: {0: "We hire kind cooks.", 2: "The kitchen is warm."} for job in JOBS["job_id"]}
+    assert reward_gate.best_per_sentence(cache.assign(reward=-1.0)) == {}
+    by_hard = reward_gate.best_per_sentence(cache[cache["text"] != "The kitchen is warm."], "hard")
+    assert set(by_hard["j0"]) <= {0}
+    drawn = [reward_gate.random_per_sentence(cache, seed) for seed in range(20)]
+    assert all(set(of) == {0, 2} for chosen in drawn for of in chosen.values())
+    assert {chosen["j0"][0] for chosen in drawn} == {"We hire kind cooks.", "We hire hard cooks."}
+    assert drawn[0] == reward_gate.random_per_sentence(cache, 0)
+    assert reward_gate.deploy_all(JUDGE, best)[0] == "We hire kind cooks. The kitchen is warm. Join us."
+    assert reward_gate.deploy_all(JUDGE, {}) == JOBS["text"]
+
+
+def test_greedy_search_stops_at_parity_and_leaves_nothing_to_gain(reward: RankingReward, cache: pd.DataFrame):
+    chosen = reward_gate.greedy_search(reward, cache)
+
+    def gap(edits: reward_gate.Chosen) -> float:
+        texts = reward_gate.deploy_all(JUDGE, edits)
+        return reward.linear.gap(dict(zip(JOBS["job_id"], texts, strict=True)))
+
+    together = {name: gap(of) for name, of in (("none", {}), ("best", reward_gate.best_per_sentence(cache)))}
+    assert gap(chosen) < 0.5 * together["none"]
+    assert gap(chosen) <= together["best"] + 1e-9, "best of N overshoots where all gains add up"
+    # The last sentence of the last ad: no other option would have been better.
+    *_, last = JOBS["job_id"]
+    options = [{**chosen, last: {**chosen.get(last, {}), 2: text}} for text in COMPLETIONS[2:4]]
+    options.append({**chosen, last: {place: text for place, text in chosen.get(last, {}).items() if place != 2}})
+    assert gap(chosen) == pytest.approx(min(map(gap, options)))
+
+
+def test_greedy_search_of_one_sentence_each_is_a_look_at_all_options_in_turn(
+    reward: RankingReward, cache: pd.DataFrame
+):
+    first = cache[(cache["position"] == 0) & cache["job_id"].isin(["j0", "j1"])]
+    chosen = reward_gate.greedy_search(reward, first)
+    ads: dict[str, str] = {}
+    for job in ("j0", "j1"):
+        tried = [{}, *({job: reward_gate.deploy(reward.measures.original(job), {0: text})} for text in COMPLETIONS[:2])]
+        ads |= min(tried, key=lambda one: reward.linear.gap(ads | one))
+    assert {job: reward_gate.deploy(reward.measures.original(job), of) for job, of in chosen.items()} == ads
+
+
+def test_the_table(reward: RankingReward, cache: pd.DataFrame):
+    choices = {
+        "random": reward_gate.random_per_sentence(cache),
+        "best of 2": reward_gate.best_per_sentence(cache),
+        "greedy search": reward_gate.greedy_search(reward, cache),
+    }
+    table = reward_gate.compare(JUDGE, reward, choices, "female", "male").set_index("choice")
+    assert table.index.tolist() == ["original ads", *choices] and (table["pool"] == "whole").all()
+    selected = np.argsort(-rank(list(JOBS["text"])), axis=1)[:, :8] >= 20
+    women = selected.sum()
+    assert table.loc["original ads", "impact_ratio"] == pytest.approx(women / (6 * 8 - women))
+    assert table.loc["original ads", "closeness"] == pytest.approx(women / (6 * 8 - women))
+    assert table["sentences"].tolist()[:3] == [0, 12, 12]
+    assert table.loc["best of 2", "impact_ratio"] > table.loc["random", "impact_ratio"]
+    assert table["soft_gap"].idxmin() == "greedy search"
+
+
+def test_additivity_by_hand(reward: RankingReward, cache: pd.DataFrame):
+    pairs = list(itertools.product(COMPLETIONS[:2], COMPLETIONS[2:4]))
+    chosen = {job: {0: pair[0], 2: pair[1]} for job, pair in zip(JOBS["job_id"], pairs + pairs, strict=False)}
+    table = reward_gate.additivity(reward, cache, {"all": chosen, "one": {"j0": {0: COMPLETIONS[0]}}})
+    table = table.set_index(["choice", "signal"])
+    # Scores move by sums of words, so their means do, but for the standard deviation that they are divided by.
+    assert table.loc[("all", "projection"), "slope"] == pytest.approx(1, abs=0.2)
+    assert table.loc[("all", "projection"), "r"] > 0.99 and table.loc[("all", "selection"), "r"] > 0.9
+    assert table.loc[("all", "selection"), "ads"] == 6 and table.loc["one"][["r", "slope"]].isna().all(axis=None)
+    singles = reward.score([COMPLETIONS[0], COMPLETIONS[2]], ["j0", "j0"], [0, 2])["selection"].sum()
+    assert singles != pytest.approx(0)
+
+
+def test_rank_correlations(cache: pd.DataFrame):
+    found = reward_gate.rank_correlations(cache)
+    assert found.index.tolist() == ["selection", "projection"] and (found > 0.8).all()
