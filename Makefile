@@ -44,6 +44,7 @@ reproduce: env
 # Style, the order of the packages, declared dependencies, types.
 lint: env
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/deptry .
 	$(BIN)/mypy

@@ -21,8 +21,8 @@ def clean_answer(source: str, answer: str) -> str:
     text = _THOUGHTS.sub("", answer).strip()
     if fenced := _FENCE.match(text):
         text = fenced[1].strip()
-    if not _PREAMBLE.match(source)[0]:
-        text = text[_PREAMBLE.match(text).end() :].strip()
+    if _PREAMBLE.sub("", source) == source:
+        text = _PREAMBLE.sub("", text).strip()
     text = _first_paragraph(source, text)
     for opening, closing in _QUOTES.items():
         wrapped = len(text) > 2 and text.startswith(opening) and text.endswith(closing)

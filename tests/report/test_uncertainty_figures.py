@@ -1,6 +1,5 @@
 """Both figures are drawn, hold every row, and their texts neither overlap nor run off."""
 
-
 import matplotlib
 
 matplotlib.use("agg")
