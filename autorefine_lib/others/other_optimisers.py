@@ -34,7 +34,7 @@ from autorefine_lib.reward.config import RewardConfig
 from autorefine_lib.reward.judge import Judge
 from autorefine_lib.reward.reward import WHOLE_AD, RankingReward
 
-NAMES = ("reward-weighted", "RLOO", "GRPO")
+NAMES = ("reward-weighted", "DPO", "RLOO", "GRPO")
 """Of the methods that learn, as the tables call them."""
 OnStep = Callable[[dict[str, float]], None]
 
