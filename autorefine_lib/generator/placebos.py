@@ -28,14 +28,15 @@ def paraphrase(ads: Sequence[str], seed: int = 0, probability: float = 1.0) -> l
     return [wording.swap(ad, rng, probability=probability) for ad in ads]
 
 
-def word_swap(ads: Sequence[str], seed: int = 0) -> list[str]:
+def word_swap(ads: Sequence[str], seed: int = 0, toward: str = "neutral") -> list[str]:
     """Every masculine- or feminine-coded phrase replaced by a neutral one: a careful editor with a word list.
 
     Args:
-        seed: of the choice among several neutral phrases.
+        seed: of the choice among several phrases.
+        toward: "feminine" replaces masculine and neutral phrases by feminine ones, which is no placebo any more: it aims.
     """
     rng = random.Random(seed)
-    return [wording.swap(ad, rng, toward="neutral") for ad in ads]
+    return [wording.swap(ad, rng, toward=toward) for ad in ads]
 
 
 def stuff(ads: Sequence[str], titles: Sequence[str], occupations: Sequence[str], times: int = 3) -> list[str]:
