@@ -33,7 +33,7 @@ def word_swap(ads: Sequence[str], seed: int = 0, toward: str = "neutral") -> lis
 
     Args:
         seed: of the choice among several phrases.
-        toward: "feminine" replaces masculine and neutral phrases by feminine ones, which is no placebo any more: it aims.
+        toward: "feminine" replaces masculine and neutral phrases by feminine ones; this is no placebo, it aims.
     """
     rng = random.Random(seed)
     return [wording.swap(ad, rng, toward=toward) for ad in ads]
