@@ -42,7 +42,7 @@ def test_published_shares_of_women():
 def test_candidates_follow_the_shares(candidates):
     women = candidates["gender"].eq("female").groupby(candidates["occupation"]).mean()
     for occupation, content in corpus.occupations().items():
-        assert women[occupation] == pytest.approx(content["share_women"], abs=0.5 / 190 + 1e-9)
+        assert women[occupation] == pytest.approx(content["share_women"], abs=0.5 / 70 + 1e-9)
     assert candidates["race"].value_counts(normalize=True)["White"] == pytest.approx(0.60, abs=0.03)
     assert set(candidates["age_band"]) == set(corpus.AGE_BANDS)
 
@@ -97,23 +97,6 @@ def test_some_wording_is_gender_coded_and_most_is_not(jobs):
     # Gaucher et al. (2011): more masculine words in male-dominated fields.
     women = jobs["occupation"].map(lambda name: corpus.occupations()[name]["share_women"])
     assert counts["masculine"].corr(women) < 0
-
-
-def test_biographies_use_one_gender_and_the_documented_patterns(candidates):
-    she = candidates["text"].str.contains(r"\b(?:She|she|Her|her)\b")
-    he = candidates["text"].str.contains(r"\b(?:He|he|His|his)\b")
-    assert (she == candidates["gender"].eq("female")).all() and (he == candidates["gender"].eq("male")).all()
-    caring = candidates["text"].str.contains("caring|warm, kind|compassionate|nurtures|volunteers|considerate|gentle")
-    rate = caring.groupby(candidates["gender"]).mean()
-    assert rate["female"] > rate["male"] + 0.03
-    lengths = candidates["text"].map(lambda text: len([s for s in sentences.split(text)[::2] if s]))
-    assert lengths.between(2, 5).all()
-
-
-@pytest.mark.parametrize(("base", "third"), [("teach yoga", "teaches yoga"), ("carry bags", "carries bags"),
-                                             ("play music", "plays music"), ("mix cues", "mixes cues")])  # fmt: skip
-def test_third_person(base, third):
-    assert corpus.third_person(base) == third
 
 
 @given(st.floats(0, 1), st.integers(0, 10**6))
