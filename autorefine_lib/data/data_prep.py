@@ -73,8 +73,7 @@ def select_split(jobs: Dataset, split: str) -> Dataset:
 def hold_out(jobs: Dataset, every: int = 4) -> tuple[Dataset, Dataset]:
     """The ads to train on, and those to judge while training: the validation ads and every fourth training ad.
 
-    Validation ads alone may be of one kind, and would tell when to stop for that kind only. The synthetic ones have a
-    single family of sentence patterns, in which wording counts for less than in the others.
+    Validation ads alone are few, and may be of one kind; they would tell when to stop for that kind only.
 
     Raises:
         InputError: there are no training or validation ads, or fewer than `every` to train on.

@@ -9,7 +9,7 @@ from autorefine_lib.evaluation import attacks, red_team
 from autorefine_lib.reward.config import RewardConfig
 from autorefine_lib.text.guards import GUARDS
 
-EVERY = 30  # 14 test ads of different occupations
+EVERY = 8  # 14 test ads of different occupations
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def test_the_unchanged_ad_earns_exactly_nothing():
 
 def test_without_any_guard_and_loss_the_reward_is_the_temptation():
     bare = RewardConfig(guards=(), w_quality=0.0)
-    row = red_team.evaluate(judge("test", 60), bare, [attacks.pronouns], progress=False).iloc[0]
+    row = red_team.evaluate(judge("test", 16), bare, [attacks.pronouns], progress=False).iloc[0]
     assert row["reward"] == pytest.approx(row["temptation"])
     assert row["temptation"] != 0
 
