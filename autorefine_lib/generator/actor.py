@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from autorefine_lib.errors import InputError
-from autorefine_lib.generator.scoring import Prompts, Scores, score
+from autorefine_lib.generator.prompts import Prompts
+from autorefine_lib.generator.scoring import Scores, score
 
 
 class ValueHead(nn.Module):
@@ -89,6 +90,17 @@ def frozen_copy(model: PreTrainedModel) -> PreTrainedModel | None:
         return None
     shared = {id(p): p for p in model.parameters() if not p.requires_grad}
     return copy.deepcopy(model, shared).requires_grad_(False).eval()
+
+
+def rollout_model(model: PreTrainedModel, bf16: bool) -> PreTrainedModel:
+    """What to sample from: the model, or on a CPU in half precision a bfloat16 copy of it with its adapters merged.
+
+    Token by token a CPU waits for the weights, which are half as large then, and for the small products of adapters.
+    """
+    if not bf16 or model.device.type != "cpu" or model.dtype != torch.float32:
+        return model
+    model = copy.deepcopy(model)
+    return (model.merge_and_unload() if isinstance(model, PeftModel) else model).to(torch.bfloat16)
 
 
 @contextmanager

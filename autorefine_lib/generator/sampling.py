@@ -1,29 +1,26 @@
 """Sampling with the KV cache and log-probabilities: one loop for PPO's rollouts and for deployment.
 
-It exists beside `model.generate` because it returns the
-log-probability and the value of each sampled token without a second pass, and drops finished rows from the batch.
+It exists beside `model.generate` because it reads what prompts share once, returns the log-probability and the value of
+each sampled token without a second pass, and drops finished rows from the batch.
 """
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 from transformers import LogitsProcessorList, PreTrainedModel, PreTrainedTokenizerBase, StaticCache
 from transformers.modeling_outputs import BaseModelOutput
 
 from autorefine_lib.errors import InputError
-from autorefine_lib.generator.scoring import (
-    Prompts,
-    check_decoder,
-    decoder_start,
-    encode,
-    position_ids,
-    response_head,
-    temper,
-)
+from autorefine_lib.generator.prefill import position_ids, prefill, response_head
+from autorefine_lib.generator.prompts import Prompts, check_decoder, encode
+from autorefine_lib.generator.scoring import temper
+
+BLOCK = 256
+"""Tokens of the vocabulary that `draw` sums up before it looks at single ones."""
 
 
 @dataclass(frozen=True)
@@ -74,24 +71,24 @@ def sample(
         raise InputError(f"temperature={temperature} needs uniforms; give [batch, max_new_tokens], or temperature=0")
     device, batch = prompts.input_ids.device, len(prompts.input_ids)
     encoder_decoder = model.config.is_encoder_decoder
-    mask, encoded, cache = prompts.attention_mask, None, None
-    if encoder_decoder:
-        encoded = model.get_encoder()(input_ids=prompts.input_ids, attention_mask=mask)[0]
-        inputs = torch.full((batch, 1), decoder_start(model), device=device)
-    else:
-        inputs = prompts.input_ids
+    start = prefill(model, prompts)
+    inputs, mask, encoded, cache = start.inputs, start.mask, start.encoded, None
+    before = inputs if encoder_decoder else prompts.input_ids
+    columns = mask.shape[1]
+    if not encoder_decoder:
         # Allocated once: a cache that grows by a column a step is copied as a whole every time.
-        cache = KVCache(config=model.config, max_cache_len=inputs.shape[1] + max_new_tokens)
+        cache = KVCache(config=model.config, max_cache_len=columns + max_new_tokens)
+        for number, layer in enumerate(start.cache.layers if start.cache else []):
+            cache.update(layer.keys, layer.values, number)
+        positions = position_ids(mask)[:, -inputs.shape[1] :]
         mask = torch.cat([mask, mask.new_ones(batch, max_new_tokens)], 1)
-        positions = position_ids(prompts.attention_mask)
-    before = inputs
     tokens = torch.full((batch, max_new_tokens), pad_token_id, device=device)
     logprobs = torch.zeros(batch, max_new_tokens, device=device)
     values = torch.zeros_like(logprobs)
     lengths = torch.full((batch,), max_new_tokens, device=device)
     finished = torch.zeros(batch, dtype=torch.bool, device=device)
     live = torch.arange(batch, device=device)  # rows of the batch that the cache still holds
-    with response_head(model, last=1) as features, plain_attention(model):
+    with response_head(model, last=1) as features:
         for t in range(max_new_tokens):
             if encoder_decoder:
                 output = model(
@@ -105,7 +102,7 @@ def sample(
                 output = model(
                     input_ids=inputs,
                     # Up to the token that is fed: recurrent layers take the last columns for those of their input.
-                    attention_mask=mask[:, : before.shape[1] + t],
+                    attention_mask=mask[:, : columns + t],
                     position_ids=positions,
                     past_key_values=cache,
                     use_cache=True,
@@ -116,14 +113,14 @@ def sample(
                 written = torch.cat([before[live], tokens[live, :t]], 1)
                 logits = logits_processor(written, logits.float())
             logits = temper(logits, temperature or 1.0)
-            logp = torch.log_softmax(logits, -1)
-            index = logits.argmax(-1, keepdim=True) if uniforms is None else draw(logp.exp(), uniforms[live, t])
+            probabilities = torch.softmax(logits, -1)
+            index = logits.argmax(-1, keepdim=True) if uniforms is None else draw(probabilities, uniforms[live, t])
             chosen = index.squeeze(1)
             # A finished row that is still in the batch goes on producing tokens, which are not kept.
             going = ~finished[live]
             rows = live[going]
             tokens[rows, t] = chosen[going]
-            logprobs[rows, t] = logp.gather(1, index).squeeze(1)[going]
+            logprobs[rows, t] = probabilities.gather(1, index).log().squeeze(1)[going]
             if value_head is not None:
                 values[rows, t] = value_head(features.hidden)[:, 0][going]
             ended = rows[chosen[going] == eos_token_id]
@@ -166,25 +163,27 @@ class KVCache(StaticCache):
         return super().update(key_states.to(value_states.dtype), value_states, *args, **kwargs)
 
 
-@contextmanager
-def plain_attention(model: PreTrainedModel) -> Iterator[None]:
-    """On a CPU, attention as two matrix products: for one query a quarter faster than the fused kernel."""
-    config = model.config.get_text_config(decoder=True)
-    before = config._attn_implementation
-    if before == "sdpa" and model.device.type == "cpu":
-        config._attn_implementation = "eager"
-    try:
-        yield
-    finally:
-        config._attn_implementation = before
-
-
 def draw(probabilities: Tensor, uniforms: Tensor) -> Tensor:
-    """Tokens `[rows, 1]` by inversion: the first whose cumulated probability exceeds the row's number in [0, 1)."""
-    cumulated = probabilities.double().cumsum(-1)
-    # Rounding leaves the sum a little off 1; scaled by it, no number falls behind the last token that can occur.
-    places = torch.searchsorted(cumulated, (uniforms * cumulated[:, -1])[:, None], right=True)
-    return places.clamp_(max=probabilities.shape[1] - 1)  # NaN falls behind all; `sample` finds it at the end
+    """Tokens `[rows, 1]` by inversion: the first whose cumulated probability exceeds the row's number in [0, 1).
+
+    First a block of the vocabulary is found, then the token in it: only these short sums are cumulated, in float64,
+    so that no token of probability 0 is ever chosen and the rest costs one pass in float32.
+    """
+    blocks = F.pad(probabilities, (0, -probabilities.shape[1] % BLOCK)).unflatten(1, (-1, BLOCK))
+    block, place = _invert(blocks.sum(-1), uniforms.double()[:, None])
+    inside = blocks.gather(1, block[:, :, None].expand(-1, -1, BLOCK)).squeeze(1)
+    token, _ = _invert(inside, place)
+    return (block * BLOCK + token).clamp_(max=probabilities.shape[1] - 1)
+
+
+def _invert(weights: Tensor, fractions: Tensor) -> tuple[Tensor, Tensor]:
+    """The place in `weights` `[rows, n]` where a fraction of their sum falls, and the fraction in it: `[rows, 1]`."""
+    cumulated = weights.double().cumsum(-1)
+    wanted = fractions * cumulated[:, -1:]
+    # NaN falls behind all; `sample` finds it at the end.
+    found = torch.searchsorted(cumulated, wanted, right=True).clamp_(max=weights.shape[1] - 1)
+    weight = weights.gather(1, found)
+    return found, (1 - (cumulated.gather(1, found) - wanted) / weight).clamp(0, 1 - 1e-9)
 
 
 def precision(model: PreTrainedModel, bf16: bool) -> AbstractContextManager:

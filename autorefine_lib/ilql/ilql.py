@@ -36,8 +36,9 @@ from autorefine_lib.files import write_atomic, write_json
 from autorefine_lib.generator import pretrained
 from autorefine_lib.generator.actor import ValueHead
 from autorefine_lib.generator.generator import Generator
+from autorefine_lib.generator.prompts import encode
 from autorefine_lib.generator.sampling import precision
-from autorefine_lib.generator.scoring import encode, score
+from autorefine_lib.generator.scoring import score
 from autorefine_lib.ilql import ilql_math
 from autorefine_lib.ppo import ppo_math
 

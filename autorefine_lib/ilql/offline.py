@@ -14,8 +14,8 @@ from tqdm.auto import tqdm
 from autorefine_lib.errors import InputError
 from autorefine_lib.files import write_atomic
 from autorefine_lib.generator.generator import Generator
+from autorefine_lib.generator.prompts import encode
 from autorefine_lib.generator.sampling import precision, sample
-from autorefine_lib.generator.scoring import encode
 from autorefine_lib.ppo.batches import Batches
 from autorefine_lib.ppo.ppo_finetuning import episodes, ranking_reward
 from autorefine_lib.reward.config import RewardConfig

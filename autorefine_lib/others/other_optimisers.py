@@ -24,8 +24,9 @@ from trl import GRPOConfig, RLOOConfig
 from autorefine_lib.errors import InputError
 from autorefine_lib.generator.actor import add_lora
 from autorefine_lib.generator.generator import Generator
+from autorefine_lib.generator.prompts import encode
 from autorefine_lib.generator.sampling import precision
-from autorefine_lib.generator.scoring import encode, score
+from autorefine_lib.generator.scoring import score
 from autorefine_lib.others import trl_trainers
 from autorefine_lib.ppo.batches import Batches
 from autorefine_lib.ppo.config import PPOConfig

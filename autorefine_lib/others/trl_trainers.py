@@ -17,8 +17,9 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer
 from trl import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
 
 from autorefine_lib.generator.actor import frozen_copy
+from autorefine_lib.generator.prompts import Prompts
 from autorefine_lib.generator.sampling import precision, sample
-from autorefine_lib.generator.scoring import Prompts, score
+from autorefine_lib.generator.scoring import score
 from autorefine_lib.reward.calls import Reward
 
 

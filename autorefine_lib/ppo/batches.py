@@ -14,15 +14,16 @@ class Batches:
     """Passes over a data set follow each other without a gap, so a batch may span two and no row is left out."""
 
     dataset: Dataset
-    """At least `batch_size` rows."""
+    """At least `batch_size / generations` rows."""
     batch_size: int
-    """Rows in a batch."""
+    """Rows in a batch, every prompt `generations` times, one after the other."""
     seed: int
     """Of the order and of `generator`."""
     shuffle: bool = True
     """Whether each pass has a new order, or always the data set's own."""
     group_column: str | None = None
     """Column whose groups of rows stay together and in order; a group may still be cut by the end of a batch."""
+    generations: int = 1
 
     @cached_property
     def groups(self) -> np.ndarray:
@@ -41,9 +42,10 @@ class Batches:
 
     def rows(self, step: int) -> list[int]:
         """The rows of a step, counted from 0."""
-        first, offset = divmod(step * self.batch_size, len(self.dataset))
+        prompts = self.batch_size // self.generations
+        first, offset = divmod(step * prompts, len(self.dataset))
         both = np.concatenate([self.order(first), self.order(first + 1)])
-        return both[offset : offset + self.batch_size].tolist()
+        return both[offset : offset + prompts].repeat(self.generations).tolist()
 
     def uniforms(self, step: int, columns: int) -> torch.Tensor:
         """Numbers in [0, 1) for sampling the step's responses, float32 `[batch_size, columns]`, on the CPU."""

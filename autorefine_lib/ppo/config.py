@@ -16,6 +16,9 @@ class PPOConfig:
     """Rollouts, each followed by its updates; one row of the log each."""
     batch_size: int = 64
     """Responses sampled in a step; their advantages are scaled to mean 0 and variance 1 over all of them."""
+    generations: int = 1
+    """Responses to each prompt of a batch. From 2 on, the mean return of a prompt's other responses is the baseline of
+    each (leave-one-out: Ahmadian et al. 2024), and the value head learns what is left, see `value_window`."""
     minibatches: int = 1
     """Gradient steps in an epoch; must divide `batch_size`."""
     epochs: int = 2
@@ -29,12 +32,12 @@ class PPOConfig:
     linear_decay: bool = True
     """Whether the learning rates fall linearly towards 0 at the last step, or stay."""
     max_grad_norm: float = 1.0
-    """Gradients are scaled down to this norm."""
+    """Gradients are scaled down to this norm, those of the policy and those of the value head each by themselves."""
     kl_coef: float = 0.05
     """Weight of the KL penalty: the reward of every token is reduced by kl_coef * (log p - log reference)."""
     kl_target: float | None = None
     """KL per response in nats that an adaptive coefficient aims at; None keeps `kl_coef` fixed."""
-    kl_horizon: int = 10_000
+    kl_horizon: int = 1_000
     """Responses over which the adaptive coefficient reacts."""
     gamma: float = 1.0
     """Discount per token; 1 for text, where only the whole response counts."""
@@ -44,6 +47,9 @@ class PPOConfig:
     """Range of the probability ratio around 1 outside which it gives no further gain."""
     clip_value: float = 0.2
     """Range around the old value in which the new value counts."""
+    value_window: int = 5
+    """With several generations, the value head is used where its explained variance on fresh rollouts, over as many
+    steps, is above 0 in the mean; else the baseline is leave-one-out alone."""
     value_coef: float = 0.1
     """Weight of the value loss, which trains the value head only and not the trunk that it shares with the policy."""
     max_new_tokens: int = 64
@@ -79,7 +85,10 @@ def check_config(config: PPOConfig, dataset: Dataset) -> None:
             f"train_dataset is a {type(dataset).__name__}; give a datasets.Dataset, for instance "
             "Dataset.from_list(rows) or Dataset.from_pandas(table)"
         )
-    counts = ("steps", "batch_size", "minibatches", "epochs", "micro_batch_size", "max_new_tokens", "save_every")
+    counts = (
+        "steps", "batch_size", "generations", "minibatches", "epochs", "micro_batch_size", "max_new_tokens",
+        "value_window", "save_every",
+    )  # fmt: skip
     weights = ("learning_rate", "kl_coef", "value_coef")
     positive = ("temperature", "clip_ratio", "clip_value", "max_grad_norm", "lora_alpha")
     optional = ("value_learning_rate", "kl_target")
@@ -95,13 +104,17 @@ def check_config(config: PPOConfig, dataset: Dataset) -> None:
             value = getattr(config, name)
             if not isinstance(value, kind) or not holds(value):
                 raise InputError(f"{name} is {value!r}; allowed: {allowed}; choose one")
-    if config.batch_size % config.minibatches:
+    if config.batch_size % config.generations:
         raise InputError(
-            f"batch_size {config.batch_size} is not divisible by minibatches {config.minibatches}; change one"
+            f"batch_size {config.batch_size} is not divisible by generations {config.generations}; change one"
         )
-    rows = len(dataset)
-    if rows < config.batch_size:
-        raise InputError(f"the data set has {rows} rows, fewer than batch_size {config.batch_size}; lower batch_size")
+    rows, prompts = len(dataset), config.batch_size // config.generations
+    if prompts % config.minibatches:
+        what = "batch_size" if config.generations == 1 else "batch_size / generations"
+        raise InputError(f"{what} {prompts} is not divisible by minibatches {config.minibatches}; change one")
+    if rows < prompts:
+        what = "batch_size" if config.generations == 1 else f"the {prompts} prompts of batch_size"
+        raise InputError(f"the data set has {rows} rows, fewer than {what} {config.batch_size}; lower batch_size")
     for column in ["prompt"] + ([config.group_column] if config.group_column else []):
         if column not in dataset.column_names:
             raise InputError(f"the training data has no column {column!r}; it has {dataset.column_names}")

@@ -144,8 +144,8 @@ def update(policy: Policy, optimizer: torch.optim.Optimizer, batch: dict, step: 
             error = 0.5 * torch.maximum((values - returns) ** 2, (near - returns) ** 2)  # [H22 9]
             policy_loss, value_loss = -gain[mask].mean(), error[mask].mean()
             optimizer.zero_grad()
-            (policy_loss + value_loss).backward()  # the second trains the value head alone
-            norm = nn.utils.clip_grad_norm_(policy.parameters(), 1.0)  # [H22 11]
+            (policy_loss + value_loss).backward()  # the second trains the value head alone; clipped apart [H22 11]
+            norm = torch.stack([nn.utils.clip_grad_norm_(m.parameters(), 1.0) for m in policy.children()]).norm()
             optimizer.step()
             figures.append({"policy_loss": policy_loss.item(), "value_loss": value_loss.item(), "norm": norm.item()})
     return figures

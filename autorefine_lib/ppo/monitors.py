@@ -43,6 +43,8 @@ class MonitorConfig:
     """Relative change of the mean response length, either way."""
     repetition: float = 0.1
     """Rise of the share of repeated 3-grams in a response."""
+    changed_kept: float = 2 / 3
+    """Share of the first window's share of changed completions that must be left."""
     distinct_kept: float = 0.6
     """Share of the first window's share of distinct responses that must be left."""
 
@@ -194,6 +196,29 @@ def sameness(rows: Rows, config: MonitorConfig) -> str | None:
     return None
 
 
+def copying(rows: Rows, config: MonitorConfig) -> str | None:
+    """The policy gives up rewriting: a copy risks no refusal and costs no KL."""
+    first, recent = _means(rows, "reward/changed", config)
+    if recent < config.changed_kept * first:
+        return (
+            f"{recent:.0%} of the completions change their text, {first:.0%} in the first steps (limit: "
+            f"{config.changed_kept:.0%} of it); lower the fee for refusals or kl_coef, or raise kl_target"
+        )
+    return None
+
+
+def critic(rows: Rows, config: MonitorConfig) -> str | None:
+    """The value head is of no use: the steps go without it."""
+    _, used = _means(rows, "value/used", config)
+    _, explained = _means(rows, "value/explained_variance", config)
+    if used == 0:
+        return (
+            f"the value head explains {explained:.2f} of the returns' variance (wanted: above 0), so the steps use the "
+            f"leave-one-out baseline alone; raise value_learning_rate or give it more steps"
+        )
+    return None
+
+
 MONITORS: dict[str, Callable[[Rows, MonitorConfig], str | None]] = {
     "ranking quality": ranking_quality,
     "parity": parity,
@@ -203,6 +228,8 @@ MONITORS: dict[str, Callable[[Rows, MonitorConfig], str | None]] = {
     "length": length,
     "repetition": repeats,
     "sameness": sameness,
+    "copying": copying,
+    "critic": critic,
 }
 """By the short name that stands in the log, the table and the figure."""
 

@@ -75,7 +75,7 @@ def build_trainer(
         generator.model,
         generator.tokenizer,
         ranking_reward(generator, judge, reward_config),
-        episodes(generator, judge.jobs, config.batch_size),
+        episodes(generator, judge.jobs, config.batch_size // config.generations),
         config,
         output_dir,
         on_step=on_step,

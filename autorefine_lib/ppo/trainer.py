@@ -28,15 +28,17 @@ from autorefine_lib.generator.actor import (
     add_lora,
     frozen_copy,
     reference_model,
+    rollout_model,
     trained_parameters,
 )
+from autorefine_lib.generator.prompts import Prompts, check_prompts, encode
 from autorefine_lib.generator.sampling import Samples, precision, sample
-from autorefine_lib.generator.scoring import Prompts, check_prompts, encode, score
-from autorefine_lib.metrics.text_metrics import repeated_share
+from autorefine_lib.generator.scoring import score
 from autorefine_lib.ppo import checkpoint, monitors, ppo_math, processes
+from autorefine_lib.ppo.advantages import estimate
 from autorefine_lib.ppo.batches import Batches
 from autorefine_lib.ppo.config import PPOConfig, check_config, learning_rate_factor
-from autorefine_lib.ppo.training_log import Stopwatch, TrainingLog, trackers
+from autorefine_lib.ppo.training_log import Stopwatch, TrainingLog, describe_responses, trackers
 from autorefine_lib.reward.calls import Reward, RewardResult, call_rewards, check_weights
 
 
@@ -83,7 +85,9 @@ class PPOTrainer:
         self.output_dir, self.on_step = Path(output_dir), on_step
         self.accelerator = processes.make_accelerator(self.output_dir, trackers(config.report_to))
         processes.check_share(self.accelerator, config.batch_size // config.minibatches)
-        self.batches = Batches(train_dataset, config.batch_size, config.seed, config.shuffle, config.group_column)
+        self.batches = Batches(
+            train_dataset, config.batch_size, config.seed, config.shuffle, config.group_column, config.generations
+        )
         self.kl = ppo_math.KLController(config.kl_coef, config.kl_target, config.kl_horizon)
         self.log = TrainingLog(self.output_dir, self.accelerator, monitor_config or monitors.MonitorConfig())
         self.samples = pd.DataFrame()  # prompts, completions and rewards of the last step, to look at
@@ -185,12 +189,11 @@ class PPOTrainer:
         self.samples = pd.DataFrame({"prompt": texts, "completion": completions, **result.parts})
         clock.lap("reward")
 
-        # Advantages: the reward on the last token of the response, the KL penalty on every token, and GAE.
+        # Advantages: the reward on the last token of the response, the KL penalty on every token.
         k1 = ppo_math.kl_k1(old, reference_logprobs) * mask
         rewards = -self.kl.coef * k1
         rewards[torch.arange(len(scores)), mask.sum(1) - 1] += scores
-        advantages, returns = ppo_math.gae(rewards, samples.values, mask, config.gamma, config.lam)
-        advantages = ppo_math.masked_whiten(advantages, mask)
+        advantages, returns, critic = estimate(config, rewards, samples.values, mask, self.log.rows)
 
         # Update: clipped gradient steps.
         updates = self._update(step, prompts, samples, old, advantages, returns)
@@ -207,7 +210,7 @@ class PPOTrainer:
             "kl/k3": float(ppo_math.masked_mean(ppo_math.kl_k3(old, reference_logprobs), mask)),
             "kl/coef": self.kl.coef,
             **updates,
-            "value/explained_variance": ppo_math.explained_variance(samples.values, returns, mask),
+            **critic,
             **describe_responses(samples),
         }
         self.kl.update(kl, config.batch_size)
@@ -220,9 +223,10 @@ class PPOTrainer:
         own = processes.take_share(self.accelerator, torch.arange(config.batch_size, device=device))
         uniforms = self.batches.uniforms(step, config.max_new_tokens).to(device)
         eos, pad = self.tokenizer.eos_token_id, self.tokenizer.pad_token_id
-        with precision(self.model, config.bf16):
+        model = rollout_model(self.model, config.bf16)
+        with precision(model, config.bf16):
             samples = sample(
-                self.model, prompts.rows(own), eos, pad, config.max_new_tokens, config.temperature, uniforms[own],
+                model, prompts.rows(own), eos, pad, config.max_new_tokens, config.temperature, uniforms[own],
                 self.value_head,
             )  # fmt: skip
         return processes.gather_samples(self.accelerator, samples, pad)
@@ -261,12 +265,18 @@ class PPOTrainer:
             group["lr"] = group["initial_lr"] * rate
         figures: list[dict[str, float]] = []
         for epoch in range(config.epochs):
-            permutation = torch.randperm(config.batch_size, generator=self.batches.generator(step, 1 + epoch, "cpu"))
-            for minibatch in permutation.to(old.device).chunk(config.minibatches):
+            generator, together = self.batches.generator(step, 1 + epoch, "cpu"), config.generations
+            prompt = torch.randperm(config.batch_size // together, generator=generator).to(old.device)
+            permutation = prompt[:, None] * together + torch.arange(together, device=old.device)
+            for minibatch in permutation.flatten().chunk(config.minibatches):
                 self.optimizer.zero_grad()
                 figure = self._accumulate_gradients(prompts, samples, old, advantages, returns, minibatch)
-                trained = self.parameters + list(self.value_head.parameters())
-                figure["optim/grad_norm"] = float(self.accelerator.clip_grad_norm_(trained, config.max_grad_norm))
+                # Each by itself: a value head that is far off must not shorten the policy's step.
+                norms = [
+                    float(self.accelerator.clip_grad_norm_(trained, config.max_grad_norm))
+                    for trained in (self.parameters, list(self.value_head.parameters()))
+                ]
+                figure |= {"optim/grad_norm": math.hypot(*norms), "value/grad_norm": norms[1]}
                 if bad := [f"{name}={value}" for name, value in figure.items() if not math.isfinite(value)]:
                     if not figures:  # the weights are still those that the step began with
                         self._save(step)
@@ -308,9 +318,11 @@ class PPOTrainer:
         return dict(zip(terms, self.accelerator.reduce(torch.stack(sums).sum(0)).tolist(), strict=True))
 
     def _micro_batches(self, prompts: Prompts, samples: Samples, rows: Tensor) -> tuple[Tensor, ...]:
-        """`rows` sorted by length and split, so that each part carries little padding."""
-        lengths = prompts.attention_mask[rows].sum(1) + samples.mask[rows].sum(1)
-        return rows[lengths.argsort(stable=True)].split(self.config.micro_batch_size)
+        """`rows` sorted by length and split, so that each part carries little padding; equal prompts stay together."""
+        lengths = prompts.attention_mask.sum(1) + samples.mask.sum(1)
+        longest = lengths.unflatten(0, (-1, self.config.generations)).amax(1)
+        order = longest[rows // self.config.generations].argsort(stable=True)
+        return rows[order].split(self.config.micro_batch_size)
 
     def _in_any_process(self, happened: bool) -> bool:
         return bool(self.accelerator.reduce(torch.tensor(int(happened), device=self.accelerator.device)))
@@ -330,14 +342,3 @@ class PPOTrainer:
             return []
         self.kl.coef = state["kl_coef"]
         return state["log"]
-
-
-def describe_responses(samples: Samples) -> dict[str, float]:
-    """Log columns about the sampled tokens alone."""
-    responses = [tuple(tokens[mask].tolist()) for tokens, mask in zip(samples.tokens, samples.mask, strict=True)]
-    return {
-        "response/eos_rate": float(samples.finished.float().mean()),
-        "response/length": float(samples.mask.sum(1).float().mean()),
-        "response/repetition": sum(repeated_share(response, 3) for response in responses) / len(responses),
-        "response/distinct": len(set(responses)) / len(responses),
-    }

@@ -11,6 +11,8 @@ from tqdm.auto import tqdm
 
 from autorefine_lib.errors import InputError
 from autorefine_lib.files import write_csv
+from autorefine_lib.generator.sampling import Samples
+from autorefine_lib.metrics.text_metrics import repeated_share
 from autorefine_lib.ppo import monitors
 
 
@@ -79,3 +81,14 @@ class Stopwatch:
     def seconds(self) -> dict[str, float]:
         """Log columns; the phases add up to the step."""
         return {f"seconds/{phase}": value for phase, value in self.laps.items()} | {"seconds/step": self.total()}
+
+
+def describe_responses(samples: Samples) -> dict[str, float]:
+    """Log columns about the sampled tokens alone."""
+    responses = [tuple(tokens[mask].tolist()) for tokens, mask in zip(samples.tokens, samples.mask, strict=True)]
+    return {
+        "response/eos_rate": float(samples.finished.float().mean()),
+        "response/length": float(samples.mask.sum(1).float().mean()),
+        "response/repetition": sum(repeated_share(response, 3) for response in responses) / len(responses),
+        "response/distinct": len(set(responses)) / len(responses),
+    }

@@ -5,7 +5,8 @@ import torch
 from tiny_models import KINDS, tiny_model, tiny_tokenizer
 
 from autorefine_lib.generator.actor import Actor, ValueHead, add_lora, frozen_copy, reference_model
-from autorefine_lib.generator.scoring import encode, score
+from autorefine_lib.generator.prompts import encode
+from autorefine_lib.generator.scoring import score
 
 TOKENS = torch.tensor([[3, 4, 5, 6], [7, 8, 9, 10]])
 

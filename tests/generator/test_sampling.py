@@ -7,8 +7,10 @@ from transformers import LogitsProcessorList, NoRepeatNGramLogitsProcessor
 
 from autorefine_lib.errors import InputError
 from autorefine_lib.generator.actor import ValueHead, add_lora
-from autorefine_lib.generator.sampling import generate, sample
-from autorefine_lib.generator.scoring import encode, response_head, score
+from autorefine_lib.generator.prefill import response_head
+from autorefine_lib.generator.prompts import encode
+from autorefine_lib.generator.sampling import draw, generate, sample
+from autorefine_lib.generator.scoring import score
 
 PROMPTS = ["w1 w2 w3 w4 w5 w6", "w7", "w8 w9 w10", "w11 w12"]
 
@@ -163,3 +165,28 @@ def test_encode_errors():
     tokenizer.eos_token = None
     with pytest.raises(InputError, match="no eos_token"):
         encode(tokenizer, model, ["w1"], 4)
+
+
+def test_drawn_tokens_invert_the_cumulated_probabilities():
+    generator = torch.Generator().manual_seed(0)
+    weights = torch.rand(64, 1000, generator=generator, dtype=torch.float64) ** 8
+    weights[:, torch.randperm(1000, generator=generator)[:900]] = 0  # whole blocks may be without a token
+    weights[:32, :300] = 0
+    probabilities = (weights / weights.sum(1, keepdim=True)).float()
+    uniforms = torch.rand(64, generator=generator)
+    uniforms[:2] = torch.tensor([0.0, 1 - 2**-24])  # the smallest and the largest that torch.rand gives
+    found = draw(probabilities, uniforms)
+    cumulated = probabilities.double().cumsum(1)
+    expected = torch.searchsorted(cumulated, uniforms.double()[:, None] * cumulated[:, -1:], right=True)
+    assert torch.equal(found, expected)
+    assert (probabilities.gather(1, found) > 0).all()
+    assert torch.equal(draw(probabilities[5:6], uniforms[5:6]), found[5:6])
+
+
+def test_a_token_without_probability_is_never_drawn_whatever_the_number():
+    probabilities = torch.zeros(1000, 700)
+    probabilities[:, [3, 300, 301, 650]] = torch.tensor([1e-30, 0.3, 0.7 - 1e-7, 1e-7])
+    uniforms = torch.linspace(0, 1 - 2**-24, 1000)
+    found = draw(probabilities, uniforms).squeeze(1)
+    assert (probabilities[torch.arange(1000), found] > 0).all()
+    assert (found == 300).float().mean() == pytest.approx(0.3, abs=0.002)

@@ -13,8 +13,8 @@ from transformers import LogitsProcessorList
 from autorefine_lib.errors import InputError
 from autorefine_lib.generator import pretrained
 from autorefine_lib.generator.generator import Generator
+from autorefine_lib.generator.prompts import encode
 from autorefine_lib.generator.sampling import sample
-from autorefine_lib.generator.scoring import encode
 from autorefine_lib.ilql import ilql, ilql_math
 
 PROMPTS = ["w1 w2 w3 w4", "w5 w6", "w7 w8 w9"] * 100

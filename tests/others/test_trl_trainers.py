@@ -7,8 +7,9 @@ from tiny_models import tiny_model, tiny_tokenizer
 from trl import GRPOConfig, RLOOConfig
 
 from autorefine_lib.generator.actor import add_lora
+from autorefine_lib.generator.prompts import encode
 from autorefine_lib.generator.sampling import sample
-from autorefine_lib.generator.scoring import encode, score
+from autorefine_lib.generator.scoring import score
 from autorefine_lib.others.trl_trainers import GRPO, RLOO, SharedPolicy
 
 PROMPTS = ["w3 w4 w5", "w6", "w7 w8 w9 w10 w3", "w5 w11"]

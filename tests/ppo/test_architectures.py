@@ -12,8 +12,9 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM
 from transformers.utils import ModelOutput
 
 from autorefine_lib.errors import InputError
+from autorefine_lib.generator.prompts import encode
 from autorefine_lib.generator.sampling import sample
-from autorefine_lib.generator.scoring import encode, score
+from autorefine_lib.generator.scoring import score
 from autorefine_lib.ppo.config import PPOConfig
 from autorefine_lib.ppo.trainer import PPOTrainer
 

@@ -29,3 +29,10 @@ def test_generator_depends_on_seed_step_and_purpose_only():
         for seed in range(3) for step in range(3) for purpose in range(3)
     }  # fmt: skip
     assert len(draws) == 27
+
+
+def test_generations_of_a_prompt_stand_one_after_the_other():
+    once, twice = Batches(DATA, 3, seed=0), Batches(DATA, 6, seed=0, generations=2)
+    for step in range(5):
+        assert twice.rows(step) == [row for row in once.rows(step) for _ in range(2)]
+    assert twice.uniforms(0, 4).shape == (6, 4)

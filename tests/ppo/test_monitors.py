@@ -17,7 +17,8 @@ HEALTHY = {
     "reward/mrr_loss": 0.001, "reward/ndcg_loss": 0.001, "kl/response": 2.0, "policy/entropy": 0.6,
     "response/length": 14.0, "response/repetition": 0.02, "response/distinct": 0.95,
     "reward/exposure_original/female": 0.36, "reward/exposure_original/male": 0.40,
-    "reward/exposure/female": 0.37, "reward/exposure/male": 0.39,
+    "reward/exposure/female": 0.37, "reward/exposure/male": 0.39, "reward/changed": 0.6,
+    "value/used": 1.0, "value/explained_variance": 0.1,
 }  # fmt: skip
 START = {"reward/exposure/female": 0.362, "reward/exposure/male": 0.398}  # of the first five steps
 SICK = {
@@ -28,6 +29,8 @@ SICK = {
     "entropy": ({"policy/entropy": 0.06}, "entropy is 0.060 nats a token, 0.600 in"),
     "length": ({"response/length": 7.0}, "have 7.0 tokens, 14.0 in"),
     "repetition": ({"response/repetition": 0.5}, "50% of a response's 3-grams are repeats, 2% in"),
+    "copying": ({"reward/changed": 0.39}, "39% of the completions change their text, 60% in"),
+    "critic": ({"value/used": 0.0, "value/explained_variance": -0.2}, "explains -0.20 of the returns'"),
     "sameness": ({"response/distinct": 0.1}, "10% of the responses are distinct, 95% in"),
 }
 
@@ -149,7 +152,7 @@ def test_a_policy_that_games_its_reward_is_seen(tmp_path):
 
     data = Dataset.from_dict({"prompt": [f"w{i} w{i + 1}" for i in range(20)]})
     config = PPOConfig(
-        steps=20, batch_size=16, minibatches=2, learning_rate=1e-2, kl_coef=0.0, max_new_tokens=12, linear_decay=False,
+        steps=30, batch_size=16, minibatches=2, learning_rate=1e-2, kl_coef=0.0, max_new_tokens=12, linear_decay=False,
         save_every=100,
     )  # fmt: skip
     log = PPOTrainer(tiny_model("llama"), tiny_tokenizer(), says_w0, data, config, tmp_path).train()

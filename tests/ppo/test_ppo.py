@@ -18,7 +18,8 @@ from autorefine_lib.errors import InputError
 from autorefine_lib.generator.sampling import Samples
 from autorefine_lib.ppo import checkpoint
 from autorefine_lib.ppo.config import PPOConfig, learning_rate_factor
-from autorefine_lib.ppo.trainer import PPOTrainer, describe_responses
+from autorefine_lib.ppo.trainer import PPOTrainer
+from autorefine_lib.ppo.training_log import describe_responses
 
 DATA = Dataset.from_dict(
     {"prompt": [f"w{i} w{i + 1} " * (1 + i % 3) for i in range(20)], "wished": [f"w{i % 2}" for i in range(20)]}
@@ -75,6 +76,25 @@ def test_learns_a_known_reward(tmp_path, kind, lora_rank):
         assert torch.equal(dict(ppo.reference.named_parameters())[name], tensor)
     if lora_rank:
         assert frozen and all("lora" in n or n.startswith("value_head") for n in before)
+
+
+def test_learns_from_several_generations_with_and_without_the_critic(tmp_path):
+    def longest(prompts, completions, **columns):
+        """Different from response to response: of equal ones there is nothing to learn."""
+        assert all(len(set(prompts[i : i + 4])) == 1 for i in range(0, 32, 4))
+        return [float(c.split().count("w0") + c.split().count("w1")) for c in completions]
+
+    config = replace(
+        SMALL, steps=30, batch_size=32, generations=4, kl_coef=0.0, learning_rate=5e-3, save_every=100,
+        micro_batch_size=16, linear_decay=False, value_window=3, lora_rank=4,
+    )  # fmt: skip
+    ppo = trainer(tmp_path, "llama", config, reward=longest)
+    log = ppo.train()
+    assert log["reward/mean"][-5:].mean() > log["reward/mean"][:5].mean() + 0.15
+    # The log can be checked by hand: used where the mean of the last three is above 0.
+    expected = log["value/explained_variance"].rolling(3).mean() > 0
+    assert log["value/used"].tolist() == expected.astype(float).tolist()
+    assert log["value/used"][:2].tolist() == [0, 0] and set(log["value/used"]) == {0, 1}
 
 
 def test_log_and_files(tmp_path):
@@ -238,6 +258,8 @@ def test_reference_shares_frozen_tensors(tmp_path):
     "config, data, message",
     [
         (replace(SMALL, minibatches=3), DATA, "batch_size 8 is not divisible by minibatches 3"),
+        (replace(SMALL, generations=3), DATA, "batch_size 8 is not divisible by generations 3"),
+        (replace(SMALL, generations=8), DATA, "batch_size / generations 1 is not divisible by minibatches 2"),
         (SMALL, DATA.select(range(5)), "5 rows, fewer than batch_size 8"),
         (SMALL, DATA.rename_column("prompt", "text"), "no column 'prompt'"),
         (replace(SMALL, group_column="job"), DATA, "no column 'job'"),

@@ -27,8 +27,9 @@ from safetensors.torch import load_file
 from tiny_models import WORDS, tiny_model, tiny_tokenizer
 
 from autorefine_lib.generator.actor import ValueHead
+from autorefine_lib.generator.prompts import encode
 from autorefine_lib.generator.sampling import Samples
-from autorefine_lib.generator.scoring import encode, score
+from autorefine_lib.generator.scoring import score
 from autorefine_lib.ppo import ppo_math
 from autorefine_lib.ppo.config import PPOConfig
 from autorefine_lib.ppo.trainer import PPOTrainer
