@@ -59,10 +59,9 @@ def _measure_ranking() -> dict[str, float]:
 
 
 def _measure_rewriting() -> dict[str, float]:
-    from autorefine_lib.generator import bert2bert, pretrained
+    from autorefine_lib.generator import pretrained
 
     generator = pretrained.load(pretrained.EMBEDDED)
-    bert2bert.load_trained(generator.model, *pretrained.shipped_weights())
     ads, _ = _make_texts()
     sources = generator.episodes([str(number) for number in range(len(ads))], ads)["source"][: len(ads)]
     generator.complete(sources[:8], progress=False)

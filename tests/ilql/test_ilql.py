@@ -188,7 +188,7 @@ def test_heads_come_back_from_disk(tmp_path):
 
 
 def test_a_saved_policy_rewrites_with_its_perturbation(tmp_path):
-    generator = toy("t5")
+    generator = Generator(tiny_model("llama"), tiny_tokenizer(), "ad", 6, instruction="w1")
     plain = generator.complete(PROMPTS[:3], progress=False)
     pretrained.save(generator, tmp_path)
     ilql.save(ilql.perturb(generator, random_heads(generator.model), 4.0), tmp_path)
