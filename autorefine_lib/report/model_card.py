@@ -17,7 +17,9 @@ from peft import PeftModel
 from autorefine_lib import provenance
 from autorefine_lib.evaluation.method import ORIGINAL
 from autorefine_lib.files import write_text
+from autorefine_lib.generator import pretrained
 from autorefine_lib.generator.generator import Generator
+from autorefine_lib.models import smollm2
 from autorefine_lib.report import pages
 
 TEMPLATE = resources.files("autorefine_lib").joinpath("resources/model_card.md.j2")
@@ -52,7 +54,8 @@ def write(folder: Path, generator: Generator, card: Card) -> Path:
         model_name=f"job-ad rewriter, {card.method}, seed {card.seed}",
         language="en",
         library_name="peft" if adapter else "transformers",
-        pipeline_tag=None if model.config.is_encoder_decoder else "text-generation",
+        pipeline_tag="text-generation",
+        license="apache-2.0" if base == smollm2.NAME else None,
         base_model=base if re.fullmatch(r"[\w.-]+/[\w.-]+", base) and not is_folder else None,
         tags=["job-ads", "fairness", "reinforcement-learning", "-".join(card.method.lower().split())],
     )
@@ -63,6 +66,7 @@ def write(folder: Path, generator: Generator, card: Card) -> Path:
         card=card,
         escape=escape,
         adapter=adapter,
+        smollm2=smollm2.NAME,
         # Of a folder the name alone: where it lay is nobody's business.
         base=Path(base).name if is_folder else base,
         total=sum(weights.numel() for weights in parameters),
@@ -90,7 +94,7 @@ def _find_base(generator: Generator) -> str:
     """Hub name or folder of the model that training started from; "" where it is not known."""
     if isinstance(generator.model, PeftModel):
         return generator.model.peft_config["default"].base_model_name_or_path or ""
-    return generator.model.config.name_or_path
+    return smollm2.NAME if generator.base == pretrained.EMBEDDED else generator.model.config.name_or_path
 
 
 def _add_results(card: ModelCard, rows: pd.DataFrame) -> None:

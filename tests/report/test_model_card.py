@@ -82,21 +82,29 @@ def test_results_are_metadata_too(tmp_path):
 
 
 def test_card_of_an_adapter_replaces_pefts_own_and_names_its_base(tmp_path):
-    model = tiny_model("llama")
-    model.name_or_path = "some-org/some-model"
-    front, text = written(tmp_path, CARD, add_lora(model, 2, 4.0, "all-linear"))
+    model = add_lora(tiny_model("llama"), 2, 4.0, "all-linear")
+    front, text = written(tmp_path, CARD, model, base="some-org/some-model")
     assert front["library_name"] == "peft" and front["base_model"] == "some-org/some-model"
     assert "with a LoRA adapter, trained from some-org/some-model" in text and "More Information Needed" not in text
-    assert "peft.AutoPeftModelForCausalLM" in text and "merge_and_unload" in text
+    assert "pretrained.load(FOLDER)` loads the adapter" in text and "merge_and_unload" in text
+    assert "license" not in front and "## License" not in text, "that of another model is not known"
 
 
-def test_an_encoder_decoder_from_a_folder_does_not_tell_where_it_lay(tmp_path):
-    model = tiny_model("t5")
+@pytest.mark.parametrize(("base", "rank"), [("smollm2", 0), ("smollm2", 2), ("aligned", 2)])
+def test_what_is_made_of_smollm2_names_it_and_its_license(base, rank, tmp_path):
+    front, text = written(tmp_path, CARD, add_lora(tiny_model("llama"), rank, 4.0, "all-linear"), base=base)
+    assert (front["base_model"], front["license"]) == ("HuggingFaceTB/SmolLM2-135M-Instruct", "apache-2.0")
+    assert "## License\n\nApache-2.0, as that of HuggingFaceTB/SmolLM2-135M-Instruct" in text
+    assert "O\\*NET" in text and "CC BY 4.0" in text, "the embedded ads hold its statements"
+
+
+def test_a_base_in_a_folder_does_not_tell_where_it_lay(tmp_path):
+    model = tiny_model("llama")
     model.config.name_or_path = str(tmp_path)
     front, text = written(tmp_path / "policy", CARD, model)
-    assert "base_model" not in front and "pipeline_tag" not in front
-    assert f"An encoder-decoder language model, trained from {escape(tmp_path.name)}:" in text
-    assert "AutoModelForSeq2SeqLM" in text and str(tmp_path) not in text
+    assert "base_model" not in front
+    assert f"A decoder-only language model, trained from {escape(tmp_path.name)}:" in text
+    assert "AutoModelForCausalLM" in text and str(tmp_path) not in text
 
 
 def test_text_from_data_is_escaped(tmp_path):
