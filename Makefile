@@ -27,7 +27,7 @@ env: .venv/.installed
 	@# Debian keeps ensurepip in python3-venv; without it the system's own pip fills the environment.
 	@test -x $(BIN)/pip || { echo "Making .venv with $(PYTHON)"; $(PYTHON) -m venv .venv 2>/dev/null || \
 	  { $(PYTHON) -m venv --clear --without-pip .venv && $(PYTHON) -m pip --python .venv/bin/python install --quiet pip; }; }
-	@echo "Installing the locked packages (about 1.5 GB; 2 to 5 minutes the first time)"
+	@echo "Installing the locked packages (3 GB; some minutes the first time)"
 	@torch=$$(sed -n 's/^\(torch==[^ ]*\).*/\1/p' $(LOCK) | head -n 1); \
 	  $(BIN)/python -c "import importlib.metadata as m, sys; sys.exit('torch==' + m.version('torch') != '$$torch')" 2>/dev/null || \
 	  $(BIN)/pip install --no-deps $$torch 2>/dev/null || \
