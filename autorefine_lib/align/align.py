@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 from datasets import Dataset
+from peft import PeftModel
 from trl import SFTConfig, SFTTrainer
 
 from autorefine_lib import resources
@@ -22,7 +23,7 @@ from autorefine_lib.generator.answers import clean_answer
 from autorefine_lib.generator.generator import Generator
 from autorefine_lib.text.word_diff import changed_share
 
-LEAST_CHANGED = 0.2
+LEAST_CHANGED = 0.15
 """Share of changed content words from which a rewrite is no near-copy."""
 
 
@@ -55,9 +56,9 @@ class AlignConfig:
 def align(generator: Generator, sentences: list[str], config: AlignConfig, folder: Path) -> pd.DataFrame:
     """Align `generator.model` in place on the demonstrations and on its own accepted rewrites of `sentences`.
 
-    Round 0 learns the demonstrations. Each further round samples from the model of the one before; then the model as
-    it was at first learns all pairs found so far. Writes `folder`/samples-<round>.csv; returns the log with columns
-    round, pairs, step, loss and learning_rate.
+    Round 0 learns the demonstrations. Each further round samples from the model of the one before, and its adapters go
+    on learning from the demonstrations and all pairs found so far. Writes `folder`/samples-<round>.csv; returns the log
+    with columns round, pairs, step, loss and learning_rate.
     """
     shown = pd.DataFrame(resources.load("demonstrations")["pairs"]).rename(columns={"rewrite": "text"})
     pairs, found, logs = shown, [], []
@@ -67,7 +68,6 @@ def align(generator: Generator, sentences: list[str], config: AlignConfig, folde
             write_csv(folder / f"samples-{number}.csv", sampled)
             found.append(sampled)
             pairs = pd.concat([shown, select_pairs(pd.concat(found), config.per_source)])[["source", "text"]]
-            generator.model = generator.model.unload()
         log = fine_tune(generator, pairs, config, folder)
         logs.append(log.assign(round=number, pairs=len(pairs)))
     return pd.concat(logs, ignore_index=True)
@@ -84,9 +84,13 @@ def select_pairs(sampled: pd.DataFrame, per_source: int) -> pd.DataFrame:
 
 
 def fine_tune(generator: Generator, pairs: pd.DataFrame, config: AlignConfig, folder: Path) -> pd.DataFrame:
-    """Put adapters on `generator.model` and train them on `pairs` (columns source, text); returns the log."""
-    generator.prepare_training(config.lora_rank)
-    generator.model = add_lora(generator.model, config.lora_rank, 2 * config.lora_rank, "all-linear")
+    """Train adapters of `generator.model` on `pairs` (columns source, text); returns the log.
+
+    A model without adapters gets new ones; those that a call before this one trained are trained further.
+    """
+    if not isinstance(generator.model, PeftModel):
+        generator.prepare_training(config.lora_rank)
+        generator.model = add_lora(generator.model, config.lora_rank, 2 * config.lora_rank, "all-linear")
     arguments = SFTConfig(
         output_dir=str(folder / "trainer"),
         num_train_epochs=config.epochs,

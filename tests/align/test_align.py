@@ -1,7 +1,5 @@
 """Alignment keeps accepted rewrites that are no copies, learns them with adapters, and reports on it honestly."""
 
-from types import SimpleNamespace
-
 import pandas as pd
 import pytest
 import torch
@@ -68,7 +66,6 @@ def test_alignment_learns_demonstrations_first_then_its_own_accepted_answers(wri
 
     def fine_tune(generator, pairs, config, folder):
         learned.append(pairs["text"].tolist())
-        generator.model = SimpleNamespace(unload=lambda: "as it was")
         return pd.DataFrame({"step": [1], "loss": [1.0], "learning_rate": [0.1]})
 
     monkeypatch.setattr(align, "fine_tune", fine_tune)
