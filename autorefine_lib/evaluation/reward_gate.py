@@ -62,10 +62,10 @@ def greedy_search(reward: RankingReward, cache: pd.DataFrame) -> Chosen:
         measures([*plain.values(), *drafts], [*plain, *options["job_id"]])  # ranked in one call and remembered
         for job, part in options.assign(draft=drafts).groupby("job_id", sort=False):
             exposures = measures([plain[job], *part["draft"]], [job] * (1 + len(part)))["exposure"][:, :own]
-            name = linear.setting[job]
-            changed = sums[name] + exposures - exposures[0]
-            best = int(np.argmin(np.nan_to_num(parity_gap.gap(changed, linear.members[name]))))
-            sums[name] = changed[best]
+            row = linear.row[job]
+            changed = sums[row] + exposures - exposures[0]
+            best = int(np.argmin(np.nan_to_num(parity_gap.gap(changed, linear.members[row]))))
+            sums[row] = changed[best]
             if best:
                 chosen.setdefault(job, {})[int(part["position"].iloc[best - 1])] = part["text"].iloc[best - 1]
     return chosen

@@ -34,7 +34,7 @@ class AdMeasures:
         self.occupations = dict(zip(jobs["job_id"], jobs["occupation"], strict=True))
         self._qualified = ranking.qualified(jobs, people)
         self.groups, own = group_members(people, judge.attribute)
-        others = [(name, *ranking.group_members(people, name)) for name in watched]
+        others = [(name, *group_members(people, name)) for name in watched]
         self.names = [f"exposure/{group}" for group in self.groups]
         self.names += [f"watched/{attribute}/{group}" for attribute, found, _ in others for group in found]
         self._belongs = np.concatenate([own, *(members for *_, members in others)]).T.astype(np.float64)
@@ -103,9 +103,7 @@ class AdMeasures:
 
 
 def group_members(candidates: Dataset, attribute: str | Sequence[str]) -> tuple[list[str], np.ndarray]:
-    """`ranking.group_members` of a column, or of the intersections of several that somebody belongs to."""
-    if isinstance(attribute, str):
-        return ranking.group_members(candidates, attribute)
+    """The groups of a column, or of the intersections of several, that somebody is in; bool [groups, candidates]."""
     found = groups.of(candidates, attribute)
     there = [number for number, size in enumerate(found.sizes[:-1]) if size]
     return [found.names[number] for number in there], np.stack([found.codes == number for number in there])

@@ -35,10 +35,11 @@ class RewardConfig:
     their mean scores within occupations, which is dense and smooth and knows nothing of rank k."""
     settings: str = "occupation"
     """Whose gap a rewrite is paid to close. "occupation": that of the ads of its own occupation or, where an ad has
-    none, of its own cluster of embeddings. Gaps point both ways (an ad for nurses, an ad for accountants), and one sign
-    for all would push some of them further from parity. "all": one gap of all ads together, the number reported."""
+    none or fewer than five share it, of its own cluster of embeddings. Gaps point both ways (ads for nurses, ads for
+    accountants), and one sign for all would push some of them further from parity. "all": one gap of all ads together,
+    the number reported."""
     clusters: int = 8
-    """Clusters of the ads without an occupation (k-means), fewer where there are not 20 ads for each."""
+    """Clusters of the ads without such an occupation (k-means), fewer where there are not 20 ads for each."""
     guards: tuple[str, ...] = GUARDS
     """The guards that a rewrite must pass (`guards.GUARDS`); leave one out to see what it is for."""
 

@@ -6,6 +6,7 @@ becomes of the others: to first order the difference reward of Wolpert and Tumer
 members of collectives"). So its value is known before it is deployed, and the same in every order and for every method.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -16,7 +17,11 @@ from autorefine_lib.reward import parity_gap
 from autorefine_lib.reward.ad_measures import AdMeasures
 from autorefine_lib.reward.config import RewardConfig
 
+ADS_PER_SETTING = 5
+"""Settings with fewer ads are put together as `OTHERS`: the sign of their gap would be chance. Of 5 ads that select 20
+people each, the log ratio of two groups has a standard error of about 0.2."""
 ADS_PER_CLUSTER = 20
+OTHERS = "other ads"
 Embed = Callable[[list[str]], np.ndarray]
 
 
@@ -31,9 +36,10 @@ class LinearGap:
     def __init__(self, measures: AdMeasures, config: RewardConfig, embed: Embed | None = None) -> None:
         self.measures = measures
         self.setting = _settings(measures, config, embed)
-        self.jobs = pd.Series(self.setting).groupby(pd.Series(self.setting), sort=False).groups
-        members = {name: np.sum([measures.members(job) for job in ids], axis=0) for name, ids in self.jobs.items()}
-        self.members = {name: number[: len(measures.groups)] for name, number in members.items()}
+        self.names, self._rows = np.unique(list(self.setting.values()), return_inverse=True)
+        self.row = dict(zip(self.setting, self._rows.tolist(), strict=True))
+        self.ads = np.bincount(self._rows)
+        self.members = self._sum(np.array([measures.members(job_id) for job_id in self.setting]))
         self.refresh({})
 
     def refresh(self, ads: Mapping[str, str]) -> None:
@@ -42,46 +48,45 @@ class LinearGap:
         Raises:
             InputError: an unknown job.
         """
-        for job_id in ads:
-            self.measures.original(job_id)
         soft, hard = self.exposures(ads, "exposure"), self.exposures(ads, "hard")
-        self.gaps = {name: float(parity_gap.gap(soft[name], self.members[name])) for name in self.jobs}
-        self._pulls = {name: parity_gap.pull(soft[name], self.members[name]) for name in self.jobs}
+        pulls = parity_gap.pull(soft, self.members)
+        self.gaps = dict(zip(self.names.tolist(), parity_gap.gap(soft, self.members).tolist(), strict=True))
         # The distance in score is a change of log ratio already. An exposure is a sum over the setting's ads.
         self._worth = {
-            name: {"projection": pull}
-            | {
-                signal: len(self.jobs[name]) * parity_gap.closing(pull, sums[name], self.members[name])
-                for signal, sums in (("selection", soft), ("hard", hard))
-            }
-            for name, pull in self._pulls.items()
+            "selection": self.ads[:, None] * parity_gap.closing(pulls, soft, self.members),
+            "projection": pulls,
+            "hard": self.ads[:, None] * parity_gap.closing(pulls, hard, self.members),
         }
 
-    def exposures(self, ads: Mapping[str, str], kind: str) -> dict[str, np.ndarray]:
-        """Summed exposures ("exposure" or "hard") of each setting, float [groups], with `ads` for their originals."""
+    def exposures(self, ads: Mapping[str, str], kind: str) -> np.ndarray:
+        """Exposures summed over the ads of each setting, float [`names`, groups], with `ads` for their originals.
+
+        Args:
+            ads: by job_id.
+            kind: "exposure" for the soft selection, "hard" for the hard one.
+        """
+        for job_id in ads:
+            self.measures.original(job_id)
         texts = self.measures.originals | dict(ads)
-        found = {name: self.measures([texts[job] for job in ids], ids)[kind] for name, ids in self.jobs.items()}
-        return {name: rows[:, : len(self.measures.groups)].sum(0) for name, rows in found.items()}
+        return self._sum(self.measures([texts[job_id] for job_id in self.setting], list(self.setting))[kind])
 
     def gap(self, ads: Mapping[str, str]) -> float:
         """The mean soft gap of the settings, each weighted by its ads, with `ads` (by job_id) for their originals.
 
         A setting without a gap is left out; NaN where all are.
         """
-        soft = self.exposures(ads, "exposure")
-        return self._mean({name: parity_gap.gap(sums, self.members[name]) for name, sums in soft.items()})
+        return self._mean(parity_gap.gap(self.exposures(ads, "exposure"), self.members))
 
     def closeness(self, ads: Mapping[str, str]) -> float:
         """How close the settings are to parity by the hard selection: the mean of exp(-gap), 1 at parity, at most 1.
 
         For two groups of a setting it is min(r, 1 / r) of their impact ratio r. Weighted and left out as in `gap`.
         """
-        hard = self.exposures(ads, "hard")
-        return self._mean({name: np.exp(-parity_gap.gap(sums, self.members[name], 0)) for name, sums in hard.items()})
+        return self._mean(np.exp(-parity_gap.gap(self.exposures(ads, "hard"), self.members, extra=0)))
 
     def at_parity(self, job_id: str) -> bool:
         """Whether the setting of a job is too near to parity to pay anything, or has no gap."""
-        return not self._pulls[self.setting[job_id]].any()
+        return not self._worth["projection"][self.row[job_id]].any()
 
     def signals(self, before: np.ndarray, after: np.ndarray, job_ids: Sequence[str]) -> pd.DataFrame:
         """What the changes of ads are worth: one row an ad, columns selection, projection and hard.
@@ -92,27 +97,34 @@ class LinearGap:
         Args:
             before, after: of `AdMeasures`.
         """
-        found = {}
-        for name, field in (("selection", "exposure"), ("projection", "distance"), ("hard", "hard")):
-            worth = [self._worth[self.setting[job_id]][name] for job_id in job_ids]
-            change = (after[field] - before[field])[:, : len(self.measures.groups)]
-            found[name] = (change * np.reshape(worth, change.shape)).sum(1)
-        return pd.DataFrame(found)
+        rows, own = [self.row[job_id] for job_id in job_ids], len(self.measures.groups)
+        fields = {"selection": "exposure", "projection": "distance", "hard": "hard"}
+        changes = {name: (after[field] - before[field])[:, :own] for name, field in fields.items()}
+        return pd.DataFrame({name: (self._worth[name][rows] * change).sum(1) for name, change in changes.items()})
 
-    def _mean(self, values: Mapping[str, np.ndarray]) -> float:
-        known = {name: value for name, value in values.items() if not np.isnan(value)}
-        ads = [len(self.jobs[name]) for name in known]
-        return float(np.average(list(known.values()), weights=ads)) if known else float("nan")
+    def _sum(self, rows: np.ndarray) -> np.ndarray:
+        """Rows of the jobs summed by setting, the columns of the groups."""
+        own = rows[:, : len(self.measures.groups)]
+        return np.stack([own[self._rows == number].sum(0) for number in range(len(self.names))])
+
+    def _mean(self, values: np.ndarray) -> float:
+        known = ~np.isnan(values)
+        return float(np.average(values[known], weights=self.ads[known])) if known.any() else float("nan")
 
 
 def _settings(measures: AdMeasures, config: RewardConfig, embed: Embed | None) -> dict[str, str]:
     if config.settings == "all":
         return dict.fromkeys(measures.originals, "all ads")
-    found = {job_id: name or "other ads" for job_id, name in measures.occupations.items()}
-    unnamed = [job_id for job_id, name in measures.occupations.items() if not name]
+    found = _of_enough_ads(measures.occupations)
+    unnamed = [job_id for job_id, name in found.items() if name == OTHERS]
     clusters = min(config.clusters, len(unnamed) // ADS_PER_CLUSTER)
     if embed is None or clusters < 2:
         return found
     vectors = np.asarray(embed([measures.originals[job_id] for job_id in unnamed]), np.float64)
     _, codes = kmeans2(vectors, clusters, minit="++", seed=0)
-    return found | {job_id: f"cluster {code + 1}" for job_id, code in zip(unnamed, codes, strict=True)}
+    return found | _of_enough_ads({job: f"cluster {code + 1}" for job, code in zip(unnamed, codes, strict=True)})
+
+
+def _of_enough_ads(names: Mapping[str, str | None]) -> dict[str, str]:
+    sizes = Counter(names.values())
+    return {job_id: name if name and sizes[name] >= ADS_PER_SETTING else OTHERS for job_id, name in names.items()}

@@ -54,18 +54,18 @@ def gap(exposure: np.ndarray, members: np.ndarray, extra: float = EXTRA_PLACES) 
 
 
 def pull(exposure: np.ndarray, members: np.ndarray) -> np.ndarray:
-    """What a rise of each log ratio takes off the gap, float [groups]: -sign / groups, 0 at parity and where undefined.
+    """What a rise of each log ratio takes off the gap, float [..., groups]: -sign / groups; 0 at parity, or if unknown.
 
     They add up the groups' contributions: the gap falls by the sum of pull_g times the change of log ratio g.
     """
     ratios = log_ratios(exposure, members)
-    defined = np.count_nonzero(~np.isnan(ratios))
+    defined = np.count_nonzero(~np.isnan(ratios), axis=-1, keepdims=True)
     away = np.nan_to_num(np.abs(ratios)) > -np.log(AT_PARITY)
-    return np.where(away, -np.sign(np.nan_to_num(ratios)), 0) / max(defined, 1)
+    return np.where(away, -np.sign(np.nan_to_num(ratios)), 0) / np.maximum(defined, 1)
 
 
 def closing(pulls: np.ndarray, exposure: np.ndarray, members: np.ndarray) -> np.ndarray:
-    """By how much the gap falls per unit of each group's exposure, float [groups]: minus its gradient.
+    """By how much the gap falls per unit of each group's exposure, float [..., groups]: minus its gradient.
 
     d log(E_g / E_-g) / d(weight) is 1 / (sum of g's weights) for a member of g, and -1 / (sum of the others') for
     another, so it is the same for all members of a group.
@@ -73,7 +73,7 @@ def closing(pulls: np.ndarray, exposure: np.ndarray, members: np.ndarray) -> np.
     exposure, others, *_ = _with_others(exposure, members, EXTRA_PLACES)
     with np.errstate(divide="ignore", invalid="ignore"):
         own, against = (np.where(pulls, pulls / sums, 0) for sums in (exposure, others))
-    return own - (against.sum() - against)
+    return own - (against.sum(-1, keepdims=True) - against)
 
 
 def _with_others(

@@ -79,6 +79,18 @@ def test_measure_by_hand():
     assert table.loc[("A", "original ads"), ["change", "closer", "mrr_change"]].isna().all()
 
 
+def test_in_the_whole_pool_every_job_counts():
+    """The cook's ad too: k = 2 of all seven, and the three cooks share two places."""
+    whole = {name: [replace(run, pool="whole") for run in runs] for name, runs in METHODS.items()}
+    table = measured({"A": Judge("strong", "bold")}, methods=whole).set_index("method")
+    assert (table["n"] == 3).all()
+    # Women have 2 of 15 chances (two for the cook's ad) against 4 of 6 of the men, then 4 of 15 against 2 of 6.
+    assert table["impact_ratio"].tolist() == pytest.approx([(2 / 15) / (4 / 6), (4 / 15) / (2 / 6)])
+    unknown = JOBS.remove_columns("occupation").add_column("occupation", ["nurse", None, "cook"])
+    again = transfer.rejudge(whole["PPO"][0], Judge().fit(CANDIDATES).rank, unknown, CANDIDATES, "gender", 2)
+    assert again.quality["mrr"].isna().tolist() == [False, True, False] and len(again.texts) == 3
+
+
 def test_seeds_above_and_below_parity_are_not_close_to_it():
     """One seed selects women for one ad in two, as wished; the mean of the ratios is not what counts."""
     both = ["nurse kind", "nurse kind", "cook"]
