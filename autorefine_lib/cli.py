@@ -15,7 +15,7 @@ import typer
 from autorefine_lib.audit.command import audit
 from autorefine_lib.errors import InputError, disk_is_full
 
-DEFAULT_POLICY = "smollm2"
+DEFAULT_POLICY = "aligned"
 
 app = typer.Typer(
     name="autorefine",

@@ -24,6 +24,7 @@ from autorefine_lib.text.tokens import WORD, words
 from autorefine_lib.text.word_diff import word_diff
 
 _ADS_AT_ONCE = 64  # so that the first records of a long file come soon, and batches are full all the same
+_TRIES = 4  # answers to a sentence before it is left as it is
 _SHOWN = 3  # passages that a reason names
 _LONGEST_PASSAGE = 40  # characters of each
 
@@ -67,7 +68,7 @@ def rewrite_ads(generator: Generator, ads: Sequence[tuple[str, str]]) -> Iterato
         some = ads[start : start + _ADS_AT_ONCE]
         notes = [_explain_refusal(text) or _explain_length(text, generator) for _, text in some]
         open_to_it = [text for (_, text), note in zip(some, notes, strict=True) if not note]
-        made = iter(generator.rewrite(open_to_it, progress=sys.stderr.isatty()) if open_to_it else [])
+        made = iter(generator.rewrite(open_to_it, progress=sys.stderr.isatty(), tries=_TRIES) if open_to_it else [])
         for (job_id, text), note in zip(some, notes, strict=True):
             yield _record(job_id, text, Rewrite(text) if note else next(made), note)
 

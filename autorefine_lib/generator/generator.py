@@ -33,6 +33,10 @@ INCLUSIVE = (
 """The treatment that an instruction alone can be, measured as a method of its own."""
 
 
+RETRY = 0.8
+"""Temperature at which a refused sentence is tried again, that of alignment and training."""
+
+
 @dataclass(frozen=True)
 class Edit:
     """One sentence and what the model made of it."""
@@ -160,10 +164,27 @@ class Generator:
         likeliest = dict(zip(asked, answers, strict=True))
         return [likeliest[source] for source in sources]
 
-    def rewrite(self, ads: list[str], temperature: float = 0.0, seed: int = 0, progress: bool = True) -> list[Rewrite]:
-        """Rewrite `ads` as they would be deployed."""
+    def rewrite(
+        self, ads: list[str], temperature: float = 0.0, seed: int = 0, progress: bool = True, tries: int = 1
+    ) -> list[Rewrite]:
+        """Rewrite `ads` as they would be deployed.
+
+        With `tries` above 1 a sentence whose rewrite was refused or changed nothing is sampled again, so many times in
+        all, at `temperature` or, where that is 0, at `RETRY`.
+        """
         episodes = self.episodes([str(index) for index in range(len(ads))], ads)
-        return self.assemble(ads, episodes, self.complete(episodes["source"], temperature, seed, progress))
+        sources = episodes["source"]
+        completions = self.complete(sources, temperature, seed, progress)
+        failed = list(range(len(sources)))
+        for number in range(1, tries):
+            failed = [row for row in failed if self.finish(sources[row], completions[row])[0] == sources[row]]
+            if not failed:
+                break
+            again = self.complete([sources[row] for row in failed], temperature or RETRY, seed + number, progress)
+            for row, completion in zip(failed, again, strict=True):
+                if self.finish(sources[row], completion)[0] != sources[row]:
+                    completions[row] = completion
+        return self.assemble(ads, episodes, completions)
 
     def assemble(self, ads: list[str], episodes: dict[str, list], completions: list[str]) -> list[Rewrite]:
         """Put completions into their ads; `episodes` must come from this generator with job ids "0", "1", …"""

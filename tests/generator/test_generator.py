@@ -62,6 +62,19 @@ def test_rewriting_is_repeatable(writer, monkeypatch):
     assert first == second and torch.is_grad_enabled()
 
 
+def test_what_was_refused_is_tried_again(writer, monkeypatch):
+    asked = []
+
+    def complete(sources, temperature, seed, progress):
+        asked.append((list(sources), temperature, seed))
+        return [["We are hiring a nurse for our ward."], [SOURCE], [GOOD]][len(asked) - 1][: len(sources)]
+
+    monkeypatch.setattr(writer, "complete", complete)
+    [made] = writer.rewrite([AD], tries=5)
+    assert made.edits[0].rewrite == GOOD and not made.refused
+    assert asked == [([SOURCE], 0.0, 0), ([SOURCE], generator.RETRY, 1), ([SOURCE], generator.RETRY, 2)]
+
+
 def test_equal_sentences_are_asked_once_unless_sampled(writer, monkeypatch):
     asked = []
 
