@@ -1,8 +1,8 @@
 """Notebook 06: what else could learn from the same reward, or use it without learning.
 
 GRPO and RLOO sample while they learn, as PPO does, but take the other rewrites of the same text as their baseline
-instead of a value head. Reward-weighted fine-tuning learns from rewrites that were sampled once. Best of N learns
-nothing. All see the very reward function that PPO sees.
+instead of a value head. Reward-weighted fine-tuning learns from rewrites that were sampled once. All see the very
+reward function that PPO sees.
 """
 
 import math
@@ -33,7 +33,6 @@ from autorefine_lib.ppo.config import PPOConfig
 from autorefine_lib.ppo.ppo_finetuning import episodes, ranking_reward
 from autorefine_lib.reward.config import RewardConfig
 from autorefine_lib.reward.judge import Judge
-from autorefine_lib.reward.reward import WHOLE_AD, RankingReward
 
 NAMES = ("reward-weighted", "DPO", "RLOO", "GRPO")
 """Of the methods that learn, as the tables call them."""
@@ -284,21 +283,3 @@ def _log_likelihood(generator: Generator, rows: pd.DataFrame) -> Tensor:
     )  # fmt: skip
     tokens = pad_sequence(tokens, batch_first=True, padding_value=generator.tokenizer.pad_token_id)
     return (score(generator.model, prompts, tokens).logprobs * mask).sum(1)
-
-
-def best_of(
-    generator: Generator, judge: Judge, reward_config: RewardConfig, n: int, temperature: float = 1.0, seed: int = 0
-) -> Callable[[list[str]], list[str]]:
-    """The rewriting function that samples `n` rewrites of each of the judge's ads and keeps the one of highest reward.
-
-    It looks at the ranking of the very ads it is judged on, `n` reward calls an ad, and trains nothing.
-    """
-    reward = RankingReward(judge, lambda source, text: (text, ()), reward_config)
-
-    def rewrite(ads: list[str]) -> list[str]:
-        drafts = [rewrite.text for rewrite in generator.rewrite(ads * n, temperature, seed)]
-        earned = reward.score(drafts, list(judge.jobs["job_id"]) * n, [WHOLE_AD] * len(drafts))["reward"]
-        best = earned.to_numpy().reshape(n, len(ads)).argmax(axis=0)
-        return [drafts[draw * len(ads) + ad] for ad, draw in enumerate(best)]
-
-    return rewrite

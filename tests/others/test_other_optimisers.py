@@ -134,7 +134,7 @@ def test_batches_that_do_not_fit_are_one_clear_error(changed: dict, message: str
 
 def test_an_unknown_optimiser_is_one_clear_error():
     other_optimisers.check_names({"GRPO": 1e-5, "reward-weighted": 1e-5})
-    with pytest.raises(InputError, match="optimisers holds 'grpo'; allowed: reward-weighted, RLOO, GRPO"):
+    with pytest.raises(InputError, match="optimisers holds 'grpo'; allowed: reward-weighted, DPO, RLOO, GRPO"):
         other_optimisers.check_names(["RLOO", "grpo"])
 
 
@@ -173,11 +173,3 @@ def test_reward_weights_by_hand():
 def test_too_little_offline_data_is_one_clear_error():
     with pytest.raises(InputError, match="4 rewrites are fewer than batch_size=128"):
         other_optimisers.reward_weighted(writer(), offline_data(writer(), 4))
-
-
-def test_best_of_takes_the_draft_of_highest_value(monkeypatch):
-    made = Writer(tiny_model("t5"), tiny_tokenizer(), "ad")
-    drafts = ["w3 w4"] * 8 + ["w9 w9"] * 4 + ["w3 w5"] * 4  # two drafts of each of the eight ads
-    monkeypatch.setattr(made, "rewrite", lambda ads, *_: [SimpleNamespace(text=text) for text in drafts])
-    choose = other_optimisers.best_of(made, judge(), RewardConfig(), n=2)
-    assert choose(list(JOBS["text"]))[:4] == ["w9 w9"] * 4
