@@ -3,9 +3,10 @@
 The wording is free. `guards` has one guard against each known way of moving a ranking by other means than the wording.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from autorefine_lib.errors import InputError
+from autorefine_lib.text import counterparts, meaning
 from autorefine_lib.text import guards as rules
 from autorefine_lib.text.articles import article_for
 from autorefine_lib.text.guards import GUARDS
@@ -17,6 +18,7 @@ PROTECTED = "names a protected attribute"
 
 _TYPOGRAPHIC = frozenset("‘’“”–—•…")
 _BRACKETS = {")": "(", "]": "[", "}": "{", "”": "“"}
+_GOES_ON = frozenset(("a", "an", "the", "and", "or", "but", "of", "from", "as", "our", "your", "their", "will", "can"))
 _SHORTEST, _LONGEST, _SLACK = 0.6, 1.6, 2
 
 
@@ -55,12 +57,12 @@ def by_guard(source: str, rewrite: str, guards: Sequence[str] = GUARDS) -> dict[
         "characters": [*rules.characters(source, rewrite), *_strange_characters(source, rewrite)],
         "injection": rules.injection(source, rewrite),
         **{name: rules.facts(source, rewrite, name) for name in ("facts", "requirements", "benefits")},
-        "added": rules.added(source, rewrite),
-        "dropped": rules.dropped(source, rewrite),
-        "coded": rules.coded(source, rewrite),
+        "added": counterparts.added(source, rewrite),
+        "dropped": counterparts.dropped(source, rewrite),
         "stuffing": rules.stuffing(source, rewrite),
         "length": _length(old, new),
         "form": _form(source, rewrite, old, new),
+        **{rule.__name__: _said_otherwise(rule, source, rewrite) for rule in meaning.RULES},
     }
     # A guard that is switched off costs nothing: its generator is never read.
     reasons = {name: list(dict.fromkeys(found[name])) for name in GUARDS if name in guards}
@@ -72,6 +74,11 @@ def check_guards(guards: Sequence[str]) -> None:
     for name in [guards] if isinstance(guards, str) else guards:
         if name not in GUARDS or isinstance(guards, str):
             raise InputError(f"guards={guards!r}: {name!r} is no guard, or no list; allowed: {', '.join(GUARDS)}")
+
+
+def _said_otherwise(rule: Callable[[str, str], Iterable[str]], source: str, rewrite: str) -> Iterable[str]:
+    for pair in counterparts.pair_sentences(source, rewrite):
+        yield from rule(*pair)
 
 
 def _protected(source: str, rewrite: str) -> list[str]:
@@ -88,6 +95,9 @@ def _form(source: str, rewrite: str, old: list[Token], new: list[Token]) -> Iter
 def _ending_and_brackets(source: str, rewrite: str, old: list[Token], new: list[Token]) -> Iterable[str]:
     if _ending(old) != _ending(new):
         yield f"ends in {rewrite.rstrip()[-1]!r}, not as the source does"
+    last = [next((token.key for token in reversed(tokens) if token.kind != "mark"), "") for tokens in (old, new)]
+    if last[1] in _GOES_ON and last[0] not in _GOES_ON:
+        yield f"breaks off after {last[1]!r}"
     if _balanced(source) and not _balanced(rewrite):
         yield "has unbalanced brackets or quotes"
 

@@ -65,6 +65,7 @@ class _Ad(NamedTuple):
     amounts: list[quantities.Quantity]
     strengths: dict[tuple[str, str], set[str]]  # of each (kind, value)
     words: frozenset[str]
+    beginnings: frozenset[str]  # of the words, so that "managing projects" keeps "project management"
 
 
 @lru_cache(maxsize=2048)
@@ -88,7 +89,8 @@ def _read(text: str) -> _Ad:
     by_value: dict[tuple[str, str], set[str]] = {}
     for fact in facts:
         by_value.setdefault((fact.kind, fact.value), set()).add(fact.strength)
-    return _Ad(facts, amounts, by_value, frozenset(_fold(token.key) for token in tokens))
+    words = frozenset(_fold(token.key) for token in tokens)
+    return _Ad(facts, amounts, by_value, words, frozenset(word[:5] for word in words))
 
 
 def _kind(amount: quantities.Quantity) -> str:
@@ -247,7 +249,9 @@ def _kept(fact: Requirement, ad: _Ad) -> bool:
         return any(kind == fact.kind for kind, _ in ad.strengths)
     if fact.text.startswith(","):  # ", MA": a rewrite in small letters keeps it too
         return (fact.kind, fact.value) in ad.strengths or fact.text.strip(", ").lower() in ad.words
-    return (fact.kind, fact.value) in ad.strengths
+    if (fact.kind, fact.value) in ad.strengths:
+        return True
+    return fact.kind in ("skill", "benefit") and all(word[:5] in ad.beginnings for word in _phrase(fact.text))
 
 
 def _shifted(ad: _Ad, other: _Ad, before: str, after: str) -> list[str]:

@@ -1,0 +1,319 @@
+"""What a sentence says, read off its dependency parse: content words, negation, modality, bounds, roles, conditions.
+
+The relations are those of spaCy's English models (ClearNLP labels). `meaning` compares two readings.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+
+from autorefine_lib import resources
+from autorefine_lib.models import dependency_parser
+
+if TYPE_CHECKING:
+    from spacy.tokens import Doc, Token
+
+APPLICANT, EMPLOYER, SPEAKER = "the applicant", "the employer", "a first person"
+MUST, SHOULD, MAY, WAIVED = "must", "should", "may", "waived"
+_CONTENT = frozenset({"NOUN", "PROPN", "VERB", "ADJ", "ADV", "NUM"})
+_SUBJECTS = frozenset({"nsubj", "nsubjpass", "csubj"})
+_OBJECTS = frozenset({"dobj", "dative", "attr", "oprd"})
+_COMPLEMENTS = frozenset({"attr", "acomp", "oprd", "prep"})
+_PERSONS = {
+    **dict.fromkeys(("you", "your", "yours", "yourself", "candidate", "applicant", "jobholder", "holder"), APPLICANT),
+    **dict.fromkeys(("we", "our", "ours", "us", "company", "employer", "firm", "organization"), EMPLOYER),
+    **dict.fromkeys(("i", "my", "mine", "me", "myself"), SPEAKER),
+}  # fmt: skip
+# Negations that negate nothing: bounds are read by themselves, "not only" adds, the others are idioms.
+_NO_NEGATION = re.compile(
+    r"\bno (?:later|earlier|sooner|more|fewer|less|longer) than\b|\bnot (?:more|less|fewer|later) than\b"
+    r"|\bnot (?:only|just|merely|simply)\b|\bwhether or not\b|(?:\bnot|n['’]t) hesitate\b|\bno matter\b|\bif not\b"
+    r"|\bnot[- ]for[- ]profit\b|\bno[- ]brainer\b|\bno stranger\b|\bwhy not\b|\bno doubt\b|\bnot (?:to )?exceed",
+    re.IGNORECASE,
+)
+_NEGATORS = frozenset({"not", "no", "never", "neither", "nor", "none", "nobody", "nothing", "nowhere", "without",
+                       "hardly", "rarely", "seldom", "barely", "n't", "cannot"})  # fmt: skip
+_NEGATIVE_WORDS = frozenset({"fail", "refrain", "lack", "unable", "impossible", "avoid", "decline", "refuse",
+                             "prohibit", "forbid", "exclude", "absence"})  # fmt: skip
+_SCOPE = frozenset({"dobj", "attr", "acomp", "xcomp", "pobj", "prep", "nsubj", "nsubjpass", "compound", "amod", "oprd",
+                    "pcomp", "advmod"})  # fmt: skip
+_INSTEAD = {"rather": "than", "instead": "of"}
+_SMALL = r"(?:\d|(?:one|two|three|four|five|six|seven|eight|nine|ten|twelve|a dozen)\b)"
+_NEXT, _NEAR = rf"(?=\W{{0,3}}{_SMALL})", rf"(?=.{{0,14}}?(?<!\w){_SMALL})"  # a number follows, at once or soon
+_BOUND = re.compile(
+    rf"""(?P<none>
+        up[- ]to[- ]date | at[ ]least[ ]one[ ]of | over[ ](?:the|time)
+        | from(?=[^.;]{{0,25}}\b(?:to|until|through|-|–)\b))
+    |(?P<lower>
+        \b(?:at[ ]least | more[ ]than | (?:a[ ])?minimum(?:[ ]of)? | (?:no|not)[ ](?:less|fewer|earlier)[ ]than | lowest
+            | upwards[ ]of | in[ ]excess[ ]of | or[ ]more | exceeding){_NEAR}
+        | \b(?:from | over | above | min | (?:start|begin)\w*[ ](?:at|from)){_NEXT}
+        | \b(?:no|not)[ ](?:earlier|sooner)[ ]than\b | (?<=\d)\+
+        | (?<=\d)[\w -]{{0,12}}\b(?:or[ ](?:more|above|over|greater)|minimum)\b)
+    |(?P<upper>
+        \b(?:up[ ]to | at[ ](?:the[ ])?most | (?:no|not)[ ](?:more|later|longer)[ ]than | (?:a[ ])?maximum(?:[ ]of)?
+            | less[ ]than | fewer[ ]than | capped[ ]at | limited[ ]to | highest | not[ ](?:to[ ])?exceed(?:ing)?){_NEAR}
+        | \b(?:max | under | below | within | almost | nearly){_NEXT}
+        | \b(?:no|not)[ ]later[ ]than\b | \bat[ ]the[ ](?:very[ ])?latest\b | \bat[ ](?:the[ ])?most\b
+        | (?<=\d)[\w -]{{0,12}}\b(?:or[ ](?:less|fewer|under)|max(?:imum)?|tops)\b)""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_QUANTIFIERS = {
+    **dict.fromkeys(("all", "every", "each", "entire", "whole", "any", "always", "everyone", "everybody"), "all"),
+    **dict.fromkeys(("some", "several", "often", "sometimes", "usually", "occasionally", "partly"), "some"),
+    **dict.fromkeys(("most", "mostly", "many", "majority"), "most"),
+    "few": "few",
+    **dict.fromkeys(("only", "solely", "exclusively"), "only"),
+}  # fmt: skip
+_CONDITIONS = {
+    **dict.fromkeys(("if", "provided", "providing", "assuming"), "if"),
+    **dict.fromkeys(("where", "who", "whoever", "case", "subject", "depending", "conditional", "should"), "perhaps"),
+    **dict.fromkeys(("when", "whenever", "once", "soon"), "perhaps"),
+    **dict.fromkeys(("unless", "except"), "unless"),
+    **dict.fromkeys(("before", "prior", "by", "ahead", "previous", "previously", "first"), "before"),
+    **dict.fromkeys(("after", "following", "upon", "afterwards", "then", "later", "next"), "after"),
+}  # fmt: skip
+
+
+class Word(NamedTuple):
+    """A content word, or a listed phrase of several words."""
+
+    key: str  # lemmas in lower case
+    text: str
+    place: int  # index of its token
+    kind: str  # word class
+    light: bool  # a paraphrase may add it or leave it out
+    negated: bool
+    person: str  # who does it, or is it: APPLICANT, EMPLOYER, SPEAKER or ""
+    subjects: frozenset[int]  # tokens
+    owner: str  # person of a possessive
+    relation: str  # to its head
+    head: int
+
+
+class Reading(NamedTuple):
+    """What `meaning` compares."""
+
+    words: list[Word]
+    negations: list[frozenset[int]]  # of each negation the tokens that it may negate, nearest head first
+    waived: int  # negations of a must, which may also be read as negations: "no degree required"
+    modality: frozenset[str]
+    bounds: frozenset[str]
+    quantifiers: frozenset[str]
+    conditions: frozenset[str]
+    connectives: Counter[str]  # "and" and "or"
+    persons: frozenset[str]
+
+
+@lru_cache(maxsize=8192)
+def read(text: str) -> Reading:
+    """The reading of a text of one or more sentences."""
+    (doc,) = dependency_parser.parse([text])
+    idle = _idle_negations(doc)
+    waived = {index for token in doc for index in _waiver(token)}
+    negators = [token for token in doc if _negates(token) and token.i not in idle and token.i not in waived]
+    scopes = [_scope(token) for token in negators]
+    negated = frozenset().union(*scopes)
+    return Reading(
+        words=_words(doc, negated),
+        negations=scopes,
+        waived=len(waived),
+        modality=frozenset(_modality(doc)),
+        bounds=frozenset(kind for match in _BOUND.finditer(text) if (kind := match.lastgroup or "") != "none"),
+        quantifiers=frozenset(_quantifiers(doc)),
+        conditions=frozenset(_CONDITIONS[token.lower_] for token in doc if _is_condition(token)),
+        connectives=Counter(_connectives(doc)),
+        persons=frozenset(_PERSONS[token.lower_] for token in doc if token.lower_ in _PERSONS),
+    )
+
+
+@cache
+def _listed(how: str) -> frozenset[str]:
+    return frozenset(resources.load("meaning")[how])
+
+
+@cache
+def _phrases() -> dict[str, list[tuple[str, ...]]]:
+    """Listed phrases of several words by their first word, the longest first."""
+    groups = [entry.split("|") for entry in resources.load("meaning")["synonyms"]] + [sorted(_listed("light"))]
+    phrases = {tuple(re.split(r"[ -]", phrase)) for group in groups for phrase in group if re.search(r"[ -]", phrase)}
+    found: dict[str, list[tuple[str, ...]]] = {}
+    for phrase in sorted(phrases, key=len, reverse=True):
+        found.setdefault(phrase[0], []).append(phrase)
+    return found
+
+
+def _lemma(token: "Token") -> str:
+    return token.lemma_.lower().replace("’", "'")
+
+
+def _words(doc: "Doc", negated: frozenset[int]) -> list[Word]:
+    tokens = [token for token in doc if token.text != "-" and not token.is_space]
+    lemmas = [_lemma(token) for token in tokens]
+    words, position = [], 0
+    while position < len(tokens):
+        phrase = next(
+            (p for p in _phrases().get(lemmas[position], ()) if tuple(lemmas[position : position + len(p)]) == p), None
+        )
+        behind = position + (len(phrase) if phrase else 1)
+        if phrase:
+            key, head = " ".join(phrase), tokens[position]
+            light = key in _listed("light")
+        else:
+            key, head = lemmas[position], tokens[position]
+            light = key in _PERSONS or any(key in _listed(name) for name in ("light", MUST, SHOULD, MAY))
+        position = behind
+        if not phrase and (head.pos_ not in _CONTENT or not any(char.isalnum() for char in head.text)):
+            continue
+        if head.pos_ == "NUM" and not phrase:
+            continue  # `requirements` compares numbers
+        words.append(_word(head, key, light, negated))
+    return words
+
+
+def _word(token: "Token", key: str, light: bool, negated: frozenset[int]) -> Word:
+    verb = token.head if token.dep_ in ("attr", "acomp", "oprd") and token.head.lemma_ == "be" else token
+    subjects, _ = _arguments(verb)
+    return Word(
+        key,
+        token.text,
+        token.i,
+        "NOUN" if token.dep_ in ("dobj", "pobj", "nsubj", "compound") or _is_noun(token) else token.pos_,
+        light,
+        token.i in negated,
+        _person(subjects, verb),
+        frozenset(t.i for t in subjects),
+        next((_PERSONS.get(child.lower_, "") for child in token.children if child.dep_ == "poss"), ""),
+        token.dep_,
+        token.head.i,
+    )
+
+
+def _is_noun(token: "Token") -> bool:
+    """Whether a verb in -ing is what somebody gets: "you receive mentoring"."""
+    return token.tag_ == "VBG" and _lemma(token.head) in ("receive", "get", "give", "provide", "offer")
+
+
+def _arguments(verb: "Token") -> tuple[list["Token"], list["Token"]]:
+    """Who does it and to whom, with the passive turned around."""
+    subjects, objects = [], []
+    for child in verb.children:
+        if child.dep_ in ("nsubjpass",):
+            objects.append(child)
+        elif child.dep_ in _SUBJECTS:
+            subjects.append(child)
+        elif child.dep_ == "agent":
+            subjects += [c for c in child.children if c.dep_ == "pobj"]
+        elif child.dep_ in _OBJECTS:
+            objects.append(child)
+        elif child.dep_ == "prep":
+            objects += [c for c in child.children if c.dep_ == "pobj"]
+    if not subjects and verb.dep_ in ("xcomp", "conj") and verb.head.pos_ in ("VERB", "AUX") and verb.head.i != verb.i:
+        passive = verb.dep_ == "xcomp"  # "You are expected to lead": who is expected leads
+        above, below = _arguments(verb.head)
+        asked = [t for t in below if t.dep_ in ("nsubjpass",)] if passive else []
+        subjects = asked or [t for t in below if passive and t.dep_ == "dobj"] or above
+    return subjects, objects
+
+
+def _person(subjects: Sequence["Token"], verb: "Token") -> str:
+    for token in subjects:
+        if token.lower_ in _PERSONS:
+            return _PERSONS[token.lower_]
+        if any(child.dep_ == "poss" and child.lower_ == "our" for child in token.children) and token.lemma_ == "team":
+            return EMPLOYER
+    imperative = verb.tag_ == "VB" and verb.dep_ == "ROOT" and not any(child.tag_ == "MD" for child in verb.children)
+    return APPLICANT if imperative and not subjects else ""
+
+
+def _negates(token: "Token") -> bool:
+    lemma = _lemma(token)
+    instead = lemma in _INSTEAD and token.i + 1 < len(token.doc) and token.nbor().lower_ == _INSTEAD[lemma]
+    return token.dep_ == "neg" or lemma in _NEGATORS or lemma in _NEGATIVE_WORDS or instead
+
+
+def _idle_negations(doc: "Doc") -> set[int]:
+    spans = [match.span() for match in _NO_NEGATION.finditer(doc.text)]
+    return {token.i for token in doc for start, end in spans if start <= token.idx < end}
+
+
+def _waiver(token: "Token") -> list[int]:
+    """The negations of a must: "not required", "no degree needed", "you don't have to"."""
+    lemma = _lemma(token)
+    has_to = lemma == "have" and any(child.dep_ == "xcomp" for child in token.children)
+    if token.tag_ == "MD" or not (has_to or lemma in _listed(MUST) or lemma in _listed(SHOULD)):
+        return []
+    verb = token.head if token.dep_ in ("acomp", "attr", "oprd") else token
+    near = [*token.children, *verb.children]
+    near += [child for one in near if one.dep_ in (*_SUBJECTS, "dobj") for child in one.children]
+    if token.dep_ == "acl":
+        near += token.head.children
+    return [one.i for one in near if _lemma(one) in ("not", "n't", "no", "never", "nobody", "none", "neither")]
+
+
+def _scope(token: "Token") -> frozenset[int]:
+    """The tokens that a negation may negate: its head and what the head says, down to its objects."""
+    own = _lemma(token) in _NEGATIVE_WORDS or token.lower_ == "without"
+    queue = [token if own else token.head]
+    found = set() if token.lower_ == "without" else {queue[0].i}
+    while queue:
+        said = [child for child in queue.pop().children if child.dep_ in _SCOPE]
+        found.update(child.i for child in said)
+        queue += [child for child in said if child.dep_ not in ("nsubj", "advmod")]
+    return frozenset(found)
+
+
+def _modality(doc: "Doc") -> Iterator[str]:
+    for token in doc:
+        lemma = _lemma(token)
+        if _waiver(token):
+            yield WAIVED
+            continue
+        # "Go is a plus", but neither "plus holidays" nor "the needs of customers".
+        said_of = token.pos_ != "NOUN" or token.dep_ in ("attr", "ROOT", "oprd", "appos")
+        if token.pos_ in ("CCONJ", "ADP") or not (said_of or lemma in ("possibility", "option")):
+            continue
+        if lemma in ("can", "could") and any(child.dep_ == "neg" for child in token.head.children):
+            continue  # "cannot" says no more than "not"
+        followed = any(child.dep_ == "xcomp" for child in token.children)
+        if lemma == "have" and followed:
+            yield MUST
+        if (lemma == "encourage" or (lemma == "free" and token.head.lemma_ == "be")) and followed:
+            yield MAY
+        yield from (strength for strength in (MUST, SHOULD, MAY) if lemma in _listed(strength))
+
+
+def _quantifiers(doc: "Doc") -> Iterator[str]:
+    for token in doc:
+        if token.lower_ not in _QUANTIFIERS:
+            continue
+        before = token.nbor(-1).lower_ if token.i else ""
+        if _lemma(token.head) in ("day", "week", "month", "year", "time", "hour", "quarter"):
+            continue
+        if (token.lower_, before) in (("only", "not"), ("most", "at"), ("most", "the"), ("any", "if")):
+            continue
+        if token.lower_ == "few" and before == "a":
+            yield "some"
+        elif not (token.lower_ == "most" and token.pos_ == "ADV"):
+            yield _QUANTIFIERS[token.lower_]
+
+
+def _is_condition(token: "Token") -> bool:
+    bound = token.lower_ == "later" and token.i and token.nbor(-1).lower_ in ("no", "not")
+    return (
+        not bound
+        and token.lower_ in _CONDITIONS
+        and token.dep_ != "prt"
+        and _lemma(token.head) not in ("look", "follow")
+    )
+
+
+def _connectives(doc: "Doc") -> Iterator[str]:
+    for token in doc:
+        as_well = token.lower_ == "well" and token.i and token.nbor(-1).lower_ == "as"
+        if as_well or token.lower_ in ("and", "&", "both", "plus"):
+            yield "and"
+        elif token.lower_ in ("or", "either"):
+            yield "or"

@@ -1,0 +1,243 @@
+"""Whether a rewrite says what its source says: polarity, modality, bounds, roles, conditions and content words.
+
+Both are read by `clauses`. Content words are paired one to one: by lemma, by stem, by the listed synonyms, or by the
+cosine of their static vectors. Everything else is compared along these pairs, or counted.
+"""
+
+import re
+from collections.abc import Iterator
+from functools import cache, lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from autorefine_lib import resources
+from autorefine_lib.models import static_embedding
+from autorefine_lib.text import wording
+from autorefine_lib.text.clauses import MAY, MUST, SHOULD, SPEAKER, WAIVED, Reading, Word, read
+
+NEAR = 0.25
+"""Two words may stand for each other from this cosine of their static vectors on."""
+_NEAR_VERBS = 0.10
+MOST = 1.0
+"""From this weight of words without a counterpart on a sentence says something else. A noun weighs 1."""
+_SUFFIX = re.compile(
+    r"(?:ational|ization|isation|ations?|ators?|ating|ments?|ities|ness|ingly|ings?|ances?|ences?|ables?|ibles?|ively|ives?|ional|"
+    r"ions?|ally|als?|ers?|ors?|ants?|ents?|ees?|ies|ied|ity|ed|ly|es|ic|ful|ed|y|e|s)$"
+)
+_DOER = ("ee", "er", "or")  # who is trained is no trainer
+_PREFIX = re.compile(r"^(?:un|in|im|ir|non|dis|mis)-?")
+
+
+class Pairing(NamedTuple):
+    """Which words say the same."""
+
+    pairs: list[tuple[Word, Word]]
+    gone: list[Word]
+    new: list[Word]
+
+    def images(self) -> dict[int, set[int]]:
+        """For each paired token of the source its tokens in the rewrite."""
+        found: dict[int, set[int]] = {}
+        for old, new in self.pairs:
+            found.setdefault(old.place, set()).add(new.place)
+        return found
+
+
+@lru_cache(maxsize=8192)
+def pair_words(source: str, rewrite: str) -> Pairing:
+    """The content words of both texts, paired."""
+    old, new = read(source).words, read(rewrite).words
+    similar = np.array([[_likeness(a, b) for b in new] for a in old]).reshape(len(old), len(new))
+    exact = similar >= 1
+    pairs = [(old[i], new[j]) for i, j in zip(*np.nonzero(exact), strict=True)]
+    rows, columns = np.flatnonzero(~exact.any(axis=1)), np.flatnonzero(~exact.any(axis=0))
+    for i, j in zip(*linear_sum_assignment(similar[np.ix_(rows, columns)], maximize=True), strict=True):
+        a, b, value = old[rows[i]], new[columns[j]], similar[rows[i], columns[j]]
+        if value >= (_NEAR_VERBS if a.kind == b.kind == "VERB" else NEAR):
+            pairs.append((a, b))
+    paired = {id(word) for pair in pairs for word in pair}
+    gone, fresh = (
+        [word for word, row in zip(words, table, strict=True)
+         if id(word) not in paired and not word.light and not _covered(word, row, others)]
+        for words, table, others in ((old, similar, new), (new, similar.T, old))
+    )  # fmt: skip
+    return Pairing(pairs, gone, fresh)
+
+
+def _covered(word: Word, similar: np.ndarray, others: list[Word]) -> bool:
+    """Whether another word says the same, although it has a partner already."""
+    if word.relation == "conj":
+        return False  # "trucks and cars" says more than "trucks"
+    return any(value >= 0.9 and other.kind == word.kind for value, other in zip(similar, others, strict=True))
+
+
+def polarity(source: str, rewrite: str) -> Iterator[str]:
+    """Negations that are lost, brought in or moved to another word."""
+    old, new = read(source), read(rewrite)
+    flips = sum(_negates_prefix(a.key, b.key) for a, b in pair_words(source, rewrite).pairs)
+    before, after = len(old.negations), len(new.negations)
+    apart = abs(before - after)
+    if ("only" in old.quantifiers) != ("only" in new.quantifiers) and apart % 2 == 0:
+        return  # "nobody without" says "only those with"
+    if apart > old.waived + new.waived + flips or (apart == 0 and flips):
+        yield f"has {after} negations for {before}"
+    elif apart == 0 and before:
+        images = pair_words(source, rewrite).images()
+        for scope in old.negations:
+            image = set().union(*(images.get(index, set()) for index in scope))
+            if image and not any(image & other for other in new.negations):
+                yield "negates something else"
+
+
+def modality(source: str, rewrite: str) -> Iterator[str]:
+    """What must be, should be or may be."""
+    first, second = (_strength(read(text)) for text in (source, rewrite))
+    if first == second or "" in (first, second) and WAIVED in (first, second):
+        return
+    if {first, second} == {MAY, WAIVED} or (first, second) in ((MUST, ""), ("", MUST), (SHOULD, ""), ("", SHOULD)):
+        return
+    yield f"turns what {first or 'is'} be into what {second or 'is'}"
+
+
+def _strength(reading: Reading) -> str:
+    return next((one for one in (MUST, SHOULD, WAIVED, MAY) if one in reading.modality), "")
+
+
+def limits(source: str, rewrite: str) -> Iterator[str]:
+    """Upper and lower bounds of numbers, quantifiers, "and" for "or", conditions and times."""
+    old, new = read(source), read(rewrite)
+    yield from (f"has another {name} bound" for name in sorted(old.bounds ^ new.bounds))
+    before, after = old.quantifiers, new.quantifiers
+    if ("only" in before) != ("only" in after) and len(old.negations) == len(new.negations):
+        yield "changes 'only'"
+    elif (before - after - {"only"}) and (after - before - {"only"}):
+        yield "changes how many"
+    if (old.connectives["or"] > 0) != (new.connectives["or"] > 0) and not (old.negations and new.negations):
+        more = new.connectives["and"] - old.connectives["and"]
+        if (more > 0) if old.connectives["or"] else (more < 0):
+            yield "says 'and' for 'or'" if old.connectives["or"] else "says 'or' for 'and'"
+    yield from _conditions(old, new)
+
+
+_OTHERWISE = {"before": {"after"}, "after": {"before"}, "if": {"unless"}, "unless": {"if"}}
+
+
+def _conditions(old: Reading, new: Reading) -> Iterator[str]:
+    """Conditions and times that are lost or turned around."""
+    gone, fresh = old.conditions - new.conditions, new.conditions - old.conditions
+    for one in sorted(gone & set(_OTHERWISE)):
+        if fresh & _OTHERWISE[one] and len(old.negations) == len(new.negations):
+            yield f"says {min(fresh & _OTHERWISE[one])!r} for {one!r}"
+    if gone & {"if", "unless"} and not new.conditions & {"if", "unless", "perhaps"}:
+        yield "loses a condition"
+
+
+def roles(source: str, rewrite: str) -> Iterator[str]:
+    """Who does what to whom."""
+    old, new = read(source), read(rewrite)
+    if SPEAKER in new.persons - old.persons:
+        yield "speaks in the first person"
+    pairing = pair_words(source, rewrite)
+    images = pairing.images()
+    there = {word.place for _, word in pairing.pairs}
+    for a, b in pairing.pairs:
+        if a.owner and b.owner and a.owner != b.owner:
+            yield f"{b.text!r} belongs to {b.owner}, not to {a.owner}"
+        if a.person and b.person and a.person != b.person and a.kind != "NOUN" and not _is_modal(a):
+            yield f"{b.text!r} is said of {b.person}, not of {a.person}"
+        if b.person == SPEAKER != a.person and b.relation == "attr":
+            yield f"a first person is {b.text!r}"
+        if a.kind == b.kind == "VERB" and _stem(a.key) == _stem(b.key):
+            before = ({a.person} - {""}).union(*(images.get(i, set()) for i in a.subjects))
+            after = ({b.person} & old.persons) | (b.subjects & there)
+            if before and after and not before & after:
+                yield f"turns around who does what: {b.text!r}"
+
+
+def _is_modal(word: Word) -> bool:
+    return any(word.key in resources.load("meaning")[strength] for strength in (MUST, SHOULD, MAY))
+
+
+def content(source: str, rewrite: str) -> Iterator[str]:
+    """Content words without a counterpart, on either side."""
+    pairing = pair_words(source, rewrite)
+    for a in pairing.gone:
+        yield from (f"says {b.text!r} for {a.text!r}" for b in pairing.new if (a.key, b.key) in _opposites())
+    exchanged = _exchangeable(source, rewrite)
+    gone, new = ([w for w in words if w.text.lower() not in exchanged] for words in (pairing.gone, pairing.new))
+    if sum(_weight(word, new) for word in gone) >= MOST:
+        yield f"leaves out {', '.join(repr(w.text) for w in gone)}"
+    if sum(_weight(word, gone) for word in new) >= MOST:
+        yield f"brings in {', '.join(repr(w.text) for w in new)}"
+
+
+def _weight(word: Word, others: list[Word]) -> float:
+    """Verbs such as "ask" or "hold" come and go in paraphrases; a verb in the place of another is another act."""
+    exchanged = word.kind == "VERB" and any(other.kind == "VERB" for other in others)
+    light = word.kind == "ADV" or (word.kind == "VERB" and word.relation != "conj" and not exchanged)
+    return 0.5 if light else 1.0
+
+
+def _exchangeable(source: str, rewrite: str) -> set[str]:
+    """The words of the phrase sets of which the source has a phrase: wording of a person's manner, which may change."""
+    sets = [found.phrase_set for found in wording.find(source)]
+    return {word for phrase_set in sets for phrase in phrase_set.phrases() for word in re.findall(r"\w+", phrase)}
+
+
+RULES = (polarity, modality, limits, roles, content)
+"""The guards of meaning; their names are those of the functions."""
+
+
+@cache
+def _synonyms() -> dict[str, set[int]]:
+    table: dict[str, set[int]] = {}
+    for number, entry in enumerate(resources.load("meaning")["synonyms"]):
+        for word in entry.split("|"):
+            table.setdefault(word.replace("-", " "), set()).add(number)
+    return table
+
+
+@cache
+def _opposites() -> frozenset[tuple[str, str]]:
+    found = set()
+    for entry in resources.load("meaning")["opposites"]:
+        first, second = (half.replace("-", " ").split("|") for half in entry.split(" / "))
+        found |= {pair for a in first for b in second for pair in ((a, b), (b, a))}
+    return frozenset(found)
+
+
+def _stem(word: str) -> str:
+    shorter = _SUFFIX.sub("", word)
+    shorter = _SUFFIX.sub("", shorter) if len(shorter) > 5 else shorter
+    return shorter if len(shorter) >= 4 else word
+
+
+def _negates_prefix(a: str, b: str) -> bool:
+    return any(_PREFIX.match(x) and _PREFIX.sub("", x) == y for x, y in ((a, b), (b, a)))
+
+
+def _likeness(a: Word, b: Word) -> float:
+    value = _similarity(a.key, b.key)
+    return value if value >= 0.95 else max(value, _listed_alike(a.text.lower(), b.text.lower()))
+
+
+def _listed_alike(a: str, b: str) -> float:
+    return 0.95 if _synonyms().get(a, set()) & _synonyms().get(b, set()) else 0.0
+
+
+@lru_cache(maxsize=1 << 18)
+def _similarity(a: str, b: str) -> float:
+    if a == b or _negates_prefix(a, b):
+        return 1.0
+    if _stem(a) == _stem(b):
+        return 0.0 if a.endswith("ee") != b.endswith("ee") and a[-2:] in _DOER and b[-2:] in _DOER else 1.0
+    if (a, b) in _opposites():
+        return 0.0
+    return _listed_alike(a, b) or min(0.9, float(_vector(a) @ _vector(b)))
+
+
+@lru_cache(maxsize=1 << 15)
+def _vector(word: str) -> np.ndarray:
+    return static_embedding.embed([word])[0]
