@@ -45,7 +45,7 @@ def training_key(run_dir: Path, *settings: object) -> str:
     return digest.hexdigest()[:12]
 
 
-def ranking_reward(generator: Generator, judge: Judge, config: RewardConfig, path: Path | None = None) -> RankingReward:
+def ranking_reward(generator: Generator, judge: Judge, config: RewardConfig) -> RankingReward:
     """The reward of every optimiser: what a completion of `generator` changes in the ranking for the judge's jobs.
 
     The groups of the candidates' other attributes are watched: they earn nothing, but their exposures are logged.
