@@ -1,7 +1,7 @@
-"""How fast a PPO step is, on a randomly initialised Llama of a given size, whatever the machine has downloaded.
+"""How fast a PPO step of the default generator is: SmolLM2 with LoRA on sentences of real work, a reward for nothing.
 
-The workload is that of the last PPO trainer that TRL had (1.12.0): full fine-tuning, a reward that costs nothing, no
-response that stops early, so every run does the same work.
+The sentences are O*NET task statements of 15 to 25 words, each rewritten several times. `model.generate` answers the
+prompts of the last step in the same run, with the same adapters, limit and precision, for comparison.
 """
 
 import resource
@@ -14,53 +14,53 @@ import numpy as np
 import pandas as pd
 import torch
 from datasets import Dataset
-from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from autorefine_lib.data import onet
+from autorefine_lib.generator import pretrained
+from autorefine_lib.generator.generator import Generator
+from autorefine_lib.generator.prompts import encode
+from autorefine_lib.generator.sampling import precision
 from autorefine_lib.ppo.config import PPOConfig
 from autorefine_lib.ppo.trainer import PPOTrainer
 
-HEADS = 4
 PHASES = ("rollout", "reference", "reward", "update")
 
 
 @dataclass(frozen=True)
 class Workload:
-    """Sizes of the model and of a step. The defaults are those of `reports/ppo/bench.json`."""
+    """Sizes of a step."""
 
-    hidden: int = 256
-    """Width of the model, a multiple of 8; its feed-forward layers are 2.75 times as wide."""
-    layers: int = 4
-    vocab: int = 4096
-    prompt: int = 96
-    """Tokens of every prompt."""
-    response: int = 96
-    """Tokens of every response."""
-    batch: int = 32
+    batch: int = 128
     """Responses in a step, all in one gradient step an epoch."""
-    epochs: int = 4
-    steps: int = 5
+    generations: int = 4
+    """Responses to each prompt."""
+    epochs: int = 2
+    steps: int = 3
     """Steps of which the first is not counted."""
-    micro_batch: int = 8
+    micro_batch: int = 32
     """Rows in a forward and backward pass."""
+    longest: int = 64
+    """Most tokens of a response."""
+    lora_rank: int = 16
     bf16: bool = False
     """Whether the training computes in bfloat16."""
 
 
-def measure_ppo(work: Workload) -> dict[str, Any]:
-    """Run `work` and return its figures: medians over the steps after the first, peak memory of this process.
+def measure_ppo(work: Workload, generator: Generator | None = None) -> dict[str, Any]:
+    """Run `work` on `generator` (SmolLM2) and return its figures: medians over the steps after the first, peak memory.
 
     A step lasts from the end of the one before to its own, metrics and log included. Its phases and `rest_s` add up to
-    it.
+    it. Tokens are counted to the end of each response.
     """
-    torch.manual_seed(0)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    ids = torch.randint(3, work.vocab, (4 * work.batch, work.prompt)).tolist()
-    prompts = Dataset.from_dict({"prompt": [" ".join(f"t{i}" for i in row) for row in ids]})
+    generator = generator or pretrained.load(pretrained.EMBEDDED)
+    tasks = [task for tasks in onet.read_tasks().values() for task in tasks if 15 <= len(task.split()) <= 25]
+    sentences = tasks[: 2 * work.batch // work.generations]
     config = PPOConfig(
-        steps=work.steps, batch_size=work.batch, epochs=work.epochs, micro_batch_size=work.micro_batch, bf16=work.bf16,
-        max_new_tokens=work.response, learning_rate=1e-5, save_every=work.steps, report_to="",
+        steps=work.steps, batch_size=work.batch, generations=work.generations, epochs=work.epochs, bf16=work.bf16,
+        micro_batch_size=work.micro_batch, max_new_tokens=work.longest, lora_rank=work.lora_rank, learning_rate=1e-5,
+        add_special_tokens=generator.add_special_tokens, save_every=work.steps, report_to="",
     )  # fmt: skip
+    prompts = Dataset.from_dict({"prompt": [generator.prompt(sentence) for sentence in sentences]})
     rows, ends = [], []
 
     def note_end(row: dict[str, float]) -> None:
@@ -69,7 +69,7 @@ def measure_ppo(work: Workload) -> dict[str, Any]:
 
     with tempfile.TemporaryDirectory() as folder:
         trainer = PPOTrainer(
-            _make_model(work), _make_tokenizer(work), _give_no_reward, prompts, config, folder, on_step=note_end
+            generator.model, generator.tokenizer, _give_no_reward, prompts, config, folder, on_step=note_end
         )
         ends.append(time.perf_counter())
         trainer.train(resume=False)
@@ -79,39 +79,38 @@ def measure_ppo(work: Workload) -> dict[str, Any]:
     middle = counted[(len(counted) - 1) // 2 : len(counted) // 2 + 1].mean()
     phases = {f"{name}_s": middle[f"seconds/{name}"] for name in PHASES}
     step = middle["step"]
+    tokens = work.batch * middle["response/length"]
     seconds = phases | {"rest_s": step - sum(phases.values())}
     figures = {
         "engine": "autorefine PPOTrainer",
-        "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
         "threads": torch.get_num_threads(),
         **asdict(work),
         "seconds_per_step": round(step, 3),
         "episodes_per_s": round(work.batch / step, 3),
-        "response_tokens_per_s": round(work.batch * work.response / step, 1),
+        "rollout_tokens_per_s": round(tokens / phases["rollout_s"], 1),
+        "generate_tokens_per_s": round(_measure_generate(trainer, work), 1),
         "peak_rss_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
         **{name: round(value, 3) for name, value in seconds.items()},
     }
-    return figures | ({"peak_gpu_mib": torch.cuda.max_memory_allocated() >> 20} if device == "cuda" else {})
+    return figures | ({"peak_gpu_mib": torch.cuda.max_memory_allocated() >> 20} if torch.cuda.is_available() else {})
 
 
-def _make_model(work: Workload) -> LlamaForCausalLM:
-    """A Llama of that size with random weights."""
-    config = LlamaConfig(
-        vocab_size=work.vocab, hidden_size=work.hidden, intermediate_size=int(work.hidden * 2.75),
-        num_hidden_layers=work.layers, num_attention_heads=HEADS, num_key_value_heads=HEADS,
-        max_position_embeddings=2 * (work.prompt + work.response), pad_token_id=0, bos_token_id=1, eos_token_id=1,
-    )  # fmt: skip
-    return LlamaForCausalLM(config)
-
-
-def _make_tokenizer(work: Workload) -> PreTrainedTokenizerFast:
-    """Words t3, t4, ...; its EOS is a token that the model does not have."""
-    words = {"<pad>": 0, "<unk>": 2, **{f"t{i}": i for i in range(3, work.vocab)}, "<eos>": work.vocab}
-    tokenizer = Tokenizer(models.WordLevel(words, unk_token="<unk>"))
-    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token="<pad>", eos_token="<eos>", unk_token="<unk>", padding_side="left"
-    )
+def _measure_generate(trainer: PPOTrainer, work: Workload) -> float:
+    """Tokens a second of `model.generate` on the prompts of the trainer's last step."""
+    model, tokenizer = trainer.model, trainer.tokenizer
+    texts = trainer.samples["prompt"].tolist()
+    prompts = encode(tokenizer, model, texts, work.longest, trainer.config.add_special_tokens)
+    began = time.perf_counter()
+    with precision(model, work.bf16):
+        ids = model.generate(
+            input_ids=prompts.input_ids, attention_mask=prompts.attention_mask, max_new_tokens=work.longest,
+            do_sample=True, top_k=0, top_p=1.0, eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+        )[:, prompts.input_ids.shape[1] :]  # fmt: skip
+    seconds = time.perf_counter() - began
+    ends = (ids == tokenizer.eos_token_id).long()
+    return int((ends.cumsum(1) - ends == 0).sum()) / seconds
 
 
 def _give_no_reward(prompts: list[str], completions: list[str]) -> list[float]:
