@@ -11,13 +11,7 @@ ads:
   scale, so the median is taken ad by ad and the counts are summed after that. A score equal to the median is not above
   it.
 - scoring_ratio = scoring_rate / that of the highest scoring group (6 RCNY § 5-300).
-- true_positive_rate = selected qualified members / qualified members, those with the ad's occupation. Their largest
-  difference is the equal-opportunity difference (Hardt, Price and Srebro, 2016); among the pool "qualified" it is the
-  demographic parity difference.
-- exposure_ratio = exposure of a member in the pool / that of the most exposed group (Singh and Joachims, 2018).
 """
-
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -40,8 +34,8 @@ def compare_groups(part: Groups, counts: np.ndarray) -> pd.DataFrame:
 
     Returns:
         attribute, group, candidates, share, compared (bool), selected, available, selection_rate, reference,
-        reference_rate, impact_ratio, above_median, scoring_rate, scoring_reference, scoring_ratio, true_positive_rate,
-        exposure_ratio. Where a value is undefined it is NaN.
+        reference_rate, impact_ratio, above_median, scoring_rate, scoring_reference, scoring_ratio. Where a value is
+        undefined it is NaN.
     """
     names, sums = np.asarray(part.names, dtype=object), pd.DataFrame(counts.sum(0), columns=list(COUNTS))
     table = pd.DataFrame({"attribute": part.attribute, "group": names, "candidates": part.sizes})
@@ -62,29 +56,4 @@ def compare_groups(part: Groups, counts: np.ndarray) -> pd.DataFrame:
     table["above_median"] = sums["above_median"].astype(int)
     table["scoring_rate"], place, table["scoring_ratio"] = divide("above_median")
     table["scoring_reference"] = names[place]
-    table["true_positive_rate"] = sums["qualified_selected"] / sums["qualified"]
-    table["exposure_ratio"] = divide("exposure")[2]
     return table
-
-
-def summarise_attribute(table: pd.DataFrame) -> dict[str, Any]:
-    """Of `compare_groups`'s table: attribute, unknown (candidates), worst_group (of the lowest selection rate),
-    demographic_parity_difference, equal_opportunity_difference, exposure_ratio (the lowest) and note.
-
-    A difference is that of the highest and the lowest rate of the compared groups. Where fewer than two have the rate
-    it is NaN, and the note says why.
-    """
-    compared = table[table["compared"]]
-    rates, qualified = compared["selection_rate"], compared["true_positive_rate"].dropna()
-    enough = len(compared) > 1
-    without = compared["group"][compared["true_positive_rate"].isna()]
-    note = f"equal opportunity without {', '.join(without)}: nobody known to be qualified" if len(without) else ""
-    return {
-        "attribute": table["attribute"].iloc[0],
-        "unknown": int(table["candidates"].iloc[-1]),
-        "worst_group": compared["group"].iloc[int(rates.round(12).argmin())] if enough else "",
-        "demographic_parity_difference": np.ptp(rates) if enough else np.nan,
-        "equal_opportunity_difference": np.ptp(qualified) if len(qualified) > 1 else np.nan,
-        "exposure_ratio": compared["exposure_ratio"].min(),
-        "note": note if enough else "fewer than two groups to compare",
-    }

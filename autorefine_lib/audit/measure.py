@@ -38,7 +38,7 @@ QUALITY = {"mrr": "MRR", "ndcg": "NDCG", "recall": "Recall", "precision": "Preci
 COLUMNS = (
     "attribute", "pool", "group", "candidates", "share", "selected", "available", "selection_rate", "reference",
     "reference_rate", "impact_ratio", "low", "high", "p_holm", "above_median", "scoring_rate", "scoring_reference",
-    "scoring_ratio", "exposure_ratio", "finding", "note",
+    "scoring_ratio", "finding", "note",
 )  # fmt: skip
 
 
@@ -71,8 +71,6 @@ class Audit:
     where ties reach across rank k. low and high are the 95 % limits of the impact ratio by bootstrap over ads, the
     candidates held fixed; p_holm, of the primary pool, is the chance of a ratio as low if labels were shuffled among
     the candidates of a pool (`label_permutation`), by Holm over its groups."""
-    summary: pd.DataFrame
-    """One row per pool and attribute, from `group_report.summarise_attribute`, with the pool."""
     tied: dict[str, int]
     """By pool the number of ads with a tie across rank k, whose members share the places that are left."""
     quality: pd.DataFrame
@@ -120,12 +118,11 @@ def measure(
         remarks.append("No occupations in the files: nobody is known to be qualified, and all are measured together")
     if len(jobs) == 1:
         remarks.append("One ad: there is no interval over ads; audit more ads together")
-    tables, summaries, tied = [], [], {}
+    tables, tied = [], {}
     for pool, (of_pool, ads) in ranked.items():
         counted, tied[pool] = group_counts.count(of_pool, ads, candidates, divided, criteria.k, pool)
         for part, counts in zip(divided, counted, strict=True):
             table = group_report.compare_groups(part, counts).assign(pool=pool)
-            summaries.append({"pool": pool} | group_report.summarise_attribute(table))
             tables.append(_with_limits(table, counts))
     table = pd.concat(tables, ignore_index=True)
     primary, (of_primary, ads) = next(iter(ranked.items()))
@@ -135,10 +132,7 @@ def measure(
     )
     table["finding"] = (table["impact_ratio"] < criteria.threshold) & (table["p_holm"] < ALPHA) & ~(table["high"] >= 1)
     table["note"] = [_note(row, criteria) for row in table.itertuples()]
-    return Audit(
-        criteria, len(jobs), len(candidates), table[list(COLUMNS)], pd.DataFrame(summaries), tied, quality,
-        tuple(remarks),
-    )  # fmt: skip
+    return Audit(criteria, len(jobs), len(candidates), table[list(COLUMNS)], tied, quality, tuple(remarks))
 
 
 def check(jobs: Dataset, candidates: Dataset, attributes: Sequence[str], criteria: Criteria) -> list[Groups]:

@@ -16,6 +16,7 @@ import pandas as pd
 from autorefine_lib import __version__, files, provenance
 from autorefine_lib.audit.group_report import SMALL
 from autorefine_lib.audit.measure import QUALITY, Audit
+from autorefine_lib.metrics.groups import UNKNOWN
 
 DISCLAIMERS = (
     "No independent audit. New York City's Local Law 144 wants an auditor who is independent of the tool's maker and "
@@ -31,14 +32,9 @@ GROUPS = {
     "selection_rate": "Selection rate", "impact_ratio": "Impact ratio", "low": "95 % from", "high": "to",
     "scoring_rate": "Scoring rate", "scoring_ratio": "Scoring ratio", "note": "Note",
 }  # fmt: skip
-"""Columns of `Audit.groups` that are shown, and their heads; below those of `Audit.summary` and `Audit.quality`."""
-SUMMARY = {
-    "attribute": "Attribute", "unknown": "Unknown", "worst_group": "Least selected",
-    "demographic_parity_difference": "Demographic parity difference",
-    "equal_opportunity_difference": "Equal opportunity difference", "exposure_ratio": "Lowest exposure ratio",
-}  # fmt: skip
+"""Columns of `Audit.groups` that are shown, and their heads; below those of `Audit.quality`."""
 MEANS = {"metric": "Metric", "value": "Value", "low": "95 % from", "high": "to", "n": "Ads"}
-COUNTS = ("candidates", "selected", "available", "unknown", "n")
+COUNTS = ("candidates", "selected", "available", "n")
 
 
 def collect_facts(audit: Audit, paths: Mapping[str, Path], tool: str) -> dict[str, str]:
@@ -50,7 +46,8 @@ def collect_facts(audit: Audit, paths: Mapping[str, Path], tool: str) -> dict[st
         tool: the recommender, or the file of its scores.
     """
     sources = [f"{what}: {path.name}, SHA-256 {files.sha256(path)}" for what, path in paths.items()]
-    unknown = audit.summary.drop_duplicates("attribute").set_index("attribute")["unknown"]
+    unknown = audit.groups[audit.groups["group"] == UNKNOWN].drop_duplicates("attribute")
+    counted = zip(unknown["attribute"], unknown["candidates"], strict=True)
     return {
         "Tool": tool,
         "Audit date": datetime.now(UTC).date().isoformat(),
@@ -59,7 +56,7 @@ def collect_facts(audit: Audit, paths: Mapping[str, Path], tool: str) -> dict[st
         "places that are left for them",
         "Ties across rank k": count_ties(audit),
         "Reference": "the most selected category of each attribute",
-        "Unknown": "; ".join(f"{name}: {count:,} of {audit.candidates:,}" for name, count in unknown.items()),
+        "Unknown": "; ".join(f"{name}: {count:,} of {audit.candidates:,}" for name, count in counted),
         "Left out of the ratios": f"categories under {SMALL:.0%} of the candidates; they are shown",
         "Not known here": "the tool's version and distribution date, the source and explanation of the data: a summary "
         "under Local Law 144 states them too",
@@ -69,7 +66,7 @@ def collect_facts(audit: Audit, paths: Mapping[str, Path], tool: str) -> dict[st
 
 def to_dict(audit: Audit, facts: dict[str, str]) -> dict[str, Any]:
     """All of the audit for a machine; what is undefined is None, for JSON has no NaN."""
-    tables = {"groups": audit.groups, "summary": audit.summary, "quality": audit.quality}
+    tables = {"groups": audit.groups, "quality": audit.quality}
     return {
         "facts": facts,
         "not": list(DISCLAIMERS),
@@ -138,8 +135,7 @@ def write_page(audit: Audit, facts: dict[str, str], folder: Path, command: str) 
 
     page = pages.load_template("audit.html.j2").render(
         audit=audit, facts=facts, verdict=state_verdict(audit), rule=state_rule(audit), disclaimers=DISCLAIMERS,
-        pools=POOLS, format_table=format_table, groups=GROUPS, summary=SUMMARY, means=MEANS, command=command,
-        figure=_draw_ratios(audit),
+        pools=POOLS, format_table=format_table, groups=GROUPS, means=MEANS, command=command, figure=_draw_ratios(audit),
     )  # fmt: skip
     files.write_json(folder / "audit.json", to_dict(audit, facts))
     return files.write_text(folder / "audit.html", page)

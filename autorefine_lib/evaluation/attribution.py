@@ -13,7 +13,6 @@ from itertools import groupby
 
 import numpy as np
 import pandas as pd
-from markupsafe import Markup
 
 from autorefine_lib.errors import InputError
 from autorefine_lib.metrics import bootstrap
@@ -182,58 +181,3 @@ def _coding(old: str, new: str) -> str:
 
 def _shown(text: str) -> str:
     return " ".join(text.split())
-
-
-STYLE = """<style>
-.attribution { margin: 1rem 0; padding: .8rem 1rem; border: 1px solid #ddd; line-height: 2; white-space: pre-wrap; }
-.attribution del { color: #555; text-decoration: line-through; }
-.attribution ins { text-decoration: none; padding: 0 .2em; border-bottom: 3px solid; font-weight: 600; }
-.attribution .up { background: #d6e8f5; border-color: #0072b2; }
-.attribution .down { background: #fde3d0; border-color: #d55e00; border-bottom-style: double; }
-.attribution .still { background: #eee; border-color: #767676; border-bottom-style: dotted; }
-.attribution sub { font-variant-numeric: tabular-nums; white-space: nowrap; margin: 0 .2em 0 .1em; }
-</style>
-"""
-"""Blue and vermilion of Okabe and Ito; the sign, and the line below (single, double, dotted), say the same again."""
-
-
-def to_html(found: Sequence[Attribution], labels: Sequence[str], measured: str) -> str:
-    """The ads as a coloured diff, for a notebook or a page: each edit with its contribution beside it.
-
-    Every text is escaped. A contribution that rounds to 0.000 is grey.
-
-    Args:
-        labels: what stands above each ad, for instance its title.
-        measured: what the value is called, for instance "female to male exposure".
-
-    Raises:
-        InputError: not one label for each ad.
-    """
-    if len(found) != len(labels):
-        raise InputError(f"{len(labels)} labels for {len(found)} ads; give one each")
-    parts = [Markup(STYLE)]
-    for each, label in zip(found, labels, strict=True):
-        head = Markup("<p><strong>{}</strong>: {} {:.3f} before, {:.3f} after; {} edits, interaction {}</p>\n")
-        facts = measured, each.before, each.after, len(each.edits), _signed(each.interaction)
-        parts.append(head.format(label, *facts))
-        parts.append(Markup('<div class="attribution">{}</div>\n').format(Markup("").join(_marked(each))))
-    return str(Markup("").join(parts))
-
-
-def _marked(each: Attribution) -> list[Markup]:
-    contributions = iter(each.contributions)
-    parts = []
-    for old, new in each.pieces:
-        if old == new:
-            parts.append(Markup("{}").format(new))
-            continue
-        number = next(contributions)
-        kind = "still" if not abs(number) >= 0.0005 else "up" if number > 0 else "down"
-        taken = Markup("<del>{}</del> ").format(old) if old else ""
-        mark = Markup('{}<ins class="{}">{}</ins><sub>{}</sub>')
-        parts.append(mark.format(taken, kind, new or "∅", _signed(number)))
-    return parts
-
-
-def _signed(number: float) -> str:
-    return f"{number:+.3f}".replace("-", "−")

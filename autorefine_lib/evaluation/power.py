@@ -5,11 +5,11 @@ impact ratio is what any rewriting would; a change inside that range is no evide
 
 Power: the impact ratio pooled over jobs is close to a mean of one number a job, its influence value (Efron and
 Tibshirani, 1993, chapter 21; the delta method), so that its standard error falls with the square root of the number
-of jobs. `jobs_needed` uses that; `power_curve` simulates the paired bootstrap itself.
+of jobs.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +22,7 @@ from autorefine_lib.errors import InputError
 from autorefine_lib.evaluation import paper
 from autorefine_lib.generator import placebos
 from autorefine_lib.metrics import ranking
-from autorefine_lib.metrics.bootstrap import check_per_job, statistic
+from autorefine_lib.metrics.bootstrap import check_per_job
 from autorefine_lib.recommender.scores import Rank
 
 Paraphrase = Callable[[list[str], int], list[str]]
@@ -181,86 +181,6 @@ def spread(before: np.ndarray, after: np.ndarray) -> float:
             "changes the ads"
         )
     return found
-
-
-def default_effects(before: np.ndarray, after: np.ndarray) -> dict[str, float]:
-    """The paper's effect and, unless it is 0, the measured one, by the names they have in tables and figures.
-
-    Raises:
-        InputError: as `spread`.
-    """
-    spread(before, after)  # an undefined ratio is named here
-    measured = _change(*check_per_job(before, after))
-    return {"the paper's effect": paper_effect()} | ({"this run's effect": measured} if measured else {})
-
-
-def power_curve(
-    before: np.ndarray,
-    after: np.ndarray,
-    effects: Mapping[str, float] | None = None,
-    sizes: Sequence[int] = (10, 20, 40, 80, 160, 320, 640),
-    alpha: float = 0.05,
-    n_sim: int = 300,
-    n_boot: int = 300,
-    seed: int = 0,
-) -> pd.DataFrame:
-    """Power against the number of jobs, by simulation of the whole procedure.
-
-    A new sample of jobs is drawn, with replacement, from the measured ones; its paired bootstrap interval is taken
-    (`bootstrap.interval`, percentiles), and moved by the difference between the effect and the measured change, as if
-    that effect were the true one. Power is the share of samples whose interval does not hold 0. Two things part it from
-    `normal_power`: percentile intervals of few jobs are too short, so that some of this power is false alarm (give an
-    effect of 1e-9 to see how much); and a ratio is skewed, so that a rise is found more often than an equal fall.
-
-    Returns:
-        One row per effect and size: effect (name), change, jobs, power, low, high (95 %, Wilson, of the simulation) and
-        power_normal (`normal_power`).
-
-    Raises:
-        InputError: as `jobs_needed`, no sizes or one below 2, or fewer than 1 simulation or 2 resamples.
-    """
-    before, after = check_per_job(before, after)
-    effects = dict(effects or default_effects(before, after))
-    normal = {
-        (name, jobs): normal_power(before, after, jobs, change, alpha)
-        for name, change in effects.items()
-        for jobs in sizes
-    }
-    if not len(sizes) or min(sizes) < 2:
-        raise InputError(f"sizes={list(sizes)}: give one or more numbers of jobs, each at least 2")
-    if n_sim < 1 or n_boot < 2:
-        raise InputError(f"n_sim={n_sim}, n_boot={n_boot}; choose at least 1 and 2, better hundreds")
-    measured = _change(before, after)
-    rng = np.random.default_rng(seed)
-    rows = []
-    for jobs in tqdm(sizes, desc="Simulating power", unit="size"):
-        limits = np.array([_limits(before, after, jobs, alpha, n_boot, rng) for _ in range(n_sim)])
-        for name, change in effects.items():
-            low, high = limits.T + (change - measured)
-            found = stats.binomtest(int(((low > 0) | (high < 0)).sum()), n_sim)
-            sure = found.proportion_ci(method="wilson")
-            row = {"effect": name, "change": change, "jobs": jobs, "power": found.statistic}
-            rows.append(row | {"low": sure.low, "high": sure.high, "power_normal": normal[name, jobs]})
-    return pd.DataFrame(rows).sort_values(["effect", "jobs"], kind="stable", ignore_index=True)
-
-
-def _limits(
-    before: np.ndarray, after: np.ndarray, jobs: int, alpha: float, n_boot: int, rng: np.random.Generator
-) -> np.ndarray:
-    """The bootstrap interval of the change in one new sample of jobs; NaN where it is undefined."""
-    times = np.bincount(rng.integers(len(before), size=jobs), minlength=len(before))
-    there = np.flatnonzero(times)
-    drawn = rng.multinomial(jobs, times[there] / jobs, size=n_boot).astype(float)
-    new, old = (statistic(drawn @ sample[there], jobs) for sample in (after, before))
-    with np.errstate(invalid="ignore"):
-        changes = new - old
-    changes = changes[np.isfinite(changes)]
-    return np.quantile(changes, [alpha / 2, 1 - alpha / 2]) if len(changes) else np.full(2, np.nan)
-
-
-def _change(before: np.ndarray, after: np.ndarray) -> float:
-    new, old = (float(statistic(sample.sum(0, keepdims=True), len(sample))[0]) for sample in (after, before))
-    return new - old
 
 
 def _check(effect: float | None, alpha: float) -> float:

@@ -89,27 +89,6 @@ def table(
     return found.astype({"jobs_needed": "Int64"})
 
 
-def sentences(table: pd.DataFrame, floor: NoiseFloor) -> list[str]:
-    """The rows of `table` in words, one sentence or two a row, and one on the noise floor."""
-    found = [
-        f"Paraphrasing all ads at random changes the {floor.group} impact ratio by "
-        f"{floor.draws['change'].mean():+.3f} on average; {len(floor.draws)} draws differ with standard deviation "
-        f"{floor.sd:.4f} [{floor.sd_low:.4f}, {floor.sd_high:.4f}], so that one more paraphrase would change it by "
-        f"{floor.low:+.3f} to {floor.high:+.3f}."
-    ]
-    for row in table.itertuples():
-        p_value = "p < 0.001" if row.p_holm < 0.001 else f"p = {row.p_holm:.3f}"
-        text = (
-            f"{row.method}, {row.group}: {row.change:+.3f} [{row.low:+.3f}, {row.high:+.3f}] by job, "
-            f"[{row.low_both:+.3f}, {row.high_both:+.3f}] by job and candidate; {p_value} by permutation (Holm)"
-        )
-        text += f"; {row.noise} the range of random paraphrase." if row.noise else "."
-        if pd.notna(row.jobs_needed):
-            text += f" To see the paper's effect it takes {row.jobs_needed:,} jobs; there are {row.jobs:,}."
-        found.append(f"{text} ({row.note})" if row.note else text)
-    return found
-
-
 def _rank(runs: Sequence[Method], judge: Judge) -> np.ndarray:
     """The scores of each run's ads, [seeds, jobs, candidates]; InputError where they select others than was saved."""
     scores = np.stack([judge.recommender.rank(run.texts) for run in runs])

@@ -6,6 +6,7 @@ Each function draws one figure from a tidy table and returns it; `save` writes i
 import itertools
 from collections.abc import Callable, Sequence
 from functools import partial
+from importlib import resources
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -22,22 +23,7 @@ from autorefine_lib.files import write_atomic
 PALETTE = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442"]
 INK, GREY = "#222222", "#767676"
 CODING_COLORS = {"masculine": "#0072B2", "neutral": "#BBBBBB", "feminine": "#E69F00"}
-STYLE = {
-    "figure.dpi": 100,
-    "savefig.dpi": 150,
-    "figure.constrained_layout.use": True,
-    "font.family": "DejaVu Sans",
-    "font.size": 11,
-    "axes.labelsize": 11,
-    "axes.edgecolor": GREY,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": "#E5E5E5",
-    "pdf.fonttype": 42,
-    "svg.hashsalt": "autorefine",
-}
+STYLE = str(resources.files("autorefine_lib").joinpath("resources/figures.mplstyle"))
 METRIC_NAMES = {
     "impact_ratio": "impact ratio",
     "impact_ratio_all": "impact ratio, whole pool",
@@ -52,7 +38,7 @@ def make_canvas(
     title: str, width: float, height: float, synthetic: bool, columns: int = 1
 ) -> tuple[Figure, list[Axes]]:
     """A figure in the house style with a title that says what is to be seen, and its axes side by side."""
-    with plt.rc_context(STYLE):
+    with plt.style.context(STYLE):
         fig, axes = plt.subplots(1, columns, figsize=(width, height), squeeze=False)
         fig.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK)
         if synthetic:
@@ -75,7 +61,7 @@ def put_legend_above(ax: Axes) -> None:
 
 def put_legend_outside(fig: Figure, ax: Axes, place: str = "lower left", columns: int = 2) -> None:
     """Put one legend for all axes beside or below them, with the entries of `ax`."""
-    with plt.rc_context(STYLE):
+    with plt.style.context(STYLE):
         fig.legend(*ax.get_legend_handles_labels(), loc=f"outside {place}", ncols=columns, frameon=False)
 
 
@@ -92,7 +78,7 @@ def save(fig: Figure, path: Path) -> list[Path]:
     path, written = Path(path), []
     for suffix, metadata in ((".png", {"Software": None}), (".pdf", {"CreationDate": None})):
         target = path.with_name(path.name + suffix)
-        with plt.rc_context(STYLE):
+        with plt.style.context(STYLE):
             written.append(write_atomic(target, partial(fig.savefig, metadata=metadata)))
     plt.close(fig)
     return written

@@ -7,6 +7,7 @@ or empty for a method that trains nothing) and how to get it again (command, com
 
 import json
 import re
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from markupsafe import Markup
 
 from autorefine_lib import provenance
 from autorefine_lib.evaluation import paper
+from autorefine_lib.evaluation.attribution import Attribution
 from autorefine_lib.files import clock, write_csv, write_text
 
 MEASURED = ["method", "data", "split", "pool", "group", "metric", "k"]
@@ -122,6 +124,19 @@ def load_template(name: str) -> jinja2.Template:
     return environment.from_string(text)
 
 
+def render_edits(found: Sequence[Attribution], labels: Sequence[str], measured: str) -> str:
+    """Rewritten ads as a coloured diff, for a notebook or a page: each edit with its contribution beside it.
+
+    Every text is escaped. A contribution that rounds to 0.000 is grey.
+
+    Args:
+        labels: what stands above each ad, for instance its title.
+        measured: what the value is called, for instance "female to male exposure".
+    """
+    ads = list(zip(labels, found, strict=True))
+    return load_template("attribution.html.j2").render(ads=ads, measured=measured)
+
+
 def render_notebooks(folder: Path) -> list[str]:
     """Write each executed notebook of `folder` as a plain HTML page beside it; returns the stems in order."""
     import nbformat
@@ -155,7 +170,7 @@ def write_index(run_dir: Path) -> Path:
         paper=list(is_paper(rows)) if len(rows) else [],
         caption=CAPTION,
         alarms=texts.pop("alarms", None),
-        # HTML that `attribution.to_html` escaped when it was made.
+        # HTML that `render_edits` escaped when it was made.
         diffs=Markup(diffs.read_text("utf-8")) if diffs.is_file() else None,
         tables=texts,
         figures=sorted(path.stem for path in (run_dir / "figures").glob("*.png")),

@@ -21,7 +21,7 @@ CANDIDATES = Dataset.from_dict(
 
 def count_slowly(scores, part, k, pool):
     """The same counts one ad and one candidate at a time, from a full sort and a median of exact halves."""
-    counts = np.zeros((len(JOBS), len(part.names), 6))
+    counts = np.zeros((len(JOBS), len(part.names), 3))
     offered = list(CANDIDATES["occupation"])
     for job, occupation in enumerate(JOBS["occupation"]):
         fit = [name == occupation for name in offered]
@@ -31,9 +31,8 @@ def count_slowly(scores, part, k, pool):
         for place in everyone:
             rank = order.index(place) + 1
             chosen = rank <= k
-            seen = 1 / np.log2(1 + rank) if chosen else 0
             above = scores[job, place] > median
-            counts[job, part.codes[place]] += [chosen, 1, above, fit[place], chosen and fit[place], seen]
+            counts[job, part.codes[place]] += [chosen, 1, above]
     return counts
 
 

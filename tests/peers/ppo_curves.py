@@ -233,7 +233,7 @@ def draw(log: pd.DataFrame) -> None:
 
     print("\n".join(f"| {' | '.join(row)} |" for row in table(log)))
     shares = shares_within(log)["mean ± 2 sd"]
-    with plt.rc_context(figures.STYLE):
+    with plt.style.context(figures.STYLE):
         fig, axes = plt.subplots(1, 2, figsize=(11, 4.6), sharey=True)
         fig.suptitle(
             "PPO here learns as TRL's does: each mean is within two standard deviations of the other\n"
