@@ -93,14 +93,17 @@ def frozen_copy(model: PreTrainedModel) -> PreTrainedModel | None:
 
 
 def rollout_model(model: PreTrainedModel, bf16: bool) -> PreTrainedModel:
-    """What to sample from: the model, or on a CPU in half precision a bfloat16 copy of it with its adapters merged.
+    """What to sample from: on a CPU a copy of the model with its adapters merged, in bfloat16 if asked, else the model.
 
-    Token by token a CPU waits for the weights, which are half as large then, and for the small products of adapters.
+    Token by token a CPU waits for the weights, which are half as large in bfloat16, and for the small products of
+    adapters.
     """
-    if not bf16 or model.device.type != "cpu" or model.dtype != torch.float32:
+    bf16 = bf16 and model.dtype == torch.float32
+    if model.device.type != "cpu" or not (bf16 or isinstance(model, PeftModel)):
         return model
     model = copy.deepcopy(model)
-    return (model.merge_and_unload() if isinstance(model, PeftModel) else model).to(torch.bfloat16)
+    model = model.merge_and_unload() if isinstance(model, PeftModel) else model
+    return model.to(torch.bfloat16) if bf16 else model
 
 
 @contextmanager

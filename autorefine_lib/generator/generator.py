@@ -11,6 +11,7 @@ from jinja2 import TemplateError
 from peft import PeftModel
 from transformers import LogitsProcessorList, PreTrainedModel, PreTrainedTokenizerBase
 
+from autorefine_lib.generator.actor import rollout_model
 from autorefine_lib.generator.answers import clean_answer
 from autorefine_lib.generator.sampling import generate
 from autorefine_lib.text import sentences
@@ -147,8 +148,10 @@ class Generator:
         """The model's raw answers. `temperature` 0 takes the likeliest token; above 0 tokens are drawn with `seed`."""
         # Ads share sentences. The likeliest answer to equal sentences is the same, so each is asked once.
         asked = list(dict.fromkeys(sources)) if temperature == 0 else sources
+        # The functions look at the model's own layers, so with them there is no copy.
+        model = self.model if self.logits_processor else rollout_model(self.model, bf16=False)
         answers = generate(
-            self.model,
+            model,
             self.tokenizer,
             [self.prompt(source) for source in asked],
             max_new_tokens=self.max_new_tokens,

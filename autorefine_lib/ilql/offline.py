@@ -13,6 +13,7 @@ from tqdm.auto import tqdm
 
 from autorefine_lib.errors import InputError
 from autorefine_lib.files import write_atomic
+from autorefine_lib.generator.actor import rollout_model
 from autorefine_lib.generator.generator import Generator
 from autorefine_lib.generator.prompts import encode
 from autorefine_lib.generator.sampling import precision, sample
@@ -62,12 +63,12 @@ def collect(
     parts = [folder / f"batch-{number:05d}.parquet" for number in range(-(-total // batch_size))]
     missing = [number for number, part in enumerate(parts) if not part.is_file()]
     if missing:
-        reward = ranking_reward(generator, judge, reward_config)
+        reward, model = ranking_reward(generator, judge, reward_config), rollout_model(generator.model, bf16)
     for batch in tqdm(missing, desc="collect", initial=len(parts) - len(missing), total=len(parts)):
         began = time.perf_counter()
         rows = batches.rows(batch)[: total - batch * batch_size]
         columns = dataset[rows]
-        model, tokenizer, longest = generator.model, generator.tokenizer, generator.max_new_tokens
+        tokenizer, longest = generator.tokenizer, generator.max_new_tokens
         prompts = encode(tokenizer, model, columns["prompt"], longest, generator.add_special_tokens)
         with precision(model, bf16):
             drawn = sample(

@@ -223,7 +223,7 @@ class PPOTrainer:
         own = processes.take_share(self.accelerator, torch.arange(config.batch_size, device=device))
         uniforms = self.batches.uniforms(step, config.max_new_tokens).to(device)
         eos, pad = self.tokenizer.eos_token_id, self.tokenizer.pad_token_id
-        model = rollout_model(self.model, config.bf16)
+        model = rollout_model(self.model, True) if config.bf16 else self.model
         with precision(model, config.bf16):
             samples = sample(
                 model, prompts.rows(own), eos, pad, config.max_new_tokens, config.temperature, uniforms[own],
