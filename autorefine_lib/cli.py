@@ -1,4 +1,4 @@
-"""The command line: reproduce the paper, audit a ranking, rewrite ads, measure speed.
+"""The command line: reproduce the paper, audit a ranking, rewrite ads, judge rewrites, measure speed.
 
 A user's mistake ends in one line on standard error and exit code 2, Ctrl-C in 130, a failed notebook in 1.
 Each command imports what it needs when it runs, so that --help answers at once.
@@ -142,6 +142,44 @@ def rewrite(
         typer.echo(("---\n" if number else "") + record["rewrite"].rstrip("\n"))
         if record["note"]:
             typer.echo(f"{record['job_id']}: {record['note']}", err=True)
+
+
+@app.command()
+@one_line_errors
+def faithful(
+    pairs: Annotated[Path, typer.Argument(metavar="PAIRS", help="CSV, JSONL or Parquet with source and rewrite.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a pair, in order.")] = False,
+) -> None:
+    """Say of each rewrite whether it may stand for its source: same facts, same meaning, nothing protected.
+
+    A source is a sentence or a whole ad. With --json: accepted, reasons, and guards, the names of those that refuse.
+
+    Examples:
+
+    - `autorefine faithful pairs.csv`
+
+    - `autorefine faithful pairs.csv --json`
+    """
+    import json
+
+    from autorefine_lib.data import read_files
+    from autorefine_lib.text import faithfulness
+
+    table = read_files.read_pairs(pairs)
+    sources, rewrites = table["source"].tolist(), table["rewrite"].tolist()
+    judged = faithfulness.judge(sources, rewrites)
+    judged = [found if source.strip() else {"length": ["the source is empty"]}
+              for source, found in zip(sources, judged, strict=True)]  # fmt: skip
+    for number, found in enumerate(judged, 1):
+        reasons = [reason for of_guard in found.values() for reason in of_guard]
+        if as_json:
+            typer.echo(
+                json.dumps({"accepted": not found, "reasons": reasons, "guards": list(found)}, ensure_ascii=False)
+            )
+        else:
+            typer.echo(f"{number}: {'refused: ' + '; '.join(reasons) if found else 'accepted'}")
+    if not as_json:
+        typer.echo(f"accepted: {sum(not found for found in judged)} of {len(judged)}")
 
 
 @app.command()

@@ -53,8 +53,8 @@ def test_help_answers_fast_and_has_examples():
     began = time.monotonic()
     page = subprocess.run([sys.executable, "-m", "autorefine_lib.cli", "--help"], capture_output=True, text=True)
     assert page.returncode == 0 and time.monotonic() - began < 5
-    assert all(command in page.stdout for command in ("reproduce", "audit", "rewrite", "bench"))
-    for command in ("reproduce", "audit", "rewrite", "bench"):
+    assert all(command in page.stdout for command in ("reproduce", "audit", "rewrite", "faithful", "bench"))
+    for command in ("reproduce", "audit", "rewrite", "faithful", "bench"):
         code, out, _ = run(command, "--help")
         assert code == 0 and f"autorefine {command}" in out and "Examples" in out
 
@@ -181,3 +181,33 @@ def test_other_errors_are_not_hidden(monkeypatch):
 
     monkeypatch.setattr("autorefine_lib.bench.speed.measure", fail)
     assert isinstance(runner.invoke(cli.app, ["bench", "rank"]).exception, ZeroDivisionError)
+
+
+def test_faithful_judges_a_file_as_users_save_it(tmp_path: Path):
+    pairs = tmp_path / "pairs.csv"
+    rows = ["Source;Rewrite", "No calls please;Calls please", "Repair trucks.;You will fix trucks.", ";x", "y;", ";"]
+    pairs.write_text("\n".join(rows), encoding="utf-8-sig")
+    code, out, _ = run("faithful", pairs, "--json")
+    records = [json.loads(line) for line in out.splitlines()]
+    assert code == 0 and [record["accepted"] for record in records] == [False, True, False, False, False]
+    assert records[0] == {"accepted": False, "reasons": ["has 0 negations for 1"], "guards": ["polarity"]}
+    assert records[2]["reasons"] == ["the source is empty"] and records[3]["reasons"] == ["is empty"]
+    code, out, _ = run("faithful", pairs)
+    assert out.splitlines()[:2] == ["1: refused: has 0 negations for 1", "2: accepted"]
+    assert out.splitlines()[-1] == "accepted: 1 of 5"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "the file is empty"),
+        ("source,rewrite\n", "no pairs below the header"),
+        ("a,b\n1,2\n", "no column 'source' among a, b"),
+        ("source,rewrite\none, two,three\n", "put texts with ',' in quotes"),
+        ("source,rewrite\na,b,c\nd,e\nf,g,h,i\n", "not readable as CSV"),
+    ],
+)
+def test_faithful_mistakes_are_one_line(text: str, message: str, tmp_path: Path):
+    (tmp_path / "pairs.csv").write_text(text)
+    code, _, err = run("faithful", tmp_path / "pairs.csv")
+    assert code == 2 and err.startswith("error: ") and message in err and err.count("\n") == 1

@@ -39,6 +39,19 @@ def read_table(path: Path, columns: Mapping[str, str] | None = None) -> pd.DataF
     return _rename(reader(path), columns or {}, path)
 
 
+def read_pairs(path: Path) -> pd.DataFrame:
+    """Read texts and their rewrites: the columns source and rewrite, an empty cell as "".
+
+    Raises:
+        InputError: as `read_table`, or a column is missing.
+    """
+    table = read_table(path).rename(columns=lambda name: str(name).strip().lower())
+    schema.require_columns(table, ["source", "rewrite"], str(path))
+    if table.empty:
+        raise InputError(f"{path}: no pairs below the header; add rows of a source and its rewrite")
+    return table[["source", "rewrite"]].fillna("").astype(str)
+
+
 def _rename(table: pd.DataFrame, columns: Mapping[str, str], path: Path) -> pd.DataFrame:
     ours = {*schema.JOB_COLUMNS, *schema.CANDIDATE_COLUMNS} - {*table.columns, *columns}
     alike = {name: str(name).strip().lower() for name in table.columns if name not in columns.values()}
@@ -76,9 +89,12 @@ def _read_csv(path: Path) -> pd.DataFrame:
     mark = max(",;\t", key=header.count)  # spreadsheets of many countries write semicolons
     try:
         # Each cell is text, and only an empty cell is missing: a group may be called "NA" or "None".
-        return pd.read_csv(io.StringIO(text), sep=mark, dtype=str, keep_default_na=False, na_values=[""])
+        table = pd.read_csv(io.StringIO(text), sep=mark, dtype=str, keep_default_na=False, na_values=[""])
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise InputError(f"{path}: not readable as CSV ({str(error).strip()}); check commas and quotes") from error
+    if not isinstance(table.index, pd.RangeIndex):
+        raise InputError(f"{path}: the rows have more cells than the header; put texts with {mark!r} in quotes")
+    return table
 
 
 def _read_jsonl(path: Path) -> pd.DataFrame:

@@ -5,8 +5,8 @@ The relations are those of spaCy's English models (ClearNLP labels). `meaning` c
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from functools import cache, lru_cache
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from autorefine_lib import resources
@@ -35,8 +35,8 @@ _NO_NEGATION = re.compile(
 )
 _NEGATORS = frozenset({"not", "no", "never", "neither", "nor", "none", "nobody", "nothing", "nowhere", "without",
                        "hardly", "rarely", "seldom", "barely", "n't", "cannot"})  # fmt: skip
-_NEGATIVE_WORDS = frozenset({"fail", "refrain", "lack", "unable", "impossible", "avoid", "decline", "refuse",
-                             "prohibit", "forbid", "exclude", "absence"})  # fmt: skip
+_NEGATIVE_WORDS = frozenset({"fail", "refrain", "lack", "unable", "impossible", "refuse", "prohibit",
+                             "forbid", "absence"})  # fmt: skip
 _SCOPE = frozenset({"dobj", "attr", "acomp", "xcomp", "pobj", "prep", "nsubj", "nsubjpass", "compound", "amod", "oprd",
                     "pcomp", "advmod"})  # fmt: skip
 _INSTEAD = {"rather": "than", "instead": "of"}
@@ -107,10 +107,26 @@ class Reading(NamedTuple):
     persons: frozenset[str]
 
 
-@lru_cache(maxsize=8192)
+_KEPT = 1 << 14
+_readings: dict[str, Reading] = {}
+
+
+def read_all(texts: Iterable[str]) -> list[Reading]:
+    """The readings of texts of one or more sentences, parsed in batches. Some 16,000 are remembered."""
+    texts = list(texts)
+    if len(_readings) > _KEPT:
+        _readings.clear()
+    unknown = [text for text in dict.fromkeys(texts) if text not in _readings]
+    _readings.update((doc.text, _read(doc)) for doc in dependency_parser.parse(unknown))
+    return [_readings[text] for text in texts]
+
+
 def read(text: str) -> Reading:
-    """The reading of a text of one or more sentences."""
-    (doc,) = dependency_parser.parse([text])
+    """The reading of one text."""
+    return read_all([text])[0]
+
+
+def _read(doc: "Doc") -> Reading:
     idle = _idle_negations(doc)
     waived = {index for token in doc for index in _waiver(token)}
     negators = [token for token in doc if _negates(token) and token.i not in idle and token.i not in waived]
@@ -121,7 +137,7 @@ def read(text: str) -> Reading:
         negations=scopes,
         waived=len(waived),
         modality=frozenset(_modality(doc)),
-        bounds=frozenset(kind for match in _BOUND.finditer(text) if (kind := match.lastgroup or "") != "none"),
+        bounds=frozenset(kind for match in _BOUND.finditer(doc.text) if (kind := match.lastgroup or "") != "none"),
         quantifiers=frozenset(_quantifiers(doc)),
         conditions=frozenset(_CONDITIONS[token.lower_] for token in doc if _is_condition(token)),
         connectives=Counter(_connectives(doc)),
@@ -165,7 +181,7 @@ def _words(doc: "Doc", negated: frozenset[int]) -> list[Word]:
             key, head = lemmas[position], tokens[position]
             light = key in _PERSONS or any(key in _listed(name) for name in ("light", MUST, SHOULD, MAY))
         position = behind
-        if not phrase and (head.pos_ not in _CONTENT or not any(char.isalnum() for char in head.text)):
+        if not phrase and (head.pos_ not in _CONTENT or not head.text[0].isalnum()):
             continue
         if head.pos_ == "NUM" and not phrase:
             continue  # `requirements` compares numbers
@@ -301,6 +317,8 @@ def _quantifiers(doc: "Doc") -> Iterator[str]:
 
 
 def _is_condition(token: "Token") -> bool:
+    if token.tag_ == "VBN" and token.dep_ not in ("mark", "prep", "advcl"):
+        return False  # "the training provided"
     bound = token.lower_ == "later" and token.i and token.nbor(-1).lower_ in ("no", "not")
     return (
         not bound

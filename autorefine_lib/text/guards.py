@@ -39,7 +39,8 @@ _KINDS = dict.fromkeys(("skill", "degree", "licence"), "requirements") | {"benef
 
 def names(source: str, rewrite: str) -> Iterator[str]:
     """Given names that are brought in: they show a gender or an origin as clearly as a pronoun does."""
-    known, listed = set(plain_words(source)), set(resources.load("guards")["given_names"])
+    known = {word.removesuffix("'s") for word in plain_words(source)}
+    listed = set(resources.load("guards")["given_names"])
     for word in sorted({word for word in WORD.findall(rewrite) if word[0].isupper()}):
         key = word.lower().removesuffix("'s").removesuffix("’s")
         if key in listed and key not in known:

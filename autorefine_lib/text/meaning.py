@@ -139,21 +139,30 @@ def roles(source: str, rewrite: str) -> Iterator[str]:
     old, new = read(source), read(rewrite)
     if SPEAKER in new.persons - old.persons:
         yield "speaks in the first person"
-    pairing = pair_words(source, rewrite)
-    images = pairing.images()
-    there = {word.place for _, word in pairing.pairs}
-    for a, b in pairing.pairs:
-        if a.owner and b.owner and a.owner != b.owner:
-            yield f"{b.text!r} belongs to {b.owner}, not to {a.owner}"
-        if a.person and b.person and a.person != b.person and a.kind != "NOUN" and not _is_modal(a):
-            yield f"{b.text!r} is said of {b.person}, not of {a.person}"
-        if b.person == SPEAKER != a.person and b.relation == "attr":
-            yield f"a first person is {b.text!r}"
-        if a.kind == b.kind == "VERB" and _stem(a.key) == _stem(b.key):
-            before = ({a.person} - {""}).union(*(images.get(i, set()) for i in a.subjects))
-            after = ({b.person} & old.persons) | (b.subjects & there)
-            if before and after and not before & after:
-                yield f"turns around who does what: {b.text!r}"
+    partners: dict[Word, list[Word]] = {}
+    for a, b in pair_words(source, rewrite).pairs:
+        partners.setdefault(a, []).append(b)
+    images = pair_words(source, rewrite).images()
+    for a, found in partners.items():
+        reasons = [_other_role(a, b, images, old) for b in found]
+        if all(reasons):  # a word that the sentence says twice may have each role once
+            yield reasons[0]
+
+
+def _other_role(a: Word, b: Word, images: dict[int, set[int]], old: Reading) -> str:
+    """Why two paired words are not said of the same person or thing, or ""."""
+    if a.owner and b.owner and a.owner != b.owner:
+        return f"{b.text!r} belongs to {b.owner}, not to {a.owner}"
+    if a.person and b.person and a.person != b.person and a.kind != "NOUN" and not _is_modal(a):
+        return f"{b.text!r} is said of {b.person}, not of {a.person}"
+    if b.person == SPEAKER != a.person and b.relation == "attr":
+        return f"a first person is {b.text!r}"
+    if a.kind == b.kind == "VERB" and _stem(a.key) == _stem(b.key):
+        before = ({a.person} - {""}).union(*(images.get(place, set()) for place in a.subjects))
+        after = ({b.person} & old.persons) | (b.subjects & set().union(*images.values()))
+        if before and after and not before & after:
+            return f"turns around who does what: {b.text!r}"
+    return ""
 
 
 def _is_modal(word: Word) -> bool:

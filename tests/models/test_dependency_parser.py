@@ -3,12 +3,10 @@
 from autorefine_lib.models import dependency_parser
 
 
-def test_parses_keep_the_order_and_are_remembered():
+def test_parses_keep_the_order():
     texts = ["Please do not move.", "You lead a team.", "Please do not move.", ""]
-    docs = dependency_parser.parse(texts)
-    assert [doc.text for doc in docs] == texts
-    assert docs[0] is docs[2] and dependency_parser.parse(texts[1:2])[0] is docs[1]
-    assert dependency_parser.parse([]) == []
+    assert [doc.text for doc in dependency_parser.parse(texts)] == texts
+    assert list(dependency_parser.parse([])) == []
 
 
 def test_a_sentence_by_hand():

@@ -1,0 +1,101 @@
+"""The meaning check: hand-written pairs of each guard, and what it reaches on the contrast set."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from autorefine_lib.text import faithfulness, meaning
+from autorefine_lib.text.faithfulness import by_guard
+
+WORDS = ("You", "we", "will", "not", "must", "may", "lead", "the", "team", ",", ".", "and", "or", "if", "no", "5", "!")
+CONTRAST = Path(__file__).parents[1] / "fixtures/contrast_set.csv"
+
+
+@pytest.mark.parametrize(
+    ("guard", "source", "rewrite"),
+    [
+        ("polarity", "You're welcome to move to Bloomington", "Please do not move to Bloomington"),
+        ("polarity", "No phone calls please", "Phone calls please"),
+        ("limits", "The salary is up to $90,000.", "The salary is from $90,000."),
+        ("roles", "You are NOT expected just to turn JPEGs into HTML", "I'm not allowed to convert JPEGs into HTML"),
+        ("content", "We encourage under-represented groups to apply and value respect.", "We value respect."),
+        ("polarity", "We are not a startup, we are profitable.", "We are a startup, we are not profitable."),
+        ("polarity", "Candidates without a degree are welcome.", "Candidates with a degree are welcome."),
+        ("modality", "You must hold a driving licence.", "You may hold a driving licence."),
+        ("modality", "You may be asked to work weekends.", "You will work weekends."),
+        ("limits", "Teams of fewer than ten people.", "Teams of more than ten people."),
+        ("limits", "Apply no later than Friday.", "Apply no earlier than Friday."),
+        ("limits", "All employees receive a bonus.", "Some employees receive a bonus."),
+        ("limits", "You know Java and Python.", "You know Java or Python."),
+        ("limits", "Submit the form before the interview.", "Submit the form after the interview."),
+        ("limits", "You may work from home if your manager agrees.", "You may work from home."),
+        ("roles", "We will train you.", "You will train us."),
+        ("roles", "Teachers assess the work of pupils.", "Pupils assess the work of teachers."),
+        ("roles", "Write tests for the team.", "I write tests for the team."),
+        ("content", "This is a permanent position.", "This is a temporary position."),
+        ("content", "You will design and test medical devices.", "You will design medical devices."),
+        ("content", "Repair trucks.", "Repair trucks and cars."),
+        ("content", "Trainees receive formal lessons.", "Trainers receive formal lessons."),
+        ("stuffing", "We test the pumps in our lab.", "We test the pumps in our lab in our lab."),
+        ("stuffing", "You write technical papers.", "You write write technical papers."),
+        ("form", "You will lead a team of nurses.", "You will lead nurses and"),
+    ],
+)  # fmt: skip
+def test_changed_meanings_are_refused_by_their_guard(guard, source, rewrite):
+    assert guard in by_guard(source, rewrite)
+
+
+@pytest.mark.parametrize(
+    ("source", "rewrite"),
+    [
+        ("This role does not require travel.", "No travel is required for this role."),
+        ("A degree is not required.", "You don't need a degree."),
+        ("Don't hesitate to contact us with questions.", "Feel free to contact us with questions."),
+        ("We do not sponsor visas.", "We are unable to sponsor visas."),
+        ("You must hold a driving licence.", "A driving licence is required."),
+        ("You will lead a team of engineers.", "You lead a team of engineers."),
+        ("You need at least 3 years of experience.", "You need 3 or more years of experience."),
+        ("Apply no later than Friday.", "Apply by Friday at the latest."),
+        ("You speak French or German.", "You speak either German or French."),
+        ("We will train you.", "You will be trained by us."),
+        ("The successful candidate will manage the budget.", "You will manage the budget."),
+        ("Repair trucks.", "You will fix trucks."),
+        ("Join our fast-growing team of engineers.", "Become part of our quickly growing engineering team."),
+        ("Confer with clients to discuss the terms of contracts.", "Meet clients to talk about contract terms."),
+        ("We are looking for a driven nurse for our ward.", "We are looking for a committed nurse for our ward."),
+    ],
+)
+def test_paraphrases_pass(source, rewrite):
+    assert by_guard(source, rewrite) == {}
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(st.sampled_from(WORDS)).map(" ".join))
+def test_any_words_are_compared_and_no_text_differs_from_itself(text):
+    for rule in meaning.RULES:
+        assert list(rule(text, text)) == []
+        list(rule(text, "You will not lead the team if we may."))
+
+
+def test_many_pairs_are_judged_as_one_by_one():
+    sources = ["No phone calls please", "Repair trucks.", "Repair trucks.", ""]
+    rewrites = ["Phone calls please", "You will fix trucks.", "Repair trucks.", "x"]
+    assert faithfulness.judge(sources, rewrites) == [by_guard(*pair) for pair in zip(sources, rewrites, strict=True)]
+    assert faithfulness.violations_of_all(sources, rewrites) == [
+        ["has 0 negations for 1"], [], [], ["the source is empty"]
+    ]  # fmt: skip
+    with pytest.raises(ValueError):
+        faithfulness.judge(["a"], [])
+
+
+@pytest.mark.parametrize(("part", "refused_changed", "refused_faithful"), [("tune", 0.94, 0.10)])
+def test_the_contrast_set_is_told_apart(part, refused_changed, refused_faithful):
+    """Levels as measured; the part "report" was never looked at while the check was made."""
+    pairs = pd.read_csv(CONTRAST)
+    pairs = pairs[pairs["part"] == part]
+    pairs["refused"] = list(map(bool, faithfulness.judge(pairs["source"].tolist(), pairs["rewrite"].tolist())))
+    shares = pairs.groupby("label")["refused"].mean()
+    assert shares["changed"] >= refused_changed and shares["faithful"] <= refused_faithful, shares.to_dict()
