@@ -14,6 +14,8 @@ BIN = .venv/bin
 CHECKED = build/notebooks
 # Further words for the command, as in: make reproduce ARGS="--set seeds=[1] --force"
 ARGS ?=
+# Threads that wait give their core away; otherwise another program beside the tests slows them many times.
+export OMP_WAIT_POLICY = PASSIVE
 
 .PHONY: help env reproduce test lab lint notebooks clean
 
