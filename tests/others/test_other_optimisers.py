@@ -147,6 +147,11 @@ def offline_data(made: Writer, rows: int) -> pd.DataFrame:
     return pd.DataFrame({"prompt": prompts, "completion": texts, "tokens": tokens, "reward": reward})
 
 
+def test_nothing_accepted_is_one_clear_error():
+    with pytest.raises(InputError, match="no rewrite was accepted"):
+        other_optimisers.reward_weighted(writer(), pd.DataFrame({"reward": []}), batch_size=0)
+
+
 def test_reward_weighting_makes_the_rewarded_likelier():
     made = writer()
     data = offline_data(made, 512)
