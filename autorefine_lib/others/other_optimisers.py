@@ -238,7 +238,7 @@ def reward_weighted(
     """
     generator.prepare_training(lora_rank)
     if data.empty:
-        raise InputError("no rewrite was accepted, so there is none to imitate; align the model or collect more samples")
+        raise InputError("no rewrite was accepted: there is none to imitate; align the model or collect more samples")
     if len(data) < batch_size:
         raise InputError(f"{len(data)} rewrites are fewer than batch_size={batch_size}; lower it or collect more")
     generator.model = add_lora(generator.model, lora_rank, PPOConfig.lora_alpha, PPOConfig.lora_targets)
