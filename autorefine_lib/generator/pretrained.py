@@ -98,7 +98,7 @@ def save(generator: Generator, folder: Path) -> Path:
         config = generator.model.peft_config["default"]
         known = {EMBEDDED: smollm2.NAME, **dict.fromkeys(SHIPPED, smollm2.NAME)}
         config.base_model_name_or_path = known.get(base, Path(base).name if Path(base).is_dir() else base)
-        generator.model.save_pretrained(folder)
+        generator.model.save_pretrained(folder, save_embedding_layers=False)  # "auto" would ask the Hub
         if Path(base).is_dir():
             base = os.path.relpath(Path(base).resolve(), folder.resolve())
     else:
