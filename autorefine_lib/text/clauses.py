@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from spacy.tokens import Doc, Token
 
 APPLICANT, EMPLOYER, SPEAKER = "the applicant", "the employer", "a first person"
-MUST, SHOULD, MAY, WAIVED = "must", "should", "may", "waived"
+MUST, SHOULD, MAY, CAN, WAIVED = "must", "should", "may", "can", "waived"
 _CONTENT = frozenset({"NOUN", "PROPN", "VERB", "ADJ", "ADV", "NUM"})
 _SUBJECTS = frozenset({"nsubj", "nsubjpass", "csubj"})
 _OBJECTS = frozenset({"dobj", "dative", "attr", "oprd"})
@@ -28,15 +28,16 @@ _PERSONS = {
 }  # fmt: skip
 # Negations that negate nothing: bounds are read by themselves, "not only" adds, the others are idioms.
 _NO_NEGATION = re.compile(
-    r"\bno (?:later|earlier|sooner|more|fewer|less|longer) than\b|\bnot (?:more|less|fewer|later) than\b"
+    r"\b(?:no|not|never) (?:\w+er|more|less|above|over|beyond) than\b|\b(?:not|never) (?:above|over|beyond)\b"
     r"|\bnot (?:only|just|merely|simply)\b|\bwhether or not\b|(?:\bnot|n['’]t) hesitate\b|\bno matter\b|\bif not\b"
-    r"|\bnot[- ]for[- ]profit\b|\bno[- ]brainer\b|\bno stranger\b|\bwhy not\b|\bno doubt\b|\bnot (?:to )?exceed",
+    r"|\bnot[- ]for[- ]profit\b|\bno[- ]brainer\b|\bno stranger\b|\bwhy not\b|\bno doubt\b|\bnot (?:to )?exceed"
+    r"|\b(?:no|without) (?:cost|charge|problem|wor)|\b(?:cost|pay)s? nothing\b|\bnever[- ]ending\b|\bnon[- ]",
     re.IGNORECASE,
 )
 _NEGATORS = frozenset({"not", "no", "never", "neither", "nor", "none", "nobody", "nothing", "nowhere", "without",
                        "hardly", "rarely", "seldom", "barely", "n't", "cannot"})  # fmt: skip
-_NEGATIVE_WORDS = frozenset({"fail", "refrain", "lack", "unable", "impossible", "refuse", "prohibit",
-                             "forbid", "absence"})  # fmt: skip
+NEGATIVE_WORDS = frozenset({"fail", "refrain", "lack", "unable", "impossible", "refuse", "prohibit",
+                             "forbid", "failure"})  # fmt: skip
 _SCOPE = frozenset({"dobj", "attr", "acomp", "xcomp", "pobj", "prep", "nsubj", "nsubjpass", "compound", "amod", "oprd",
                     "pcomp", "advmod"})  # fmt: skip
 _INSTEAD = {"rather": "than", "instead": "of"}
@@ -44,20 +45,22 @@ _SMALL = r"(?:\d|(?:one|two|three|four|five|six|seven|eight|nine|ten|twelve|a do
 _NEXT, _NEAR = rf"(?=\W{{0,3}}{_SMALL})", rf"(?=.{{0,14}}?(?<!\w){_SMALL})"  # a number follows, at once or soon
 _BOUND = re.compile(
     rf"""(?P<none>
-        up[- ]to[- ]date | at[ ]least[ ]one[ ]of | over[ ](?:the|time)
+        up[- ]to[- ]date | at[ ]least[ ]one[ ]of | over[ ](?:the|time) | more[ ]often[ ]than
         | from(?=[^.;]{{0,25}}\b(?:to|until|through|-|–)\b))
-    |(?P<lower>
-        \b(?:at[ ]least | more[ ]than | (?:a[ ])?minimum(?:[ ]of)? | (?:no|not)[ ](?:less|fewer|earlier)[ ]than | lowest
-            | upwards[ ]of | in[ ]excess[ ]of | or[ ]more | exceeding){_NEAR}
-        | \b(?:from | over | above | min | (?:start|begin)\w*[ ](?:at|from)){_NEXT}
-        | \b(?:no|not)[ ](?:earlier|sooner)[ ]than\b | (?<=\d)\+
-        | (?<=\d)[\w -]{{0,12}}\b(?:or[ ](?:more|above|over|greater)|minimum)\b)
     |(?P<upper>
-        \b(?:up[ ]to | at[ ](?:the[ ])?most | (?:no|not)[ ](?:more|later|longer)[ ]than | (?:a[ ])?maximum(?:[ ]of)?
-            | less[ ]than | fewer[ ]than | capped[ ]at | limited[ ]to | highest | not[ ](?:to[ ])?exceed(?:ing)?){_NEAR}
-        | \b(?:max | under | below | within | almost | nearly){_NEXT}
-        | \b(?:no|not)[ ]later[ ]than\b | \bat[ ]the[ ](?:very[ ])?latest\b | \bat[ ](?:the[ ])?most\b
-        | (?<=\d)[\w -]{{0,12}}\b(?:or[ ](?:less|fewer|under)|max(?:imum)?|tops)\b)""",
+        \b(?:no|not|never)[ ](?:more|later|longer|further|older|above|over|beyond)(?:[ ]than)?\b
+        | \b(?:up[ ]to | as[ ](?:much|many|high|long)[ ]as | (?:a[ ])?maximum(?:[ ]of)? | capped[ ]at | limited[ ]to
+            | (?:less|fewer|lower|smaller|shorter|younger)[ ]than | highest | ceiling[ ]of
+            | not[ ](?:to[ ])?exceed(?:ing)?){_NEAR}
+        | \b(?:max | under | below | within | inside | almost | nearly){_NEXT}
+        | \bat[ ]the[ ](?:very[ ])?latest\b | \bat[ ](?:the[ ])?most\b | \bor[ ](?:less|fewer|under)\b
+        | (?<=\d)[\w -]{{0,12}}\b(?:max(?:imum)?|tops)\b)
+    |(?P<lower>
+        \b(?:no|not)[ ](?:less|fewer|earlier|sooner)[ ]than\b | \bor[ ](?:more|above|over|greater)\b
+        | \b(?:at[ ]least | \w+er[ ]than | more[ ]than | (?:a[ ])?minimum(?:[ ]of)? | lowest | upwards[ ]of
+            | in[ ]excess[ ]of | exceeding){_NEAR}
+        | \b(?:from | over | above | beyond | min | (?:start|begin)\w*[ ](?:at|from)){_NEXT}
+        | (?<=\d)\+ | (?<=\d)[\w -]{{0,12}}\bminimum\b)""",
     re.IGNORECASE | re.VERBOSE,
 )
 _QUANTIFIERS = {
@@ -69,9 +72,10 @@ _QUANTIFIERS = {
 }  # fmt: skip
 _CONDITIONS = {
     **dict.fromkeys(("if", "provided", "providing", "assuming"), "if"),
-    **dict.fromkeys(("where", "who", "whoever", "case", "subject", "depending", "conditional", "should"), "perhaps"),
+    **dict.fromkeys(("where", "who", "whoever", "case", "subject", "depending", "conditional", "should",
+                     "long", "apart", "without", "except"), "perhaps"),
     **dict.fromkeys(("when", "whenever", "once", "soon"), "perhaps"),
-    **dict.fromkeys(("unless", "except"), "unless"),
+    "unless": "unless",
     **dict.fromkeys(("before", "prior", "by", "ahead", "previous", "previously", "first"), "before"),
     **dict.fromkeys(("after", "following", "upon", "afterwards", "then", "later", "next"), "after"),
 }  # fmt: skip
@@ -179,7 +183,7 @@ def _words(doc: "Doc", negated: frozenset[int]) -> list[Word]:
             light = key in _listed("light")
         else:
             key, head = lemmas[position], tokens[position]
-            light = key in _PERSONS or any(key in _listed(name) for name in ("light", MUST, SHOULD, MAY))
+            light = key in _PERSONS or any(key in _listed(name) for name in ("light", MUST, SHOULD, MAY, CAN))
         position = behind
         if not phrase and (head.pos_ not in _CONTENT or not head.text[0].isalnum()):
             continue
@@ -247,7 +251,7 @@ def _person(subjects: Sequence["Token"], verb: "Token") -> str:
 def _negates(token: "Token") -> bool:
     lemma = _lemma(token)
     instead = lemma in _INSTEAD and token.i + 1 < len(token.doc) and token.nbor().lower_ == _INSTEAD[lemma]
-    return token.dep_ == "neg" or lemma in _NEGATORS or lemma in _NEGATIVE_WORDS or instead
+    return token.dep_ == "neg" or lemma in _NEGATORS or lemma in NEGATIVE_WORDS or instead
 
 
 def _idle_negations(doc: "Doc") -> set[int]:
@@ -259,7 +263,7 @@ def _waiver(token: "Token") -> list[int]:
     """The negations of a must: "not required", "no degree needed", "you don't have to"."""
     lemma = _lemma(token)
     has_to = lemma == "have" and any(child.dep_ == "xcomp" for child in token.children)
-    if token.tag_ == "MD" or not (has_to or lemma in _listed(MUST) or lemma in _listed(SHOULD)):
+    if (token.tag_ == "MD" and lemma != "need") or not (has_to or lemma in _listed(MUST) or lemma in _listed(SHOULD)):
         return []
     verb = token.head if token.dep_ in ("acomp", "attr", "oprd") else token
     near = [*token.children, *verb.children]
@@ -271,7 +275,9 @@ def _waiver(token: "Token") -> list[int]:
 
 def _scope(token: "Token") -> frozenset[int]:
     """The tokens that a negation may negate: its head and what the head says, down to its objects."""
-    own = _lemma(token) in _NEGATIVE_WORDS or token.lower_ == "without"
+    if _lemma(token.head) in ("one", "body") and token.lower_ == "no":
+        token = token.head
+    own = _lemma(token) in NEGATIVE_WORDS or token.lower_ == "without"
     queue = [token if own else token.head]
     found = set() if token.lower_ == "without" else {queue[0].i}
     while queue:
@@ -289,16 +295,13 @@ def _modality(doc: "Doc") -> Iterator[str]:
             continue
         # "Go is a plus", but neither "plus holidays" nor "the needs of customers".
         said_of = token.pos_ != "NOUN" or token.dep_ in ("attr", "ROOT", "oprd", "appos")
-        if token.pos_ in ("CCONJ", "ADP") or not (said_of or lemma in ("possibility", "option")):
+        if token.pos_ in ("CCONJ", "ADP") or not (said_of or lemma in ("possibility", "option", "preference")):
             continue
         if lemma in ("can", "could") and any(child.dep_ == "neg" for child in token.head.children):
             continue  # "cannot" says no more than "not"
-        followed = any(child.dep_ == "xcomp" for child in token.children)
-        if lemma == "have" and followed:
+        if lemma == "have" and any(child.dep_ == "xcomp" for child in token.children):
             yield MUST
-        if (lemma == "encourage" or (lemma == "free" and token.head.lemma_ == "be")) and followed:
-            yield MAY
-        yield from (strength for strength in (MUST, SHOULD, MAY) if lemma in _listed(strength))
+        yield from (strength for strength in (MUST, SHOULD, MAY, CAN) if lemma in _listed(strength))
 
 
 def _quantifiers(doc: "Doc") -> Iterator[str]:

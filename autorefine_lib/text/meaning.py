@@ -15,7 +15,7 @@ from scipy.optimize import linear_sum_assignment
 from autorefine_lib import resources
 from autorefine_lib.models import static_embedding
 from autorefine_lib.text import wording
-from autorefine_lib.text.clauses import MAY, MUST, SHOULD, SPEAKER, WAIVED, Reading, Word, read
+from autorefine_lib.text.clauses import CAN, MAY, MUST, NEGATIVE_WORDS, SHOULD, SPEAKER, WAIVED, Reading, Word, read
 
 NEAR = 0.25
 """Two words may stand for each other from this cosine of their static vectors on."""
@@ -76,7 +76,10 @@ def _covered(word: Word, similar: np.ndarray, others: list[Word]) -> bool:
 def polarity(source: str, rewrite: str) -> Iterator[str]:
     """Negations that are lost, brought in or moved to another word."""
     old, new = read(source), read(rewrite)
-    flips = sum(_negates_prefix(a.key, b.key) for a, b in pair_words(source, rewrite).pairs)
+    flips = sum(
+        _negates_prefix(a.key, b.key) and not {a.key, b.key} & NEGATIVE_WORDS
+        for a, b in pair_words(source, rewrite).pairs
+    )
     before, after = len(old.negations), len(new.negations)
     apart = abs(before - after)
     if ("only" in old.quantifiers) != ("only" in new.quantifiers) and apart % 2 == 0:
@@ -85,30 +88,33 @@ def polarity(source: str, rewrite: str) -> Iterator[str]:
         yield f"has {after} negations for {before}"
     elif apart == 0 and before:
         images = pair_words(source, rewrite).images()
-        for scope in old.negations:
-            image = set().union(*(images.get(index, set()) for index in scope))
-            if image and not any(image & other for other in new.negations):
-                yield "negates something else"
+        negated = frozenset().union(*new.negations)
+        kept = {image for scope in old.negations for place in scope for image in images.get(place, ())}
+        others = {image for place, found in images.items() for image in found} - kept
+        # Both must be seen, because parses differ: what was negated no longer is, and something else is.
+        if kept and not kept & negated and others & negated:
+            yield "negates something else"
 
 
 def modality(source: str, rewrite: str) -> Iterator[str]:
     """What must be, should be or may be."""
     first, second = (_strength(read(text)) for text in (source, rewrite))
-    if first == second or "" in (first, second) and WAIVED in (first, second):
-        return
-    if {first, second} == {MAY, WAIVED} or (first, second) in ((MUST, ""), ("", MUST), (SHOULD, ""), ("", SHOULD)):
-        return
-    yield f"turns what {first or 'is'} be into what {second or 'is'}"
+    allowed = ({MAY, WAIVED}, {"", WAIVED}, {"", CAN}, {MAY, CAN}, {"", MUST}, {"", SHOULD})
+    if first != second and {first, second} not in allowed:
+        yield f"turns what {first or 'is'} be into what {second or 'is'}"
 
 
 def _strength(reading: Reading) -> str:
-    return next((one for one in (MUST, SHOULD, WAIVED, MAY) if one in reading.modality), "")
+    return next((one for one in (MUST, SHOULD, WAIVED, MAY, CAN) if one in reading.modality), "")
 
 
 def limits(source: str, rewrite: str) -> Iterator[str]:
     """Upper and lower bounds of numbers, quantifiers, "and" for "or", conditions and times."""
     old, new = read(source), read(rewrite)
-    yield from (f"has another {name} bound" for name in sorted(old.bounds ^ new.bounds))
+    for name in sorted(old.bounds ^ new.bounds):
+        other = new if name in old.bounds else old
+        if name != "upper" or "before" not in other.conditions:  # "by Friday" for "no later than Friday"
+            yield f"has another {name} bound"
     before, after = old.quantifiers, new.quantifiers
     if ("only" in before) != ("only" in after) and len(old.negations) == len(new.negations):
         yield "changes 'only'"
@@ -166,7 +172,7 @@ def _other_role(a: Word, b: Word, images: dict[int, set[int]], old: Reading) -> 
 
 
 def _is_modal(word: Word) -> bool:
-    return any(word.key in resources.load("meaning")[strength] for strength in (MUST, SHOULD, MAY))
+    return any(word.key in resources.load("meaning")[strength] for strength in (MUST, SHOULD, MAY, CAN))
 
 
 def content(source: str, rewrite: str) -> Iterator[str]:

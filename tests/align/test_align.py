@@ -9,7 +9,7 @@ from autorefine_lib.align import align
 from autorefine_lib.generator.generator import Generator
 
 SOURCE = "We are hiring a nurse with 5 years of practice for our ward."
-GOOD = "We seek a nurse with 5 years of practice for our hospital ward."
+GOOD = "We seek a nurse with 5 years of experience for our ward."
 
 
 @pytest.fixture
@@ -39,11 +39,11 @@ def test_evaluation_says_what_was_refused_and_how_much_changed(writer, monkeypat
     judged = align.evaluate(writer, [SOURCE] * 3)
     assert judged["text"].tolist() == [GOOD, SOURCE, "We are recruiting a nurse for our ward."]
     assert judged["refused"].iloc[:2].tolist() == ["", ""] and judged["refused"].iloc[2]
-    # seek and hospital are new; nurse, 5, years, practice and ward are not
-    assert judged["changed"].tolist() == pytest.approx([2 / 7, 0, 0])
+    # seek and experience are new; nurse, 5, years and ward are not
+    assert judged["changed"].tolist() == pytest.approx([2 / 6, 0, 0])
     about = align.summary(judged)
     assert about["accepted"] == pytest.approx(2 / 3) and about["accepted_and_changed"] == pytest.approx(1 / 3)
-    assert about["median_change"] == pytest.approx(2 / 7)
+    assert about["median_change"] == pytest.approx(2 / 6)
     # Four words in a row: 9, 9 and 5 times; 9 + 8 + 4 of them are different? counted by hand below.
     texts = [text.lower().split() for text in judged["text"]]
     grams = [tuple(words[i : i + 4]) for words in texts for i in range(len(words) - 3)]
