@@ -17,10 +17,8 @@ if TYPE_CHECKING:
 
 APPLICANT, EMPLOYER, SPEAKER = "the applicant", "the employer", "a first person"
 MUST, SHOULD, MAY, CAN, WAIVED = "must", "should", "may", "can", "waived"
-_CONTENT = frozenset({"NOUN", "PROPN", "VERB", "ADJ", "ADV", "NUM"})
+_CONTENT = frozenset({"NOUN", "PROPN", "VERB", "ADJ", "ADV"})  # `requirements` compares numbers
 _SUBJECTS = frozenset({"nsubj", "nsubjpass", "csubj"})
-_OBJECTS = frozenset({"dobj", "dative", "attr", "oprd"})
-_COMPLEMENTS = frozenset({"attr", "acomp", "oprd", "prep"})
 _PERSONS = {
     **dict.fromkeys(("you", "your", "yours", "yourself", "candidate", "applicant", "jobholder", "holder"), APPLICANT),
     **dict.fromkeys(("we", "our", "ours", "us", "company", "employer", "firm", "organization"), EMPLOYER),
@@ -36,8 +34,10 @@ _NO_NEGATION = re.compile(
 )
 _NEGATORS = frozenset({"not", "no", "never", "neither", "nor", "none", "nobody", "nothing", "nowhere", "without",
                        "hardly", "rarely", "seldom", "barely", "n't", "cannot"})  # fmt: skip
-NEGATIVE_WORDS = frozenset({"fail", "refrain", "lack", "unable", "impossible", "refuse", "prohibit",
-                             "forbid", "failure"})  # fmt: skip
+NEGATIVE_WORDS = frozenset(
+    {"fail", "failure", "refrain", "lack", "unable", "impossible", "refuse", "prohibit", "forbid"}
+)
+"""Words that negate what follows them; `meaning` does not take their prefix for a second negation."""
 _SCOPE = frozenset({"dobj", "attr", "acomp", "xcomp", "pobj", "prep", "nsubj", "nsubjpass", "compound", "amod", "oprd",
                     "pcomp", "advmod"})  # fmt: skip
 _INSTEAD = {"rather": "than", "instead": "of"}
@@ -89,19 +89,18 @@ class Word(NamedTuple):
     place: int  # index of its token
     kind: str  # word class
     light: bool  # a paraphrase may add it or leave it out
-    negated: bool
     person: str  # who does it, or is it: APPLICANT, EMPLOYER, SPEAKER or ""
     subjects: frozenset[int]  # tokens
     owner: str  # person of a possessive
     relation: str  # to its head
-    head: int
+    listed: bool  # in the dictionary, or a name
 
 
 class Reading(NamedTuple):
     """What `meaning` compares."""
 
     words: list[Word]
-    negations: list[frozenset[int]]  # of each negation the tokens that it may negate, nearest head first
+    negations: list[frozenset[int]]  # of each negation the tokens that it may negate
     waived: int  # negations of a must, which may also be read as negations: "no degree required"
     modality: frozenset[str]
     bounds: frozenset[str]
@@ -134,11 +133,9 @@ def _read(doc: "Doc") -> Reading:
     idle = _idle_negations(doc)
     waived = {index for token in doc for index in _waiver(token)}
     negators = [token for token in doc if _negates(token) and token.i not in idle and token.i not in waived]
-    scopes = [_scope(token) for token in negators]
-    negated = frozenset().union(*scopes)
     return Reading(
-        words=_words(doc, negated),
-        negations=scopes,
+        words=_words(doc),
+        negations=[_scope(token) for token in negators],
         waived=len(waived),
         modality=frozenset(_modality(doc)),
         bounds=frozenset(kind for match in _BOUND.finditer(doc.text) if (kind := match.lastgroup or "") != "none"),
@@ -169,7 +166,7 @@ def _lemma(token: "Token") -> str:
     return token.lemma_.lower().replace("’", "'")
 
 
-def _words(doc: "Doc", negated: frozenset[int]) -> list[Word]:
+def _words(doc: "Doc") -> list[Word]:
     tokens = [token for token in doc if token.text != "-" and not token.is_space]
     lemmas = [_lemma(token) for token in tokens]
     words, position = [], 0
@@ -187,28 +184,30 @@ def _words(doc: "Doc", negated: frozenset[int]) -> list[Word]:
         position = behind
         if not phrase and (head.pos_ not in _CONTENT or not head.text[0].isalnum()):
             continue
-        if head.pos_ == "NUM" and not phrase:
-            continue  # `requirements` compares numbers
-        words.append(_word(head, key, light, negated))
+        words.append(_word(head, key, light))
     return words
 
 
-def _word(token: "Token", key: str, light: bool, negated: frozenset[int]) -> Word:
+def _word(token: "Token", key: str, light: bool) -> Word:
     verb = token.head if token.dep_ in ("attr", "acomp", "oprd") and token.head.lemma_ == "be" else token
-    subjects, _ = _arguments(verb)
+    subjects = _subjects_of(verb)
     return Word(
         key,
         token.text,
         token.i,
         "NOUN" if token.dep_ in ("dobj", "pobj", "nsubj", "compound") or _is_noun(token) else token.pos_,
         light,
-        token.i in negated,
         _person(subjects, verb),
         frozenset(t.i for t in subjects),
         next((_PERSONS.get(child.lower_, "") for child in token.children if child.dep_ == "poss"), ""),
         token.dep_,
-        token.head.i,
+        _is_listed(token, key),
     )
+
+
+def _is_listed(token: "Token", key: str) -> bool:
+    forms = {key, token.lower_, token.lower_.removesuffix("s"), token.lower_.removesuffix("ing")}
+    return " " in key or not token.is_alpha or not token.text.islower() or bool(forms & dependency_parser.known_words())
 
 
 def _is_noun(token: "Token") -> bool:
@@ -216,26 +215,16 @@ def _is_noun(token: "Token") -> bool:
     return token.tag_ == "VBG" and _lemma(token.head) in ("receive", "get", "give", "provide", "offer")
 
 
-def _arguments(verb: "Token") -> tuple[list["Token"], list["Token"]]:
-    """Who does it and to whom, with the passive turned around."""
-    subjects, objects = [], []
-    for child in verb.children:
-        if child.dep_ in ("nsubjpass",):
-            objects.append(child)
-        elif child.dep_ in _SUBJECTS:
-            subjects.append(child)
-        elif child.dep_ == "agent":
-            subjects += [c for c in child.children if c.dep_ == "pobj"]
-        elif child.dep_ in _OBJECTS:
-            objects.append(child)
-        elif child.dep_ == "prep":
-            objects += [c for c in child.children if c.dep_ == "pobj"]
-    if not subjects and verb.dep_ in ("xcomp", "conj") and verb.head.pos_ in ("VERB", "AUX") and verb.head.i != verb.i:
-        passive = verb.dep_ == "xcomp"  # "You are expected to lead": who is expected leads
-        above, below = _arguments(verb.head)
-        asked = [t for t in below if t.dep_ in ("nsubjpass",)] if passive else []
-        subjects = asked or [t for t in below if passive and t.dep_ == "dobj"] or above
-    return subjects, objects
+def _subjects_of(verb: "Token") -> list["Token"]:
+    """Who does it: the subject, "by" whom a passive is done, or the subject of the verb that this one depends on."""
+    found = [child for child in verb.children if child.dep_ in ("nsubj", "csubj")]
+    found += [one for child in verb.children if child.dep_ == "agent" for one in child.children if one.dep_ == "pobj"]
+    above = verb.head
+    if found or verb.dep_ not in ("xcomp", "conj") or above.pos_ not in ("VERB", "AUX") or above.i == verb.i:
+        return found
+    # "You are expected to lead", "We want you to lead": who is asked leads.
+    asked = [one for one in above.children if one.dep_ in ("nsubjpass", "dobj")] if verb.dep_ == "xcomp" else []
+    return asked or _subjects_of(above)
 
 
 def _person(subjects: Sequence["Token"], verb: "Token") -> str:

@@ -57,7 +57,10 @@ def pair_sentences(source: str, rewrite: str) -> list[tuple[str, str]]:
         return [(source, rewrite)]
     others = [(part, Counter(plain_words(part))) for part in find_sentences(rewrite)]
     pairs = []
+    kept = {part for part, _ in others}
     for part in find_sentences(source):
+        if part in kept:
+            continue
         own = Counter(plain_words(part))
         shared = [(own & words).total() / max(own.total(), words.total(), 1) for _, words in others]
         best = max(range(len(others)), key=shared.__getitem__, default=0)

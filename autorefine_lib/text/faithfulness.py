@@ -19,6 +19,7 @@ PROTECTED = "names a protected attribute"
 _TYPOGRAPHIC = frozenset("‘’“”–—•…")
 _BRACKETS = {")": "(", "]": "[", "}": "{", "”": "“"}
 _GOES_ON = frozenset(("a", "an", "the", "and", "or", "but", "of", "from", "as", "our", "your", "their", "will", "can"))
+_COMPARED = 1_000  # words and marks of a sentence; the comparison takes time with their square
 _SHORTEST, _LONGEST, _SLACK = 0.6, 1.6, 2
 
 
@@ -47,6 +48,7 @@ def judge(
     """
     both = list(zip(sources, rewrites, strict=True))
     changed = [(source, rewrite) for source, rewrite in both if rewrite.strip() and rewrite != source]
+    changed = [pair for pair in changed if max(map(len, pair)) < 10 * _COMPARED]
     clauses.read_all(text for pair in changed for said in counterparts.pair_sentences(*pair) for text in said)
     return [by_guard(source, rewrite, guards) for source, rewrite in both]
 
@@ -81,6 +83,8 @@ def by_guard(source: str, rewrite: str, guards: Sequence[str] = GUARDS) -> dict[
     if not source.strip() or not rewrite.strip():
         return {"length": ["is empty" if source.strip() else "the source is empty"]}
     old, new = tokenize(source), tokenize(rewrite)
+    if max(len(old), len(new)) > _COMPARED and len(counterparts.find_sentences(source)) == 1:
+        return {"length": [f"a sentence of {max(len(old), len(new))} words and marks cannot be compared"]}
     found = {
         "protected": _protected(source, rewrite),
         "names": rules.names(source, rewrite),

@@ -19,12 +19,12 @@ from autorefine_lib.text.clauses import CAN, MAY, MUST, NEGATIVE_WORDS, SHOULD, 
 
 NEAR = 0.25
 """Two words may stand for each other from this cosine of their static vectors on."""
-_NEAR_VERBS = 0.10
+_NEAR_VERBS = 0.10  # verbs of one meaning are often far from each other
 MOST = 1.0
 """From this weight of words without a counterpart on a sentence says something else. A noun weighs 1."""
 _SUFFIX = re.compile(
-    r"(?:ational|ization|isation|ations?|ators?|ating|ments?|ities|ness|ingly|ings?|ances?|ences?|ables?|ibles?|ively|ives?|ional|"
-    r"ions?|ally|als?|ers?|ors?|ants?|ents?|ees?|ies|ied|ity|ed|ly|es|ic|ful|ed|y|e|s)$"
+    r"(?:ational|ization|isation|ations?|ators?|ating|ments?|ities|ness|ingly|ings?|ances?|ences?|ables?|ibles?"
+    r"|ively|ives?|ional|ions?|ally|als?|ers?|ors?|ants?|ents?|ees?|ies|ied|ity|ed|ly|es|ic|ful|ed|y|e|s)$"
 )
 _DOER = ("ee", "er", "or")  # who is trained is no trainer
 _PREFIX = re.compile(r"^(?:un|in|im|ir|non|dis|mis)-?")
@@ -50,13 +50,13 @@ def pair_words(source: str, rewrite: str) -> Pairing:
     """The content words of both texts, paired."""
     old, new = read(source).words, read(rewrite).words
     similar = np.array([[_likeness(a, b) for b in new] for a in old]).reshape(len(old), len(new))
-    exact = similar >= 1
-    pairs = [(old[i], new[j]) for i, j in zip(*np.nonzero(exact), strict=True)]
-    rows, columns = np.flatnonzero(~exact.any(axis=1)), np.flatnonzero(~exact.any(axis=0))
-    for i, j in zip(*linear_sum_assignment(similar[np.ix_(rows, columns)], maximize=True), strict=True):
-        a, b, value = old[rows[i]], new[columns[j]], similar[rows[i], columns[j]]
-        if value >= (_NEAR_VERBS if a.kind == b.kind == "VERB" else NEAR):
-            pairs.append((a, b))
+    # Of words that are said several times those at the nearest places are paired.
+    places = np.subtract.outer(np.arange(len(old)) / max(len(old), 1), np.arange(len(new)) / max(len(new), 1))
+    pairs = [
+        (a, b)
+        for i, j in zip(*linear_sum_assignment(similar - 0.01 * np.abs(places), maximize=True), strict=True)
+        if similar[i, j] >= (_NEAR_VERBS if (a := old[i]).kind == (b := new[j]).kind == "VERB" else NEAR)
+    ]
     paired = {id(word) for pair in pairs for word in pair}
     gone, fresh = (
         [word for word, row in zip(words, table, strict=True)
@@ -70,7 +70,7 @@ def _covered(word: Word, similar: np.ndarray, others: list[Word]) -> bool:
     """Whether another word says the same, although it has a partner already."""
     if word.relation == "conj":
         return False  # "trucks and cars" says more than "trucks"
-    return any(value >= 0.9 and other.kind == word.kind for value, other in zip(similar, others, strict=True))
+    return any(0.9 <= value < 1 and other.kind == word.kind for value, other in zip(similar, others, strict=True))
 
 
 def polarity(source: str, rewrite: str) -> Iterator[str]:
@@ -180,7 +180,11 @@ def content(source: str, rewrite: str) -> Iterator[str]:
     pairing = pair_words(source, rewrite)
     for a in pairing.gone:
         yield from (f"says {b.text!r} for {a.text!r}" for b in pairing.new if (a.key, b.key) in _opposites())
-    exchanged = _exchangeable(source, rewrite)
+    known = {word.key for word in read(source).words}
+    for word in read(rewrite).words:
+        if not (word.listed or word.key in known or any(_stem(word.key) == _stem(key) for key in known)):
+            yield f"{word.text!r} is no word"
+    exchanged = _exchangeable(source)
     gone, new = ([w for w in words if w.text.lower() not in exchanged] for words in (pairing.gone, pairing.new))
     if sum(_weight(word, new) for word in gone) >= MOST:
         yield f"leaves out {', '.join(repr(w.text) for w in gone)}"
@@ -195,7 +199,7 @@ def _weight(word: Word, others: list[Word]) -> float:
     return 0.5 if light else 1.0
 
 
-def _exchangeable(source: str, rewrite: str) -> set[str]:
+def _exchangeable(source: str) -> set[str]:
     """The words of the phrase sets of which the source has a phrase: wording of a person's manner, which may change."""
     sets = [found.phrase_set for found in wording.find(source)]
     return {word for phrase_set in sets for phrase in phrase_set.phrases() for word in re.findall(r"\w+", phrase)}

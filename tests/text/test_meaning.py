@@ -39,6 +39,8 @@ CONTRAST = Path(__file__).parents[1] / "fixtures/contrast_set.csv"
         ("content", "You will design and test medical devices.", "You will design medical devices."),
         ("content", "Repair trucks.", "Repair trucks and cars."),
         ("content", "Trainees receive formal lessons.", "Trainers receive formal lessons."),
+        ("content", "Help us connect storefronts and printers.", "Help us connect storeshores and printers."),
+        ("content", "Repair electric pumps and electric trains.", "Repair electric pumps and trains."),
         ("stuffing", "We test the pumps in our lab.", "We test the pumps in our lab in our lab."),
         ("stuffing", "You write technical papers.", "You write write technical papers."),
         ("form", "You will lead a team of nurses.", "You will lead nurses and"),
@@ -65,6 +67,9 @@ def test_changed_meanings_are_refused_by_their_guard(guard, source, rewrite):
         ("Repair trucks.", "You will fix trucks."),
         ("Join our fast-growing team of engineers.", "Become part of our quickly growing engineering team."),
         ("Confer with clients to discuss the terms of contracts.", "Meet clients to talk about contract terms."),
+        ("Drinks are free of charge on Fridays.", "On Fridays, drinks cost nothing."),
+        ("Nobody here works on Sundays.", "No one here works on Sundays."),
+        ("You have written code for four years or more.", "You have written code for at least four years."),
         ("We are looking for a driven nurse for our ward.", "We are looking for a committed nurse for our ward."),
     ],
 )
@@ -80,6 +85,12 @@ def test_any_words_are_compared_and_no_text_differs_from_itself(text):
         list(rule(text, "You will not lead the team if we may."))
 
 
+def test_a_sentence_without_end_is_refused_at_once():
+    text = "clean pumps and " * 20_000
+    assert by_guard(text, text + "tanks") == {"length": ["a sentence of 60001 words and marks cannot be compared"]}
+    assert by_guard(text, text) == {} and faithfulness.judge([text], [text + "tanks"])[0]
+
+
 def test_many_pairs_are_judged_as_one_by_one():
     sources = ["No phone calls please", "Repair trucks.", "Repair trucks.", ""]
     rewrites = ["Phone calls please", "You will fix trucks.", "Repair trucks.", "x"]
@@ -91,9 +102,14 @@ def test_many_pairs_are_judged_as_one_by_one():
         faithfulness.judge(["a"], [])
 
 
-@pytest.mark.parametrize(("part", "refused_changed", "refused_faithful"), [("tune", 0.94, 0.10)])
+@pytest.mark.parametrize(
+    ("part", "refused_changed", "refused_faithful"), [("tune", 0.95, 0.09), ("report", 0.87, 0.37)]
+)
 def test_the_contrast_set_is_told_apart(part, refused_changed, refused_faithful):
-    """Levels as measured; the part "report" was never looked at while the check was made."""
+    """Levels as measured. The goal is 0.90 and 0.10: met on "tune", by which the check was made, and not on "report".
+
+    No row of "report" was read; its two shares were looked at three times.
+    """
     pairs = pd.read_csv(CONTRAST)
     pairs = pairs[pairs["part"] == part]
     pairs["refused"] = list(map(bool, faithfulness.judge(pairs["source"].tolist(), pairs["rewrite"].tolist())))
