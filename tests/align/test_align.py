@@ -5,8 +5,10 @@ import pytest
 import torch
 from tiny_models import tiny_model, tiny_tokenizer
 
+from autorefine_lib import resources
 from autorefine_lib.align import align
 from autorefine_lib.generator.generator import Generator
+from autorefine_lib.text import faithfulness
 
 SOURCE = "We are hiring a nurse with 5 years of practice for our ward."
 GOOD = "We seek a nurse with 5 years of experience for our ward."
@@ -74,3 +76,9 @@ def test_alignment_learns_demonstrations_first_then_its_own_accepted_answers(wri
     assert len(learned[0]) >= 500 and learned[1] == [*learned[0], GOOD]
     assert log["pairs"].tolist() == [len(learned[0]), len(learned[0]) + 1] and log["round"].tolist() == [0, 1]
     assert len(pd.read_csv(tmp_path / "samples-1.csv")) == 3
+
+
+def test_every_guard_accepts_the_demonstrations():
+    pairs = pd.DataFrame(resources.load("demonstrations")["pairs"])
+    assert pairs["source"].is_unique and len(pairs) > 800
+    assert not any(faithfulness.judge(pairs["source"].tolist(), pairs["rewrite"].tolist()))
