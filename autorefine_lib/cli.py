@@ -6,6 +6,7 @@ Each command imports what it needs when it runs, so that --help answers at once.
 
 import functools
 import os
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
