@@ -82,7 +82,7 @@ def test_smoke_profile_end_to_end(tmp_path: Path):
 
     before, out = digest(), tmp_path / "run"
     words = [sys.executable, "-m", "autorefine_lib.cli", "reproduce", "--profile", "smoke", "--out", str(out)]
-    run = subprocess.run(words, capture_output=True, text=True, timeout=900)
+    run = subprocess.run(words, capture_output=True, text=True, timeout=1800)
     assert run.returncode == 0, run.stderr
     assert digest() == before, "a run never writes notebooks/"
 

@@ -78,7 +78,7 @@ def test_paper_profile_end_to_end(hub, tmp_path, monkeypatch):
     words += ["--out", str(tmp_path / "run")]
     for name, value in small.items():
         words += ["--set", f"{name}={value if isinstance(value, str) else json.dumps(value)}"]
-    run = subprocess.run(words, capture_output=True, text=True, timeout=600)
+    run = subprocess.run(words, capture_output=True, text=True, timeout=1200)
     assert run.returncode == 0, run.stderr
     rows = pages.read_results(tmp_path / "run")
     ours = rows[~pages.is_paper(rows)]
