@@ -5,9 +5,6 @@ Rafailov et al., 2023, "Direct Preference Optimization: Your Language Model is S
 same sentence the better one is that which the reward pays more.
 """
 
-import tempfile
-import warnings
-
 import pandas as pd
 import torch
 from datasets import Dataset
@@ -17,6 +14,7 @@ from trl import DPOConfig, DPOTrainer
 from autorefine_lib.errors import InputError
 from autorefine_lib.generator.actor import add_lora
 from autorefine_lib.generator.generator import Generator
+from autorefine_lib.others.trl_trainers import scratch_folder, take_model
 from autorefine_lib.ppo.config import PPOConfig
 
 
@@ -66,8 +64,7 @@ def train(
         raise InputError(f"lora_rank={lora_rank}: the reference is the model without its adapters; choose 8 or 16")
     generator.prepare_training(lora_rank)
     generator.model = add_lora(generator.model, lora_rank, PPOConfig.lora_alpha, PPOConfig.lora_targets)
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "`.*gradient_checkpointing` is deprecated", FutureWarning)
+    with scratch_folder() as folder:
         arguments = DPOConfig(
             folder,
             num_train_epochs=epochs,
@@ -88,8 +85,6 @@ def train(
         trainer = DPOTrainer(generator.model, args=arguments, train_dataset=data, processing_class=generator.tokenizer)
         trainer.remove_callback(PrinterCallback)
         trainer.train()
-    generator.model = trainer.model.eval()
-    if "ref" in generator.model.peft_config:
-        generator.model.delete_adapter("ref")
+    generator.model = take_model(trainer)
     log = pd.DataFrame(trainer.state.log_history)
     return log.loc[log["loss"].notna(), ["step", "loss", "rewards/accuracies", "rewards/margins"]]

@@ -6,15 +6,12 @@ reward function that PPO sees.
 """
 
 import math
-import tempfile
 import time
-import warnings
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import pandas as pd
 import torch
-from peft import PeftModel
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from tqdm.auto import tqdm
@@ -119,9 +116,7 @@ def _train(
     rows = episodes(generator, judge.jobs, texts)
     batches = Batches(rows, texts, seed, group_column="job_id")
     log = _Log(trainer_class.__name__, steps, batch_size, on_step)
-    # TRL wants a folder, though nothing is saved, and uses names that transformers 5.23 calls deprecated.
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "`.*gradient_checkpointing` is deprecated", FutureWarning)
+    with trl_trainers.scratch_folder() as folder:
         config = config_class(
             folder,
             max_steps=steps * minibatches,
@@ -156,9 +151,7 @@ def _train(
         )
         trainer.remove_callback(PrinterCallback)
         trainer.train()
-    generator.model = trainer.model.eval()
-    if isinstance(generator.model, PeftModel) and "ref" in generator.model.peft_config:
-        generator.model.delete_adapter("ref")  # TRL's RLOO copies the adapter before the training, its GRPO does not
+    generator.model = trl_trainers.take_model(trainer)
     return pd.DataFrame(log.rows)
 
 

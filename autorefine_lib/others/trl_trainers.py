@@ -4,6 +4,8 @@ TRL 1.16 samples with `model.generate` and scores decoder-only models only. `Sha
 which they touch tokenizer and model by `scoring` and `sampling`; everything else is TRL's.
 """
 
+import tempfile
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -21,6 +23,25 @@ from autorefine_lib.generator.prompts import Prompts
 from autorefine_lib.generator.sampling import precision, sample
 from autorefine_lib.generator.scoring import score
 from autorefine_lib.reward.calls import Reward
+
+
+@contextmanager
+def scratch_folder() -> Iterator[str]:
+    """A folder for a trainer of TRL, which wants one though nothing is saved, without its deprecation notices.
+
+    TRL 1.16 uses names that transformers 5.23 calls deprecated.
+    """
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`.*gradient_checkpointing` is deprecated", FutureWarning)
+        yield folder
+
+
+def take_model(trainer: Trainer) -> PreTrainedModel | PeftModel:
+    """The model that `trainer` trained, without the copy of the adapter that some trainers take as reference."""
+    model = trainer.model.eval()
+    if isinstance(model, PeftModel) and "ref" in model.peft_config:
+        model.delete_adapter("ref")
+    return model
 
 
 class SharedPolicy(Trainer):
