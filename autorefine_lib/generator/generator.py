@@ -178,15 +178,18 @@ class Generator:
         episodes = self.episodes([str(index) for index in range(len(ads))], ads)
         sources = episodes["source"]
         completions = self.complete(sources, temperature, seed, progress)
-        failed = list(range(len(sources)))
+        failed = []
+        if tries > 1:
+            failed = [row for row, source in enumerate(sources) if self.finish(source, completions[row])[0] == source]
         for number in range(1, tries):
-            failed = [row for row in failed if self.finish(sources[row], completions[row])[0] == sources[row]]
             if not failed:
                 break
             again = self.complete([sources[row] for row in failed], temperature or RETRY, seed + number, progress)
-            for row, completion in zip(failed, again, strict=True):
-                if self.finish(sources[row], completion)[0] != sources[row]:
-                    completions[row] = completion
+            answers = zip(failed, again, strict=True)
+            good = {row: answer for row, answer in answers if self.finish(sources[row], answer)[0] != sources[row]}
+            failed = [row for row in failed if row not in good]
+            for row, answer in good.items():
+                completions[row] = answer
         return self.assemble(ads, episodes, completions)
 
     def assemble(self, ads: list[str], episodes: dict[str, list], completions: list[str]) -> list[Rewrite]:
