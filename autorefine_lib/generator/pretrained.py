@@ -16,17 +16,17 @@ from autorefine_lib.models import smollm2
 
 EMBEDDED = "smollm2"
 """Name of the default model: SmolLM2-135M-Instruct from its package, not aligned."""
-SHIPPED = {"aligned": "aligned", "trained": "trained"}
+SHIPPED = ("aligned",)
 """Adapters that come with the library, by name: folders of `resources/`."""
 
 
 def shipped(name: str) -> Path:
-    """The folder of an adapter that comes with the library ("aligned" or "trained"), its weights checked.
+    """The folder of an adapter that comes with the library (one of `SHIPPED`), its weights checked.
 
     Raises:
         InputError: the weights are not those that the card names.
     """
-    folder = Path(str(files("autorefine_lib"))) / "resources" / SHIPPED[name]
+    folder = Path(str(files("autorefine_lib"))) / "resources" / name
     card = json.loads((folder / "card.json").read_text("utf-8"))
     check_sha256(folder / "adapter_model.safetensors", card["sha256"], "reinstall autorefine")
     return folder
@@ -35,7 +35,7 @@ def shipped(name: str) -> Path:
 def load(name: str, level: str = "sentence", max_new_tokens: int = 64) -> Generator:
     """The generator called `name`.
 
-    Allowed are `EMBEDDED`; "aligned" or "trained", the adapters that come with the library; a folder that `save`
+    Allowed are `EMBEDDED`; "aligned", the adapter that comes with the library; a folder that `save`
     wrote, which brings its own `level` and `max_new_tokens`; a folder of a checkpoint; and a Hub name, which may be
     pinned to a revision ("name@revision"). Adapters below the last one are merged into the weights, so that switching
     the last one off gives the model that its training started from. On a GPU models are in bfloat16.

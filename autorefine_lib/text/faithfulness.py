@@ -34,7 +34,8 @@ def violations(source: str, rewrite: str, guards: Sequence[str] = GUARDS) -> lis
     Raises:
         InputError: an unknown guard.
     """
-    return _reasons(by_guard(source, rewrite, guards))
+    found = by_guard(source, rewrite, guards)
+    return list(dict.fromkeys(reason for reasons in found.values() for reason in reasons))
 
 
 def judge(
@@ -51,22 +52,6 @@ def judge(
     changed = [pair for pair in changed if max(map(len, pair)) < 10 * _COMPARED]
     clauses.read_all(text for pair in changed for said in counterparts.pair_sentences(*pair) for text in said)
     return [by_guard(source, rewrite, guards) for source, rewrite in both]
-
-
-def violations_of_all(
-    sources: Sequence[str], rewrites: Sequence[str], guards: Sequence[str] = GUARDS
-) -> list[list[str]]:
-    """`violations` of each source and its rewrite, in order, faster than one by one.
-
-    Raises:
-        InputError: an unknown guard.
-        ValueError: not as many rewrites as sources.
-    """
-    return [_reasons(found) for found in judge(sources, rewrites, guards)]
-
-
-def _reasons(found: dict[str, list[str]]) -> list[str]:
-    return list(dict.fromkeys(reason for of_guard in found.values() for reason in of_guard))
 
 
 def by_guard(source: str, rewrite: str, guards: Sequence[str] = GUARDS) -> dict[str, list[str]]:

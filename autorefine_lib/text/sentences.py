@@ -36,8 +36,3 @@ def split(text: str) -> list[str]:
 def join(parts: list[str]) -> str:
     """Put together what `split` took apart."""
     return "".join(parts)
-
-
-def rewritable(sentence: str, shortest: int = 5, longest: int = 40) -> bool:
-    """Whether a sentence has between `shortest` and `longest` words, the range small generators handle."""
-    return shortest <= len(sentence.split()) <= longest

@@ -95,7 +95,7 @@ def test_many_pairs_are_judged_as_one_by_one():
     sources = ["No phone calls please", "Repair trucks.", "Repair trucks.", ""]
     rewrites = ["Phone calls please", "You will fix trucks.", "Repair trucks.", "x"]
     assert faithfulness.judge(sources, rewrites) == [by_guard(*pair) for pair in zip(sources, rewrites, strict=True)]
-    assert faithfulness.violations_of_all(sources, rewrites) == [
+    assert [sum(found.values(), []) for found in faithfulness.judge(sources, rewrites)] == [
         ["has 0 negations for 1"], [], [], ["the source is empty"]
     ]  # fmt: skip
     with pytest.raises(ValueError):

@@ -25,9 +25,3 @@ def test_split_at_full_stops_and_line_breaks_but_not_at_abbreviations():
 def test_bullets_quotes_and_emoji_before_a_line_stand_between_sentences():
     text = "Tasks\n● Lead a team\n> ✅ Write code\n\n🚀 Join us 🎉\n→ Apply"
     assert sentences.split(text)[::2] == ["Tasks", "Lead a team", "Write code", "Join us 🎉", "Apply"]
-
-
-def test_rewritable_counts_words():
-    assert not sentences.rewritable("Four words are few")
-    assert sentences.rewritable("Five words are just enough")
-    assert not sentences.rewritable("word " * 41)
