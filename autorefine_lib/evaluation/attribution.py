@@ -14,8 +14,8 @@ from itertools import groupby
 import numpy as np
 import pandas as pd
 
-from autorefine_lib.errors import InputError
 from autorefine_lib.metrics import bootstrap
+from autorefine_lib.metrics.groups import check_group
 from autorefine_lib.reward.ad_measures import AdMeasures
 from autorefine_lib.text import word_diff, wording
 
@@ -50,12 +50,7 @@ class Attribution:
 
 
 # The part of a hyphenated or shortened word that stands before an edit, and the part behind it.
-_BEGUN, _ENDED = re.compile(r"(?:\w+[-'’])*$"), re.compile(r"^(?:[-'’]\w+)*")
-
-
-def _part(pattern: re.Pattern[str], text: str) -> str:
-    found = pattern.search(text)
-    return found.group() if found else ""
+_BEGUN, _ENDED = re.compile(r"(?:\w+[-'’])*$"), re.compile(r"(?:[-'’]\w+)*")
 
 
 def edited_pieces(original: str, rewrite: str) -> list[tuple[str, str]]:
@@ -69,8 +64,8 @@ def edited_pieces(original: str, rewrite: str) -> list[tuple[str, str]]:
         pieces.append((texts["equal"],) * 2 if kept else (texts.get("delete", ""), texts.get("insert", "")))
     for place, (old, new) in enumerate(pieces):
         if old != new:
-            begun = _part(_BEGUN, pieces[place - 1][0][-60:]) if place else ""
-            ended = _part(_ENDED, pieces[place + 1][0]) if place + 1 < len(pieces) else ""
+            begun = "".join(_BEGUN.findall(pieces[place - 1][0][-60:])) if place else ""
+            ended = _ENDED.match(pieces[place + 1][0])[0] if place + 1 < len(pieces) else ""  # type: ignore[index]
             pieces[place] = (begun + old + ended, begun + new + ended)
             if begun:
                 pieces[place - 1] = (pieces[place - 1][0].removesuffix(begun),) * 2
@@ -89,8 +84,7 @@ def group_ratio(measures: AdMeasures, group: str, reference: str) -> Value:
         InputError: `group` or `reference` is no group of the candidates.
     """
     for name in (group, reference):
-        if name not in measures.groups:
-            raise InputError(f"group {name!r} is not one of {', '.join(measures.groups)}")
+        check_group(name, measures.groups)
     columns = [measures.groups.index(name) for name in (group, reference)]
 
     def ratio(ads: list[str], job_ids: list[str]) -> np.ndarray:
@@ -114,14 +108,7 @@ def attribute(
 
     Returns:
         One for each ad; an unchanged ad has no contributions. They are NaN where the ad has no value.
-
-    Raises:
-        InputError: the lists differ in length, or `value` returns another number of values.
     """
-    if not len(originals) == len(rewrites) == len(job_ids):
-        raise InputError(
-            f"{len(originals)} originals, {len(rewrites)} rewrites and {len(job_ids)} job_ids; give one of each an ad"
-        )
     cut = [edited_pieces(old, new) for old, new in zip(originals, rewrites, strict=True)]
     texts, ids = [], []
     for original, rewrite, job_id, pieces in zip(originals, rewrites, job_ids, cut, strict=True):
@@ -129,8 +116,6 @@ def attribute(
         texts += [original, rewrite, *without]
         ids += [job_id] * (2 + len(without))
     numbers = np.asarray(value(texts, ids), float)
-    if numbers.shape != (len(texts),):
-        raise InputError(f"value returned shape {numbers.shape} for {len(texts)} ads; give one number an ad")
     found, start = [], 0
     for job_id, pieces in zip(job_ids, cut, strict=True):
         end = start + 2 + sum(old != new for old, new in pieces)
@@ -155,7 +140,7 @@ def frequent_edits(found: Sequence[Attribution], n: int = 20, seed: int = 0) -> 
         contribution with low and high, 95 % by bootstrap over those ads (none for a single ad).
     """
     rows = [
-        (*(_shown(text).lower() for text in edit), each.job_id, contribution)
+        (*(" ".join(text.lower().split()) for text in edit), each.job_id, contribution)
         for each in found
         for edit, contribution in zip(each.edits, each.contributions, strict=True)
         if np.isfinite(contribution)
@@ -163,21 +148,14 @@ def frequent_edits(found: Sequence[Attribution], n: int = 20, seed: int = 0) -> 
     table = pd.DataFrame(rows, columns=["old", "new", "job_id", "contribution"])
     by_ad = table.groupby(["old", "new", "job_id"])["contribution"].mean().reset_index()
     summary = []
-    for (old, new), part in by_ad.groupby(["old", "new"]):
-        values = part["contribution"].to_numpy()
-        interval = bootstrap.interval(values, seed=seed)
-        if len(values) == 1:
-            interval = interval._replace(low=np.nan, high=np.nan)
-        summary.append((old, new, _coding(old, new), len(values), *interval))
-    names = ["old", "new", "coding", "ads", "contribution", "low", "high"]
-    summary = pd.DataFrame(summary, columns=names)
+    for (old, new), part in by_ad.groupby(["old", "new"])["contribution"]:
+        value, low, high = bootstrap.interval(part.to_numpy(), seed=seed)
+        limits = (low, high) if len(part) > 1 else (np.nan, np.nan)
+        summary.append((old, new, _coding(old, new), len(part), value, *limits))
+    summary = pd.DataFrame(summary, columns=["old", "new", "coding", "ads", "contribution", "low", "high"])
     return summary.sort_values(["ads", "old", "new"], ascending=[False, True, True], ignore_index=True).head(n)
 
 
 def _coding(old: str, new: str) -> str:
     codings = [{found.coding for found in wording.find(text)} for text in (old, new)]
     return " -> ".join(coding.pop() for coding in codings) if all(len(coding) == 1 for coding in codings) else ""
-
-
-def _shown(text: str) -> str:
-    return " ".join(text.split())

@@ -14,16 +14,18 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from datasets import Dataset
 from scipy import stats
 from tqdm.auto import tqdm
 
 from autorefine_lib.errors import InputError
 from autorefine_lib.evaluation import paper
 from autorefine_lib.generator import placebos
-from autorefine_lib.metrics import ranking
+from autorefine_lib.metrics import groups, ranking
 from autorefine_lib.metrics.bootstrap import check_per_job
-from autorefine_lib.recommender.scores import Rank
+from autorefine_lib.reward.judge import Judge
+
+ALPHA, POWER = 0.05, 0.8
+"""Level of the test, and the chance at which it finds the effect."""
 
 Paraphrase = Callable[[list[str], int], list[str]]
 """(ads, seed) -> other texts of the same meaning, made without looking at a ranking."""
@@ -51,19 +53,14 @@ class NoiseFloor:
 
 
 def noise_floor(
-    rank: Rank,
-    jobs: Dataset,
-    candidates: Dataset,
-    attribute: str,
+    judge: Judge,
     group: str,
     reference: str,
-    k: int,
     draws: int = 10,
     seed: int = 0,
     paraphrase: Paraphrase = placebos.paraphrase,
-    pool: str = "whole",
 ) -> NoiseFloor:
-    """Paraphrase every ad at random, `draws` times, and measure the impact ratio of each draw in a pool.
+    """Paraphrase every ad of the judge at random, `draws` times, and measure the impact ratio of each draw in its pool.
 
     Raises:
         InputError: fewer than 2 draws, a paraphrase that changes no ad, an impact ratio that is undefined, or as
@@ -73,16 +70,16 @@ def noise_floor(
         raise InputError(f"draws={draws}: a spread needs at least 2; choose 10 or more")
 
     def ratio(texts: list[str]) -> float:
-        table = ranking.per_job(rank(texts), jobs, candidates, attribute, k)
-        ratios = ranking.impact_ratio(table, pool, reference).set_index("group")
-        if group not in ratios.index:
-            raise InputError(f"group {group!r} is not one of {', '.join(map(str, ratios.index))}")
+        scores = judge.recommender.rank(texts)
+        table = ranking.per_job(scores, judge.jobs, judge.candidates, judge.attribute, judge.k)
+        ratios = ranking.impact_ratio(table, judge.pool, reference).set_index("group")
+        groups.check_group(group, ratios.index)
         found, note = ratios.loc[group, ["impact_ratio", "note"]]
         if not np.isfinite(found):
             raise InputError(f"the impact ratio of {group!r} is undefined: {note}; choose other groups or a larger k")
         return float(found)
 
-    ads = list(jobs["text"])
+    ads = list(judge.jobs["text"])
     original, rows = ratio(ads), []
     for draw in tqdm(range(draws), desc="Paraphrasing at random", unit="draw"):
         texts = paraphrase(ads, seed * draws + draw)
@@ -97,12 +94,6 @@ def noise_floor(
     sd_low, sd_high = sd * np.sqrt((draws - 1) / tails)
     mean, reach = table["change"].mean(), stats.t.ppf(0.975, draws - 1) * sd * math.sqrt(1 + 1 / draws)
     return NoiseFloor(group, original, table, sd, *map(float, (sd_low, sd_high, mean - reach, mean + reach)))
-
-
-def paper_effect() -> float:
-    """The change of the female impact ratio that the paper reports: 0.618 to 0.668."""
-    before, after = paper.FEMALE_IMPACT_RATIO.values()
-    return round(after - before, 3)
 
 
 def influence(sample: np.ndarray) -> np.ndarray:
@@ -120,14 +111,10 @@ def influence(sample: np.ndarray) -> np.ndarray:
     if sample.ndim == 1:
         return sample - sample.mean()
     selected, available, reference_selected, reference_available = sample.mean(0)
-    for number, what in (
-        (available, "available"),
-        (reference_available, "available"),
-        (reference_selected, "selected"),
-    ):
-        if not number > 0:
-            of = "group" if number is available else "reference group"
-            raise InputError(f"impact ratio undefined: nobody of the {of} is {what} in any job; choose another {of}")
+    if not (available > 0 and reference_available > 0 and reference_selected > 0):
+        raise InputError(
+            "impact ratio undefined: a group has nobody in the pools, or the reference group is not selected"
+        )
     base = reference_selected / reference_available
     ratio = selected / available / base
     return sample @ np.array(
@@ -135,37 +122,26 @@ def influence(sample: np.ndarray) -> np.ndarray:
     )
 
 
-def jobs_needed(
-    before: np.ndarray, after: np.ndarray, effect: float | None = None, power: float = 0.8, alpha: float = 0.05
-) -> int:
-    """Jobs at which a true change of `effect` is found with `power` by a two-sided test at level `alpha`.
+def jobs_needed(before: np.ndarray, after: np.ndarray, effect: float = paper.EFFECT) -> int:
+    """Jobs at which a true change of `effect` is found with `POWER` by a two-sided test at level `ALPHA`.
 
-    ((z(1 - alpha/2) + z(power)) sd / effect)^2 rounded up, with sd the standard deviation between jobs of what they
+    ((z(1 - ALPHA/2) + z(POWER)) sd / effect)^2 rounded up, with sd the standard deviation between jobs of what they
     add to the change. It is that of the measured rewriting: one that changes more in each ad needs more jobs.
 
     Args:
         before, after: as in `bootstrap.interval`, of the same jobs.
-        effect: the change to be found, in units of the statistic; None takes the paper's (`paper_effect`).
+        effect: the change to be found, not 0, in units of the statistic.
 
     Raises:
-        InputError: as `influence`; fewer than 2 jobs, an effect of 0 or not finite, alpha outside (0, 1), power not
-            between alpha and 1, or a change that is the same in every job.
+        InputError: as `influence`; fewer than 2 jobs, or a change that is the same in every job.
     """
-    effect = _check(effect, alpha)
-    if not alpha < power < 1:
-        raise InputError(f"power={power} is not between alpha={alpha} and 1; choose for instance 0.8")
-    reach = (stats.norm.ppf(1 - alpha / 2) + stats.norm.ppf(power)) * spread(before, after)
+    reach = (stats.norm.ppf(1 - ALPHA / 2) + stats.norm.ppf(POWER)) * spread(before, after)
     return math.ceil((reach / abs(effect)) ** 2)
 
 
-def normal_power(
-    before: np.ndarray, after: np.ndarray, jobs: int, effect: float | None = None, alpha: float = 0.05
-) -> float:
+def normal_power(before: np.ndarray, after: np.ndarray, jobs: int, effect: float = paper.EFFECT) -> float:
     """Chance that a two-sided test on `jobs` jobs finds a true change of `effect`; otherwise as `jobs_needed`."""
-    effect = _check(effect, alpha)
-    if jobs < 1:
-        raise InputError(f"jobs={jobs} is below 1")
-    z, shift = stats.norm.ppf(1 - alpha / 2), abs(effect) * math.sqrt(jobs) / spread(before, after)
+    z, shift = stats.norm.ppf(1 - ALPHA / 2), abs(effect) * math.sqrt(jobs) / spread(before, after)
     return float(stats.norm.cdf(shift - z) + stats.norm.cdf(-shift - z))
 
 
@@ -181,12 +157,3 @@ def spread(before: np.ndarray, after: np.ndarray) -> float:
             "changes the ads"
         )
     return found
-
-
-def _check(effect: float | None, alpha: float) -> float:
-    effect = paper_effect() if effect is None else effect
-    if not np.isfinite(effect) or effect == 0:
-        raise InputError(f"effect={effect}: no number of jobs finds it; give a change above or below 0")
-    if not 0 < alpha < 1:
-        raise InputError(f"alpha={alpha} is not between 0 and 1; choose for instance 0.05")
-    return effect

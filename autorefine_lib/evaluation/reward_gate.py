@@ -5,8 +5,6 @@ selection is measured for them. If the choice of the reward does no better than 
 it will. Greedy search, which looks at the ranking with all that is chosen already, is the strongest of them.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 from scipy import stats
@@ -124,12 +122,6 @@ def additivity(reward: RankingReward, cache: pd.DataFrame, choices: dict[str, Ch
             found = {"choice": name, "signal": signal, "ads": len(ids)}
             rows.append(found | _agreement(np.array(added), joint[signal].to_numpy()))
     return pd.DataFrame(rows)
-
-
-def rank_correlations(cache: pd.DataFrame, signals: Sequence[str] = ("selection", "projection")) -> pd.Series:
-    """Spearman's correlation of each signal with the hard change, over the accepted rewrites; for choosing a width."""
-    rows = accepted(cache)
-    return pd.Series({name: stats.spearmanr(rows[name], rows["hard"]).statistic for name in signals})
 
 
 def _agreement(added: np.ndarray, joint: np.ndarray) -> dict[str, float]:

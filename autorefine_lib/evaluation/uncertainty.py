@@ -11,7 +11,7 @@ from autorefine_lib.errors import InputError
 from autorefine_lib.evaluation import power
 from autorefine_lib.evaluation.method import Method, per_job_numbers
 from autorefine_lib.evaluation.power import NoiseFloor
-from autorefine_lib.metrics import bootstrap, permutation, ranking
+from autorefine_lib.metrics import bootstrap, groups, permutation, ranking
 from autorefine_lib.metrics.bootstrap import Candidates, Interval
 from autorefine_lib.reward.judge import Judge
 
@@ -21,14 +21,6 @@ COLUMNS = [
 ]  # fmt: skip
 DIFFER_AT_MOST = 0.01
 """Share of the selected that ranking anew may give to another group: another processor rounds scores otherwise."""
-
-
-def noise(judge: Judge, group: str, reference: str, draws: int = 10, seed: int = 0) -> NoiseFloor:
-    """`power.noise_floor` of a run's own test ads, candidates and recommender."""
-    return power.noise_floor(
-        judge.recommender.rank, judge.jobs, judge.candidates, judge.attribute, group, reference, judge.k,
-        draws=draws, seed=seed, pool=judge.pool,
-    )  # fmt: skip
 
 
 def table(
@@ -51,21 +43,15 @@ def table(
         methods: the runs of each by name, one per seed, averaged job by job; the first must be the original ads.
         judge: the evaluator that measured them, which ranks their ads anew for the resampling of candidates.
         reference: the group that the others are compared with.
-        floor: from `noise`.
+        floor: from `power.noise_floor`.
         n_boot: resamples of jobs and candidates.
         seed: of all resampling.
 
     Raises:
-        InputError: `reference` is no group, or the only one; no method beside the original ads; the judge has other
-            jobs, or ranks otherwise than when these were measured.
+        InputError: `reference` is no group; the judge has other jobs, or ranks otherwise than when these were measured.
     """
-    names, _ = ranking.group_members(judge.candidates, judge.attribute)
-    if reference not in names:
-        raise InputError(f"reference group {reference!r} is not one of {', '.join(map(str, names))}")
-    if len(names) < 2:
-        raise InputError(f"all candidates are of the one group {reference!r}; an impact ratio compares at least two")
-    if len(methods) < 2:
-        raise InputError(f"{len(methods)} methods: give the original ads first and at least one to compare with them")
+    names, _ = groups.find_members(judge.candidates, judge.attribute)
+    groups.check_group(reference, names)
     original, *others = methods
     for name, runs in methods.items():
         if any(list(run.quality["job_id"]) != list(judge.jobs["job_id"]) for run in runs):
@@ -93,8 +79,8 @@ def _rank(runs: Sequence[Method], judge: Judge) -> np.ndarray:
     """The scores of each run's ads, [seeds, jobs, candidates]; InputError where they select others than was saved."""
     scores = np.stack([judge.recommender.rank(run.texts) for run in runs])
     for run, of_run in zip(runs, scores, strict=True):
-        groups = ranking.per_job(of_run, judge.jobs, judge.candidates, judge.attribute, judge.k)
-        anew, then = (table[["pool", "group", "selected"]].reset_index(drop=True) for table in (groups, run.groups))
+        counts = ranking.per_job(of_run, judge.jobs, judge.candidates, judge.attribute, judge.k)
+        anew, then = (table[["pool", "group", "selected"]].reset_index(drop=True) for table in (counts, run.groups))
         same = anew[["pool", "group"]].equals(then[["pool", "group"]])
         # A selection that differs is missed in one group and counted in another.
         differ = (anew["selected"] - then["selected"]).abs().sum() / 2 / anew["selected"].sum() if same else 1.0
@@ -114,10 +100,8 @@ def _row(before: np.ndarray, after: np.ndarray, both: Interval, floor: NoiseFloo
     if floor and np.isfinite(test.change):
         row["noise"] = "below" if test.change < floor.low else "above" if test.change > floor.high else "inside"
     try:
-        row |= {
-            "power": power.normal_power(before, after, len(before)),
-            "jobs_needed": power.jobs_needed(before, after),
-        }
+        row["power"] = power.normal_power(before, after, len(before))
+        row["jobs_needed"] = power.jobs_needed(before, after)
     except InputError as error:  # a method that changes nothing, for instance
         row["note"] = row["note"] or str(error)
     return row

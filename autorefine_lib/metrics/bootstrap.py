@@ -20,7 +20,7 @@ import numpy as np
 from datasets import Dataset
 
 from autorefine_lib.errors import InputError
-from autorefine_lib.metrics import ranking
+from autorefine_lib.metrics import groups, ranking
 from autorefine_lib.recommender.scores import best_ties, check_scores
 
 
@@ -57,10 +57,9 @@ class Candidates:
             InputError: an unknown attribute or group, or a job without a qualified candidate where these are the pool.
         """
         ranking.check_pool(pool)
-        names, members = ranking.group_members(candidates, attribute)
+        names, members = groups.find_members(candidates, attribute)
         for name in (group, reference):
-            if name not in names:
-                raise InputError(f"group {name!r} is not one of {', '.join(map(str, names))}")
+            groups.check_group(name, names)
         people = members[names.index(group)], members[names.index(reference)]
         if pool == "whole":
             return cls(*people, [np.arange(len(candidates))], np.zeros(len(jobs), int), k)
@@ -172,19 +171,19 @@ def _resample_both_ways(samples: Sequence[np.ndarray], candidates: Candidates, n
     rng = np.random.default_rng(seed)
     drawn_jobs = np.vstack([np.ones(jobs), _drawn(rng, jobs, n_boot)])
     # One more candidate, of no group and never drawn, fills up the rankings of the smaller pools.
-    groups = np.zeros((2, len(candidates.group) + 1))
-    groups[:, :-1] = candidates.group, candidates.reference
-    weights = np.ones(groups.shape[1])
+    members = np.zeros((2, len(candidates.group) + 1))
+    members[:, :-1] = candidates.group, candidates.reference
+    weights = np.ones(members.shape[1])
     weights[-1] = 0
     sums = np.empty((len(samples), 1 + n_boot, 4))
     for number, job_weights in enumerate(drawn_jobs):
         if number:
             for pool in pools:
                 weights[pool] = _drawn(rng, len(pool), 1)[0]
-        members = groups * weights
-        available = np.stack([members[:, pool].sum(1) for pool in pools])[candidates.job_pool]  # [jobs, 2]
+        drawn = members * weights
+        available = np.stack([drawn[:, pool].sum(1) for pool in pools])[candidates.job_pool]  # [jobs, 2]
         for sample, runs in enumerate(rankings):
-            selected = np.mean([_selected(ranked, weights, groups, k) for ranked in runs], axis=0)  # [jobs, 2]
+            selected = np.mean([_selected(ranked, weights, members, k) for ranked in runs], axis=0)  # [jobs, 2]
             # Columns as in metrics.rate_counts.
             sums[sample, number, ::2], sums[sample, number, 1::2] = job_weights @ selected, job_weights @ available
     return np.stack([statistic(rows, jobs) for rows in sums])
@@ -215,7 +214,7 @@ def _ranking(scores: np.ndarray, candidates: Candidates) -> np.ndarray:
     return ranked
 
 
-def _selected(ranked: np.ndarray, weights: np.ndarray, groups: np.ndarray, k: int) -> np.ndarray:
+def _selected(ranked: np.ndarray, weights: np.ndarray, members: np.ndarray, k: int) -> np.ndarray:
     """Members of the two groups among the k best of the pool that was drawn, expected, float [jobs, 2].
 
     The drawn members of the tie that holds rank k share the places that are left. A single candidate who was drawn
@@ -233,6 +232,6 @@ def _selected(ranked: np.ndarray, weights: np.ndarray, groups: np.ndarray, k: in
         if (before[:, -1] >= k).all():
             break  # nobody further down is selected, and the tie that this depth may cut off is not reached
     through[tied] = np.take_along_axis(through[tied], np.minimum(last[tied], best.shape[1] - 1), axis=1)
-    members = through - before
-    selected = drawn * np.clip(k - before, 0, members) / np.maximum(members, 1)
-    return np.stack([np.einsum("jr,jr->j", selected, group[best]) for group in groups], axis=1)
+    tie = through - before
+    selected = drawn * np.clip(k - before, 0, tie) / np.maximum(tie, 1)
+    return np.stack([np.einsum("jr,jr->j", selected, group[best]) for group in members], axis=1)

@@ -70,6 +70,19 @@ def of(candidates: Dataset, attribute: str | Sequence[str]) -> Groups:
     return Groups(name, [*names, UNKNOWN], np.where(known, codes, len(names)))
 
 
+def find_members(candidates: Dataset, attribute: str | Sequence[str]) -> tuple[list[str], np.ndarray]:
+    """The groups that somebody is in, and who: bool [groups, candidates]. The unknown are in none. Raises as `of`."""
+    found = of(candidates, attribute)
+    there = np.flatnonzero(found.sizes[:-1])
+    return [found.names[number] for number in there], found.codes == there[:, None]
+
+
+def check_group(name: str, names: Sequence[str]) -> None:
+    """Raise InputError for a group that is not one of `names`."""
+    if name not in names:
+        raise InputError(f"group {name!r} is not one of {', '.join(map(str, names))}")
+
+
 def _column(candidates: Dataset, column: str) -> tuple[list[str], np.ndarray]:
     """The sorted values of a column as text, and each candidate's index among them, -1 where unknown."""
     if column not in candidates.column_names:

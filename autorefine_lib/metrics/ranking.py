@@ -20,6 +20,7 @@ import pandas as pd
 from datasets import Dataset
 
 from autorefine_lib.errors import InputError
+from autorefine_lib.metrics import groups
 from autorefine_lib.recommender.scores import best_ties, check_k, check_scores, share
 
 POOLS = ("whole", "qualified")
@@ -31,23 +32,6 @@ def qualified(jobs: Dataset, candidates: Dataset) -> dict[str, np.ndarray]:
     occupations = np.asarray(candidates["occupation"][:], dtype=object)
     pools = {name: np.flatnonzero(occupations == name) for name in dict.fromkeys(jobs["occupation"][:]) if name}
     return {name: pool for name, pool in pools.items() if len(pool)}
-
-
-def group_members(candidates: Dataset, attribute: str) -> tuple[list[str], np.ndarray]:
-    """The groups that the attribute column names, sorted, and who is in them: bool [groups, candidates].
-
-    A candidate whose value is missing belongs to no group.
-
-    Raises:
-        InputError: there is no such column, or it is empty.
-    """
-    if attribute not in candidates.column_names:
-        raise InputError(f"candidates have no column {attribute!r}; they have {', '.join(candidates.column_names)}")
-    values = np.asarray(candidates[attribute][:], dtype=object)
-    groups = sorted({value for value in values if value is not None})
-    if not groups:
-        raise InputError(f"the candidates' column {attribute!r} is empty; give at least some candidates a value")
-    return groups, np.stack([values == group for group in groups])
 
 
 def per_job(scores: np.ndarray, jobs: Dataset, candidates: Dataset, attribute: str, k: int) -> pd.DataFrame:
@@ -67,9 +51,8 @@ def per_job(scores: np.ndarray, jobs: Dataset, candidates: Dataset, attribute: s
         InputError: wrong scores, unknown attribute, k larger than the whole pool.
     """
     scores = check_scores(scores, len(jobs), len(candidates))
-    groups, members = group_members(candidates, attribute)
-    # One more code for those who belong to no group.
-    codes = np.where(members.any(0), members.argmax(0), len(groups))
+    divided = groups.of(candidates, attribute)
+    names, codes = divided.names, divided.codes  # the last name is for those who belong to no group
     qualified_pools, everyone = qualified(jobs, candidates), np.arange(len(candidates))
     check_k(k, len(candidates))
     rows, places = [], np.ones(k)
@@ -79,9 +62,9 @@ def per_job(scores: np.ndarray, jobs: Dataset, candidates: Dataset, attribute: s
             if len(indices) < k:
                 continue
             best, starts = best_ties(row[indices], k)
-            selected = np.bincount(codes[indices[best]], share(places, starts, len(best)), len(groups) + 1)
-            available = np.bincount(codes[indices], minlength=len(groups) + 1)
-            rows += [(job_id, occupation, pool, *of) for of in zip(groups, selected[:-1], available[:-1], strict=True)]
+            selected = np.bincount(codes[indices[best]], share(places, starts, len(best)), len(names))
+            available = np.bincount(codes[indices], minlength=len(names))
+            rows += [(job_id, occupation, pool, *of) for of in zip(names[:-1], selected, available, strict=False)]
     return pd.DataFrame(rows, columns=["job_id", "occupation", "pool", "group", "selected", "available"])
 
 
@@ -118,14 +101,9 @@ def quality(scores: np.ndarray, relevant: list[np.ndarray], k: int) -> dict[str,
 
     Args:
         relevant: indices of the relevant candidates of each row, at least one.
-
-    Raises:
-        InputError: k is not between 1 and the number of candidates, or a row has no relevant candidate.
+        k: between 1 and the number of candidates.
     """
-    check_k(k, scores.shape[1])
     sizes = np.array([len(indices) for indices in relevant], int)
-    if not sizes.all():
-        raise InputError(f"row {np.argmin(sizes)} has no relevant candidate; give one or more to each row")
     discounts = position_bias(k)
     worth, ideal = np.column_stack([np.ones(k), discounts]), np.append(0, np.cumsum(discounts))
     rows = np.zeros((len(scores), 3))
@@ -234,11 +212,8 @@ def rate_counts(table: pd.DataFrame, group: str, reference: str, pool: str = "wh
     Columns: selected and available of `group`, selected and available of `reference`. `bootstrap.interval` takes it.
     """
     one_pool = table[table["pool"] == pool]
-    order = one_pool["job_id"].drop_duplicates()
-    columns = []
+    counts = one_pool.pivot(index="job_id", columns="group", values=["selected", "available"])
     for name in (group, reference):
-        rows = one_pool[one_pool["group"] == name].set_index("job_id").reindex(order)
-        if rows["selected"].isna().any():
-            raise InputError(f"group {name!r} is not one of {', '.join(sorted(one_pool['group'].unique()))}")
-        columns += [rows["selected"], rows["available"]]
-    return np.stack([column.to_numpy(float) for column in columns], axis=1)
+        groups.check_group(name, one_pool["group"].unique())
+    columns = [(count, name) for name in (group, reference) for count in ("selected", "available")]
+    return counts.loc[one_pool["job_id"].drop_duplicates(), columns].to_numpy(float)

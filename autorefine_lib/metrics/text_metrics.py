@@ -5,7 +5,6 @@ from collections.abc import Callable, Hashable, Sequence
 import numpy as np
 import pandas as pd
 
-from autorefine_lib.errors import InputError
 from autorefine_lib.text import gender_coded, readability, requirements, wording
 from autorefine_lib.text.protected import protected_words
 from autorefine_lib.text.tokens import words
@@ -30,12 +29,7 @@ def measure(rewrites: Sequence[str], originals: Sequence[str], embed: Embed) -> 
         reading_ease_, grade_: Flesch and Flesch-Kincaid (`readability`), before and after; NaN without a word.
         words_before, words_after, length_ratio: words, and after / before; NaN for an original without words.
         repetition_before, repetition_after: share of repeated trigrams (`repeated_share`).
-
-    Raises:
-        InputError: no ads, lists of different lengths, something that is no text, or vectors that are not finite
-            [texts, dimensions].
     """
-    rewrites, originals = _checked(rewrites, originals)
     table = pd.DataFrame([_compare(new, old) for new, old in zip(rewrites, originals, strict=True)])
     table.insert(0, "meaning", _cosines(embed, rewrites, originals))
     before, after = (pd.DataFrame([_describe(text) for text in texts]) for texts in (originals, rewrites))
@@ -77,29 +71,9 @@ def repeated_share(items: Sequence[Hashable], n: int) -> float:
     return 1 - len(set(zip(*(items[i:] for i in range(n)), strict=False))) / total if total > 0 else 0.0
 
 
-def _checked(rewrites: Sequence[str], originals: Sequence[str]) -> tuple[list[str], list[str]]:
-    for name, texts in (("rewrites", rewrites), ("originals", originals)):
-        if isinstance(texts, str):
-            raise InputError(f"{name}={texts[:40]!r} is one text; give a list of texts, one for each ad")
-        for row, text in enumerate(texts):
-            if not isinstance(text, str):
-                raise InputError(f"{name}[{row}] is {text!r}, not a text; give one text for each ad")
-    if len(rewrites) != len(originals):
-        raise InputError(f"{len(rewrites)} rewrites for {len(originals)} originals; give one rewrite for each original")
-    if not len(rewrites):
-        raise InputError("no ads to measure; give at least one rewrite with its original")
-    return list(rewrites), list(originals)
-
-
-def _cosines(embed: Embed, rewrites: list[str], originals: list[str]) -> np.ndarray:
+def _cosines(embed: Embed, rewrites: Sequence[str], originals: Sequence[str]) -> np.ndarray:
     """Cosine of each rewrite's vector and its original's, float [texts]; NaN where a vector is zero."""
     vectors = np.asarray(embed([*rewrites, *originals]), dtype=np.float64)
-    rows = 2 * len(rewrites)
-    if vectors.ndim != 2 or len(vectors) != rows or not np.isfinite(vectors).all():
-        raise InputError(
-            f"embed returned an array of shape {vectors.shape} for {rows} texts; it must return finite vectors [texts, "
-            "dimensions]"
-        )
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     after, before = np.split(vectors / np.where(norms > 0, norms, np.nan), 2)
     return np.clip((after * before).sum(1), -1, 1)

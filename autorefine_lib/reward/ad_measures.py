@@ -33,8 +33,8 @@ class AdMeasures:
         self.originals = dict(zip(jobs["job_id"], jobs["text"], strict=True))
         self.occupations = dict(zip(jobs["job_id"], jobs["occupation"], strict=True))
         self._qualified = ranking.qualified(jobs, people)
-        self.groups, own = group_members(people, judge.attribute)
-        others = [(name, *group_members(people, name)) for name in watched]
+        self.groups, own = groups.find_members(people, judge.attribute)
+        others = [(name, *groups.find_members(people, name)) for name in watched]
         self.names = [f"exposure/{group}" for group in self.groups]
         self.names += [f"watched/{attribute}/{group}" for attribute, found, _ in others for group in found]
         self._belongs = np.concatenate([own, *(members for *_, members in others)]).T.astype(np.float64)
@@ -100,13 +100,6 @@ class AdMeasures:
         spread = np.maximum(scores.std(1, keepdims=True), 1e-9)
         table["distance"] = hazard * (scores @ self._contrast.T) / spread
         return table
-
-
-def group_members(candidates: Dataset, attribute: str | Sequence[str]) -> tuple[list[str], np.ndarray]:
-    """The groups of a column, or of the intersections of several, that somebody is in; bool [groups, candidates]."""
-    found = groups.of(candidates, attribute)
-    there = [number for number, size in enumerate(found.sizes[:-1]) if size]
-    return [found.names[number] for number in there], np.stack([found.codes == number for number in there])
 
 
 def score_contrast(members: np.ndarray, candidates: Dataset) -> np.ndarray:

@@ -167,7 +167,7 @@ def test_agreement_by_hand():
     assert pair("up", "swapped")["spearman"] == pytest.approx(0.8) and pair("up", "swapped")["shared"] == 1
     # Both select the last; the third, whom the first selects too, is one of three who share the second place.
     assert pair("up", "tied")["shared"] == pytest.approx((1 + 1 / 3) / 2)
-    with pytest.raises(InputError, match="scores all candidates of a job alike"):
+    with pytest.raises(InputError, match="scores all candidates alike"):
         pair("up", "flat")
 
 
@@ -182,8 +182,6 @@ def test_bad_input():
     other = replace(METHODS["PPO"][0], quality=METHODS["PPO"][0].quality.assign(job_id=["n2", "n1", "c1"]))
     with pytest.raises(InputError, match="'PPO' with seed 0 rewrote other jobs"):
         measured({"A": Judge()}, methods=METHODS | {"PPO": [other]})
-    with pytest.raises(InputError, match="the original ads are not among the methods PPO"):
-        measured({"A": Judge()}, methods={"PPO": METHODS["PPO"]})
     with pytest.raises(InputError, match="no job has more than k=4 candidates"):
         measured({"A": Judge()}, k=4)
     with pytest.raises(InputError, match="no column 'race'"):
