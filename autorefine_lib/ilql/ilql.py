@@ -80,20 +80,6 @@ class ILQLConfig:
     seed: int = 0
     """Of the heads' first weights and of the order of the data."""
 
-    def __post_init__(self) -> None:
-        for name in ("steps", "batch_size", "cql_stride"):
-            if not getattr(self, name) >= 1:
-                raise InputError(f"{name}={getattr(self, name)} is below 1; choose a positive number")
-        if not 0 < self.tau < 1:
-            raise InputError(f"tau={self.tau} is no expectile; allowed: between 0 and 1, for instance 0.7")
-        for name in ("gamma", "lam", "polyak"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise InputError(f"{name}={getattr(self, name)} is not between 0 and 1; choose one that is")
-        if not self.reward_clip > 0:
-            raise InputError(f"reward_clip={self.reward_clip} is not above 0; choose for instance 3")
-        if not self.cql_weight >= 0:
-            raise InputError(f"cql_weight={self.cql_weight} is negative; allowed: 0 or more")
-
 
 class ILQLHeads(nn.Module):
     """Two Q heads and a V head on the input of the model's output embedding, `[..., width]`; all start at 0.
@@ -140,18 +126,8 @@ class Episodes:
 
 @torch.no_grad()
 def episodes(generator: Generator, data: pd.DataFrame, bf16: bool = False, batch_size: int = 64) -> Episodes:
-    """Run the frozen model once over the offline data (columns prompt, tokens and reward, from `offline.collect`).
-
-    Raises:
-        InputError: no rows, an episode without a token, or a reward that is not finite.
-    """
-    if data.empty:
-        raise InputError("the offline data have no rows; collect some with offline.collect")
-    if not (data["tokens"].str.len() > 0).all():
-        raise InputError("an episode of the offline data has no token; leave out rows without tokens")
+    """Run the frozen model once over the offline data (columns prompt, tokens and reward, from `offline.collect`)."""
     rewards = torch.tensor(data["reward"].to_numpy(), dtype=torch.float32)
-    if not rewards.isfinite().all():
-        raise InputError(f"a reward of the offline data is {rewards[~rewards.isfinite()][0]}; allowed: finite numbers")
     model, tokenizer = generator.model, generator.tokenizer
     prompts = encode(tokenizer, model, data["prompt"].tolist(), generator.max_new_tokens, generator.add_special_tokens)
     tokens = [torch.tensor(row, device=model.device) for row in data["tokens"].tolist()]
@@ -247,20 +223,18 @@ class ILQLProcessor(LogitsProcessor):
     Reinforcement Learning Algorithms").
 
     Args:
-        model: the model whose hidden states the heads were trained on; `remove` takes the hook off again.
+        model: the model whose hidden states the heads were trained on; `hook.remove()` takes it off again.
         heads: from `train`.
         beta: inverse temperature of the perturbation; 0 leaves the scores as they are.
-        support: 0 perturbs every token by its own value.
+        support: from 0 to 1; 0 perturbs every token by its own value.
 
     Raises:
-        InputError: `beta` is negative or not finite, or `support` is not between 0 and 1.
+        InputError: `beta` is negative or not finite.
     """
 
     def __init__(self, model: PreTrainedModel, heads: ILQLHeads, beta: float, support: float = 0.03) -> None:
         if not 0 <= beta < math.inf:
             raise InputError(f"beta={beta} is not a finite number of 0 or more; choose for instance 4")
-        if not 0 <= support <= 1:
-            raise InputError(f"support={support} is not between 0 and 1; choose for instance 0.03")
         self.heads, self.beta, self.support, self.hidden = heads, beta, support, None
         self.hook = model.get_output_embeddings().register_forward_pre_hook(self._look)
 
@@ -276,16 +250,12 @@ class ILQLProcessor(LogitsProcessor):
         worst = advantage.masked_fill(outside, torch.inf).amin(-1, keepdim=True)
         return scores.index_add(1, columns, self.beta * torch.where(outside, worst, advantage))
 
-    def remove(self) -> None:
-        """Take the hook off the model."""
-        self.hook.remove()
 
-
-def perturb(generator: Generator, heads: ILQLHeads, beta: float, support: float = 0.03) -> ILQLProcessor:
+def perturb(generator: Generator, heads: ILQLHeads, beta: float) -> ILQLProcessor:
     """Let `generator` write with the perturbation, in place of a former one; the errors are `ILQLProcessor`'s."""
     for former in generator.logits_processor or []:
-        former.remove()
-    processor = ILQLProcessor(generator.model, heads, beta, support)
+        former.hook.remove()
+    processor = ILQLProcessor(generator.model, heads, beta)
     generator.logits_processor = LogitsProcessorList([processor])
     return processor
 

@@ -34,7 +34,7 @@ from autorefine_lib.generator.actor import (
 from autorefine_lib.generator.prompts import Prompts, check_prompts, encode
 from autorefine_lib.generator.sampling import Samples, precision, sample
 from autorefine_lib.generator.scoring import score
-from autorefine_lib.ppo import checkpoint, monitors, ppo_math, processes
+from autorefine_lib.ppo import checkpoint, ppo_math, processes
 from autorefine_lib.ppo.advantages import estimate
 from autorefine_lib.ppo.batches import Batches
 from autorefine_lib.ppo.config import PPOConfig, check_config, learning_rate_factor
@@ -56,7 +56,6 @@ class PPOTrainer:
         output_dir: gets `log.csv`, `alarms.csv`, `tensorboard/` and `checkpoint-<step>/`.
         reward_weights: one per function, 1 each by default.
         on_step: called with the log row after every step.
-        monitor_config: thresholds of the alarms that look out for a run going wrong.
 
     Raises:
         InputError: batch arithmetic that is not exact, no `prompt` column, equally named rewards.
@@ -72,7 +71,6 @@ class PPOTrainer:
         output_dir: str | Path,
         reward_weights: list[float] | None = None,
         on_step: Callable[[dict[str, float]], None] | None = None,
-        monitor_config: monitors.MonitorConfig | None = None,
     ) -> None:
         check_config(config, train_dataset)
         self.rewards = reward_funcs if isinstance(reward_funcs, list) else [reward_funcs]
@@ -89,7 +87,7 @@ class PPOTrainer:
             train_dataset, config.batch_size, config.seed, config.shuffle, config.group_column, config.generations
         )
         self.kl = ppo_math.KLController(config.kl_coef, config.kl_target, config.kl_horizon)
-        self.log = TrainingLog(self.output_dir, self.accelerator, monitor_config or monitors.MonitorConfig())
+        self.log = TrainingLog(self.output_dir, self.accelerator)
         self.samples = pd.DataFrame()  # prompts, completions and rewards of the last step, to look at
 
         # What is trained, and the reference: with an adapter it is the same model without it, not a second one.
@@ -214,7 +212,8 @@ class PPOTrainer:
             **describe_responses(samples),
         }
         self.kl.update(kl, config.batch_size)
-        return row | clock.seconds() | {"tokens_per_second": float(mask.sum()) / clock.total()}
+        seconds = clock.seconds()
+        return row | seconds | {"tokens_per_second": float(mask.sum()) / seconds["seconds/step"]}
 
     @torch.no_grad()
     def _sample(self, step: int, prompts: Prompts) -> Samples:

@@ -29,15 +29,15 @@ def trackers(report_to: str) -> list[str]:
 class TrainingLog:
     """The rows of a run, one a step, and their alarms; only the main process writes."""
 
-    def __init__(self, folder: Path, accelerator: Accelerator, config: monitors.MonitorConfig) -> None:
-        self.folder, self.accelerator, self.config = folder, accelerator, config
+    def __init__(self, folder: Path, accelerator: Accelerator) -> None:
+        self.folder, self.accelerator = folder, accelerator
         self.rows: list[dict[str, float]] = []
         self.alarms = pd.DataFrame(columns=["step", "monitor", "message"])
 
     def start(self, rows: list[dict[str, float]], settings: dict[str, object]) -> None:
         """Go on from the `rows` of a checkpoint and open the trackers, where later rows are dropped."""
         self.rows = list(rows)
-        self.alarms = monitors.history(pd.DataFrame(rows), self.config) if rows else self.alarms
+        self.alarms = monitors.history(pd.DataFrame(rows)) if rows else self.alarms
         # TensorBoard knows no None.
         settings = {name: "none" if value is None else value for name, value in settings.items()}
         self.accelerator.init_trackers("autorefine", settings, {"tensorboard": {"purge_step": len(rows) + 1}})
@@ -45,7 +45,7 @@ class TrainingLog:
     def add(self, row: dict[str, float]) -> None:
         """Append a row, write it everywhere, and print the alarms that it raises."""
         self.rows.append(row)
-        new = monitors.check(self.rows, self.config)
+        new = monitors.check(self.rows)
         self.alarms = pd.concat([self.alarms, pd.DataFrame(map(asdict, new), columns=self.alarms.columns)])
         if not self.accelerator.is_main_process:
             return
@@ -65,22 +65,17 @@ class Stopwatch:
     """Seconds per labelled phase."""
 
     def __init__(self) -> None:
-        self.start = self.last = time.perf_counter()
+        self.last = time.perf_counter()
         self.laps: dict[str, float] = {}
 
     def lap(self, phase: str) -> None:
         """The time since the last lap was spent in `phase`."""
-        now = time.perf_counter()
-        self.laps[phase] = self.laps.get(phase, 0.0) + now - self.last
-        self.last = now
-
-    def total(self) -> float:
-        """Seconds of all laps."""
-        return self.last - self.start
+        before, self.last = self.last, time.perf_counter()
+        self.laps[f"seconds/{phase}"] = self.last - before
 
     def seconds(self) -> dict[str, float]:
         """Log columns; the phases add up to the step."""
-        return {f"seconds/{phase}": value for phase, value in self.laps.items()} | {"seconds/step": self.total()}
+        return self.laps | {"seconds/step": sum(self.laps.values())}
 
 
 def describe_responses(samples: Samples) -> dict[str, float]:

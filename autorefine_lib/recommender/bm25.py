@@ -11,23 +11,11 @@ class BM25Recommender:
     """Ranks candidates by BM25 (Robertson and Zaragoza, 2009, section 3; Lucene's variant, with no negative idf).
 
     Words are lower-cased runs of at least two letters or digits, without English stop words and without stemming
-    (bm25s's defaults). A word that occurs n times in the ad counts n times. Candidates that share no word with the ad
-    score 0 and are tied.
-
-    Args:
-        k1: how fast a repeated word of a candidate stops counting, at least 0.
-        b: how much a long candidate text lowers its scores, 0 (not at all) to 1.
-
-    Raises:
-        InputError: k1 or b is outside its range.
+    (bm25s's defaults, as are k1 = 1.5 and b = 0.75). A word that occurs n times in the ad counts n times. Candidates
+    that share no word with the ad score 0 and are tied.
     """
 
-    def __init__(self, k1: float = 1.5, b: float = 0.75) -> None:
-        if not 0 <= k1 < float("inf"):
-            raise InputError(f"k1={k1} is not a number of at least 0; 1.2 to 2 is usual")
-        if not 0 <= b <= 1:
-            raise InputError(f"b={b} is not between 0 and 1; 0.75 is usual")
-        self.k1, self.b = k1, b
+    def __init__(self) -> None:
         self._index: bm25s.BM25 | None = None
         self._candidates = 0
 
@@ -43,7 +31,7 @@ class BM25Recommender:
         words = _split_words(texts)
         if not any(words):
             raise InputError(f"none of the {len(texts)} candidates' texts has a word to index; check the column 'text'")
-        self._index = bm25s.BM25(k1=self.k1, b=self.b, method="lucene")
+        self._index = bm25s.BM25(method="lucene")
         self._index.index(words, show_progress=False)
         self._candidates = len(texts)
         return self

@@ -12,14 +12,12 @@ text. The platform knows these people, so no biography is sent. It answers with 
 with one row of scores for each ad, in the order of the ads, and one column for each id, in the order of the answer's
 own `candidate_ids`: those of the request, in any order. Higher is better. Numbers are finite and are read as float32.
 Other keys are ignored. After status 408, 429, 500, 502, 503 or 504, a broken connection or a time-out, the request is
-sent again. The wait before it doubles each time, or is the answer's Retry-After (seconds or a date). Any other status
-is an error. Redirects are not followed, so that the ads go to the given address and nowhere else.
+sent again. The wait before it doubles each time. Any other status is an error. Redirects are not followed, so that the
+ads go to the given address and nowhere else.
 """
 
-import email.utils
 import json
 import logging
-import time
 from collections import Counter
 from collections.abc import Mapping
 from urllib.parse import urlsplit
@@ -40,9 +38,7 @@ TRY_AGAIN = (408, 429, 500, 502, 503, 504)
 BACK_OFF = 0.5
 """Seconds before the first retry; the wait doubles each time."""
 LONGEST_WAIT = 60.0
-"""Seconds: no wait is longer, and a longer Retry-After is an error."""
-MOST_BYTES = 256 * 2**20
-"""Size limit of an answer."""
+"""Seconds: no wait is longer."""
 
 # At the level INFO httpx logs whole addresses, which may hold a key.
 logging.getLogger("httpx").setLevel(logging.WARNING)
@@ -55,7 +51,7 @@ class RemoteRecommender:
         url: http or https address, without user name and password.
         headers: sent with each request, for a token: {"Authorization": "Bearer ..."}; never printed.
         batch_size: largest number of ads in a request.
-        timeout: seconds for one request: for the connection, until the answer begins, and for the whole answer.
+        timeout: seconds for the connection, and for each wait for a part of the answer.
         retries: how often a request is sent again after a failure that may pass.
 
     Raises:
@@ -115,7 +111,7 @@ class RemoteRecommender:
         attempts = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(_PassingError),
             stop=tenacity.stop_after_attempt(self.retries + 1),
-            wait=_choose_wait,
+            wait=tenacity.wait_exponential(BACK_OFF, max=LONGEST_WAIT),
             reraise=True,
         )
         try:
@@ -125,37 +121,20 @@ class RemoteRecommender:
             raise self._error(f"{failure} (asked {times}); is it running and is the address right?") from None
 
     def _post(self, client: httpx.Client, body: bytes) -> bytes:
-        deadline, answer = time.monotonic() + self.timeout, bytearray()
         try:
-            with client.stream("POST", self.url, content=body) as response:
-                self._check_status(response)
-                # httpx's own time-out starts again with each part that arrives.
-                for part in response.iter_bytes():
-                    answer += part
-                    if len(answer) > MOST_BYTES:
-                        raise self._error(
-                            f"answers with more than MOST_BYTES={MOST_BYTES:,} bytes; ask for fewer ads at once "
-                            "with batch_size"
-                        )
-                    if time.monotonic() > deadline:
-                        raise httpx.ReadTimeout("the answer does not end")
+            response = client.post(self.url, content=body)
         except httpx.TimeoutException:
             raise _PassingError(f"gives no answer within timeout={self.timeout:g} s") from None
         except httpx.HTTPError as error:
             raise _PassingError(f"cannot be reached ({error or type(error).__name__})") from None
-        return bytes(answer)
-
-    def _check_status(self, response: httpx.Response) -> None:
         status = f"answers with status {response.status_code} ({response.reason_phrase})"
         if response.status_code in TRY_AGAIN:
-            wait = _read_retry_after(response.headers.get("Retry-After"))
-            if wait is not None and wait > LONGEST_WAIT:
-                raise self._error(f"{status} and asks to wait {wait:.0f} s, over {LONGEST_WAIT:g} s; try later")
-            raise _PassingError(status, wait)
+            raise _PassingError(status)
         if response.has_redirect_location:
             raise self._error(f"{status} to {response.headers['Location']!r:.200}, which is not followed")
         if response.status_code != 200:
             raise self._error(f"{status}, not 200")
+        return response.content
 
     def _read_scores(self, answer: bytes, ads: int) -> np.ndarray:
         """The scores of an answer, with the columns in the order of the fitted candidates."""
@@ -190,16 +169,7 @@ class RemoteRecommender:
 
 
 class _PassingError(Exception):
-    """A failure that may be over at the next attempt, with the seconds that the server asks to wait."""
-
-    def __init__(self, what: str, wait: float | None = None) -> None:
-        super().__init__(what)
-        self.wait = wait
-
-
-def _choose_wait(state: tenacity.RetryCallState) -> float:
-    asked = state.outcome.exception().wait  # type: ignore[union-attr]  # the outcome is a _PassingError
-    return tenacity.wait_exponential(BACK_OFF, max=LONGEST_WAIT)(state) if asked is None else asked
+    """A failure that may be over at the next attempt."""
 
 
 def _check_url(url: str) -> str:
@@ -213,15 +183,3 @@ def _check_url(url: str) -> str:
     if address.username or address.password:
         raise InputError("recommender address with user name or password: give them as headers, which are not printed")
     return url
-
-
-def _read_retry_after(value: str | None) -> float | None:
-    """Seconds to wait (RFC 9110, section 10.2.3); None if the header is missing or cannot be read."""
-    if value is None:
-        return None
-    if value.strip().isdecimal():
-        return float(value)
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
-    except ValueError:
-        return None

@@ -24,15 +24,13 @@ class RerankRecommender:
         cross_encoder: a sentence-transformers cross-encoder with one output, by folder or Hub name (safetensors). It
             computes in float32.
         first: the recommender that retrieves; None takes the packaged MiniLM.
-        depth: number of candidates of an ad that the cross-encoder reads; all of them if there are fewer.
+        depth: number, at least 1, of candidates of an ad that the cross-encoder reads; all of them if there are fewer.
 
     Raises:
-        InputError: the cross-encoder cannot be loaded or is none, or depth is below 1.
+        InputError: the cross-encoder cannot be loaded or is none.
     """
 
     def __init__(self, cross_encoder: str, first: "Recommender | None" = None, depth: int = 100) -> None:
-        if depth < 1:
-            raise InputError(f"depth={depth} is not at least 1")
         self.depth = depth
         self._model = _load_cross_encoder(cross_encoder)
         self.first = first or DenseRecommender()
@@ -57,7 +55,7 @@ class RerankRecommender:
         if not self._texts:
             raise InputError("the recommender has no candidates yet; call fit(candidates) before rank(ads)")
         scores = np.array(check_scores(self.first.rank(ads), len(ads), len(self._texts)), np.float32)
-        if not len(ads):
+        if not ads:
             return scores
         chosen = top_k(scores, min(self.depth, len(self._texts)))
         pairs = [(ad, self._texts[index]) for ad, row in zip(ads, chosen, strict=True) for index in row]

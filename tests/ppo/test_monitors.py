@@ -9,7 +9,7 @@ from tiny_models import tiny_model, tiny_tokenizer
 
 from autorefine_lib.ppo import monitors
 from autorefine_lib.ppo.config import PPOConfig
-from autorefine_lib.ppo.monitors import MONITORS, Alarm, MonitorConfig, check, history
+from autorefine_lib.ppo.monitors import MONITORS, Alarm, check, history
 from autorefine_lib.ppo.trainer import PPOTrainer
 
 RECORDED = Path(__file__).parents[1] / "fixtures" / "ppo_log.csv"
@@ -69,7 +69,7 @@ def test_each_monitor_fires_on_its_trouble_once(name):
     assert 20 < alarm.step <= 30
     # A ranking that moves away from parity does not move towards it either.
     assert {alarm.monitor for alarm in found} == ({"group", "parity"} if name == "group" else {name})
-    for message in (alarm.message, MONITORS[name](log, MonitorConfig())):
+    for message in (alarm.message, MONITORS[name](log)):
         assert "\n" not in message and ("limit: " in message or "wanted: " in message) and ";" in message
     assert words in message
 
@@ -104,11 +104,10 @@ def test_movements_that_are_aimed_at_are_no_alarm_of_a_group():
         columns |= {f"reward/exposure/{group}": value for group, value in after.items()}
         return [{"step": step, **columns} for step in range(1, 11)]
 
-    config = MonitorConfig()
-    assert monitors.unaimed_group(log(a=0.36, b=0.40, c=0.44), config) is None
+    assert monitors.unaimed_group(log(a=0.36, b=0.40, c=0.44)) is None
     # b against the mean of a and c: 1 before, 0.38 / 0.42 = 0.905 after.
-    assert "'b' is 0.905 times" in monitors.unaimed_group(log(a=0.38, b=0.38, c=0.46), config)
-    assert "'a' is 0.565 times" in monitors.unaimed_group(log(a=0.26, b=0.41, c=0.51), config)
+    assert "'b' is 0.905 times" in monitors.unaimed_group(log(a=0.38, b=0.38, c=0.46))
+    assert "'a' is 0.565 times" in monitors.unaimed_group(log(a=0.26, b=0.41, c=0.51))
 
 
 def test_parity_that_is_reached_need_not_rise():
@@ -127,12 +126,11 @@ def test_a_watched_group_that_moves_is_an_alarm():
     assert alarm.monitor == "group" and "exposure of 'race x' is 1.081 times" in alarm.message
 
 
-def test_thresholds_are_parameters():
-    log = rows(5, 5, {"policy/entropy": 0.25})
-    assert check(log) == []
-    [alarm] = check(log, MonitorConfig(entropy_kept=0.5))
+def test_an_alarm_says_where_its_threshold_lies():
+    assert check(rows(5, 5, {"policy/entropy": 0.25})) == []
+    [alarm] = check(rows(5, 5, {"policy/entropy": 0.23}))
     assert (
-        alarm == Alarm(10, "entropy", alarm.message) and "0.600 in the first steps (limit: 50% of it)" in alarm.message
+        alarm == Alarm(10, "entropy", alarm.message) and "0.600 in the first steps (limit: 40% of it)" in alarm.message
     )
 
 

@@ -31,12 +31,11 @@ def by_hand(ad: list[str], k1: float = 1.5, b: float = 0.75) -> list[float]:
     return scores
 
 
-@pytest.mark.parametrize("options", [{}, {"k1": 0.9, "b": 0.4}, {"b": 0}])
-def test_equals_the_formula(options):
-    scores = BM25Recommender(**options).fit(candidates()).rank(["Nurse for our ward!", "Pilot"])
+def test_equals_the_formula():
+    scores = BM25Recommender().fit(candidates()).rank(["Nurse for our ward!", "Pilot"])
     assert scores.dtype == np.float32
-    np.testing.assert_allclose(scores[0], by_hand(["nurse", "ward"], **options), rtol=1e-5)
-    np.testing.assert_allclose(scores[1], by_hand(["pilot"], **options), rtol=1e-5)
+    np.testing.assert_allclose(scores[0], by_hand(["nurse", "ward"]), rtol=1e-5)
+    np.testing.assert_allclose(scores[1], by_hand(["pilot"]), rtol=1e-5)
 
 
 def test_a_repeated_word_of_the_ad_counts_again():
@@ -59,9 +58,6 @@ def test_no_ads_give_no_rows():
 
 def test_mistakes_end_in_one_line():
     for make, message in (
-        (lambda: BM25Recommender(k1=-1), "k1=-1"),
-        (lambda: BM25Recommender(k1=float("nan")), "k1=nan"),
-        (lambda: BM25Recommender(b=1.5), "b=1.5 is not between 0 and 1"),
         (lambda: BM25Recommender().rank(["x"]), "call fit"),
         (lambda: BM25Recommender().fit(candidates([])), "0 rows"),
         (lambda: BM25Recommender().fit(candidates(["", "the"])), "none of the 2 candidates' texts has a word"),

@@ -73,7 +73,6 @@ def test_what_is_no_cross_encoder_is_refused(cross_encoder, tmp_path):
         (lambda: RerankRecommender(str(tmp_path / "encoder")), "BertModel.*no cross-encoder with one output"),
         (lambda: RerankRecommender(save(tmp_path / "three", 3)), "3 outputs"),
         (lambda: RerankRecommender(str(tmp_path / "nothing")), "hf download .*nothing"),
-        (lambda: RerankRecommender(cross_encoder, depth=0), "depth=0"),
         (lambda: RerankRecommender(cross_encoder, first=Fixed()).rank(["w1"]), "call fit"),
     ):
         with pytest.raises(InputError, match=message) as error:
