@@ -14,7 +14,6 @@ from typing import NamedTuple
 import numpy as np
 
 from autorefine_lib.audit.group_counts import Pool
-from autorefine_lib.errors import InputError
 from autorefine_lib.metrics import ranking
 from autorefine_lib.recommender.scores import selection
 
@@ -47,10 +46,8 @@ def p_values(
         One-sided p values (1 + as low) / (1 + shuffles), so never 0; NaN for a group that has no ratio.
 
     Raises:
-        InputError: fewer than one shuffle, or k above a pool.
+        InputError: k above a pool.
     """
-    if n_shuffles < 1:
-        raise InputError(f"n_shuffles={n_shuffles} gives no p value; choose at least 1, better 1,000 or more")
     rng = np.random.default_rng(seed)
     selected = [np.zeros((1 + n_shuffles, len(attribute.compared))) for attribute in attributes]
     available = [np.zeros(len(attribute.compared)) for attribute in attributes]

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from datasets import Dataset
 
-from autorefine_lib.audit import group_counts, group_report, label_permutation
+from autorefine_lib.audit import group_counts, label_permutation
 from autorefine_lib.errors import InputError
 from autorefine_lib.metrics import bootstrap, groups, permutation, ranking
 from autorefine_lib.metrics.groups import Groups
@@ -82,9 +82,8 @@ class Audit:
     def findings(self) -> list[str]:
         """One line for each group of the primary pool that is a finding."""
         return [
-            f"{row.attribute} = {row.group}: impact ratio {row.impact_ratio:.3f}"
-            + ("" if np.isnan(row.low) else f" [{row.low:.3f}, {row.high:.3f}]")
-            + f" at k = {self.criteria.k} against {row.reference}, p = {row.p_holm:.2g}"
+            f"{row.attribute} = {row.group}: impact ratio {bootstrap.Interval(row.impact_ratio, row.low, row.high)} "
+            f"at k = {self.criteria.k} against {row.reference}, p = {row.p_holm:.2g}"
             for row in self.groups[self.groups["finding"]].itertuples()
         ]
 
@@ -122,7 +121,7 @@ def measure(
     for pool, (of_pool, ads) in ranked.items():
         counted, tied[pool] = group_counts.count(of_pool, ads, candidates, divided, criteria.k, pool)
         for part, counts in zip(divided, counted, strict=True):
-            table = group_report.compare_groups(part, counts).assign(pool=pool)
+            table = group_counts.compare_groups(part, counts).assign(pool=pool)
             tables.append(_with_limits(table, counts))
     table = pd.concat(tables, ignore_index=True)
     primary, (of_primary, ads) = next(iter(ranked.items()))
@@ -214,7 +213,7 @@ def _note(row: Any, criteria: Criteria) -> str:
         return "no candidate of this category in the pool of these ads"
     if not row.compared:
         return (
-            f"{100 * row.share:.1f} % of the candidates, under {100 * group_report.SMALL:g} %: counts and rates shown, "
+            f"{100 * row.share:.1f} % of the candidates, under {100 * group_counts.SMALL:g} %: counts and rates shown, "
             "left out of the ratios as 6 RCNY § 5-301(d) allows"
         )
     if row.reference_rate == 0:
@@ -241,10 +240,8 @@ def _quality(scores: np.ndarray, jobs: Dataset, candidates: Dataset, k: int) -> 
     """Means over the ads with their intervals."""
     table = ranking.ranking_quality(scores, jobs, candidates, k)
     resampled = bootstrap.resample(*(table[name].to_numpy() for name in QUALITY), n_boot=N_BOOT)
-    rows = []
-    for metric, statistics in zip(QUALITY, resampled, strict=True):
-        value, low, high = bootstrap.percentile(statistics)
-        if len(table) == 1:
-            low = high = np.nan
-        rows.append({"metric": metric, "value": value, "low": low, "high": high, "n": len(table)})
-    return pd.DataFrame(rows)
+    found = pd.DataFrame(map(bootstrap.percentile, resampled), columns=["value", "low", "high"])
+    if len(table) == 1:
+        found[["low", "high"]] = np.nan
+    found.insert(0, "metric", list(QUALITY))
+    return found.assign(n=len(table))

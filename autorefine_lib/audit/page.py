@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from autorefine_lib import __version__, files, provenance
-from autorefine_lib.audit.group_report import SMALL
+from autorefine_lib.audit.group_counts import SMALL
 from autorefine_lib.audit.measure import QUALITY, Audit
 from autorefine_lib.metrics.groups import UNKNOWN
 

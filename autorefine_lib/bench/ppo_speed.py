@@ -74,12 +74,9 @@ def measure_ppo(work: Workload, generator: Generator | None = None) -> dict[str,
         ends.append(time.perf_counter())
         trainer.train(resume=False)
     log = pd.DataFrame(rows).assign(step=np.diff(ends))
-    counted = (log[1:] if len(log) > 1 else log).sort_values("step")
-    # The step in the middle, or the mean of both, so that its phases add up to it.
-    middle = counted[(len(counted) - 1) // 2 : len(counted) // 2 + 1].mean()
+    middle = (log[1:] if len(log) > 1 else log).median()
     phases = {f"{name}_s": middle[f"seconds/{name}"] for name in PHASES}
     step = middle["step"]
-    tokens = work.batch * middle["response/length"]
     seconds = phases | {"rest_s": step - sum(phases.values())}
     figures = {
         "engine": "autorefine PPOTrainer",
@@ -88,7 +85,7 @@ def measure_ppo(work: Workload, generator: Generator | None = None) -> dict[str,
         **asdict(work),
         "seconds_per_step": round(step, 3),
         "episodes_per_s": round(work.batch / step, 3),
-        "rollout_tokens_per_s": round(tokens / phases["rollout_s"], 1),
+        "rollout_tokens_per_s": round(work.batch * middle["response/length"] / phases["rollout_s"], 1),
         "generate_tokens_per_s": round(_measure_generate(trainer, work), 1),
         "peak_rss_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
         **{name: round(value, 3) for name, value in seconds.items()},

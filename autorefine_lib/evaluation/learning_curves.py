@@ -49,7 +49,7 @@ class LearningCurve:
     def __post_init__(self) -> None:
         self.judge = self.judge.evenly(self.ads)
         measures = AdMeasures(self.judge, self.reward_config.smoothing)
-        self._linear = LinearGap(measures, self.reward_config, self.judge.recommender.embed)
+        self._linear = LinearGap(measures, self.judge.recommender.embed)
 
     def add(self, method: str, seed: int, reward_calls: int, rewrite: Rewrite) -> float:
         """Measure what `rewrite` makes of the ads now; replaces an earlier point of the same three names.

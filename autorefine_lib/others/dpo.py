@@ -14,29 +14,26 @@ from trl import DPOConfig, DPOTrainer
 from autorefine_lib.errors import InputError
 from autorefine_lib.generator.actor import add_lora
 from autorefine_lib.generator.generator import Generator
-from autorefine_lib.others.trl_trainers import scratch_folder, take_model
+from autorefine_lib.others.trl_trainers import QUIET, scratch_folder, take_model
 from autorefine_lib.ppo.config import PPOConfig
 
 
-def preference_pairs(cache: pd.DataFrame, least: float = 0.0) -> pd.DataFrame:
-    """The best and the worst accepted rewrite of each sentence: prompt, chosen, rejected and margin.
+def preference_pairs(cache: pd.DataFrame) -> pd.DataFrame:
+    """The best and the worst accepted rewrite of each sentence, where their rewards differ.
 
     Args:
         cache: columns job_id, position, prompt, completion, reasons and reward, as `offline.collect` returns them.
-        least: pairs whose rewards differ by no more than this are left out.
+
+    Returns:
+        prompt, chosen, rejected and margin, the difference of the rewards.
     """
     accepted = cache[cache["reasons"].str.len() == 0]
     groups = accepted.groupby(["job_id", "position"], sort=False)["reward"]
-    best, worst = accepted.loc[groups.idxmax()], accepted.loc[groups.idxmin()]
-    pairs = pd.DataFrame(
-        {
-            "prompt": best["prompt"].to_numpy(),
-            "chosen": best["completion"].to_numpy(),
-            "rejected": worst["completion"].to_numpy(),
-            "margin": best["reward"].to_numpy() - worst["reward"].to_numpy(),
-        }
+    best, worst = (accepted.loc[rows].reset_index(drop=True) for rows in (groups.idxmax(), groups.idxmin()))
+    pairs = best[["prompt"]].assign(
+        chosen=best["completion"], rejected=worst["completion"], margin=best["reward"] - worst["reward"]
     )
-    return pairs[pairs["margin"] > least].reset_index(drop=True)
+    return pairs[pairs["margin"] > 0].reset_index(drop=True)
 
 
 def train(
@@ -74,12 +71,9 @@ def train(
             beta=beta,
             bf16=bf16,
             use_cpu=not torch.cuda.is_available(),
-            gradient_checkpointing=False,
             seed=seed,
             logging_steps=1,
-            save_strategy="no",
-            report_to="none",
-            dataloader_pin_memory=False,
+            **QUIET,
         )
         data = Dataset.from_pandas(pairs[["prompt", "chosen", "rejected"]], preserve_index=False)
         trainer = DPOTrainer(generator.model, args=arguments, train_dataset=data, processing_class=generator.tokenizer)

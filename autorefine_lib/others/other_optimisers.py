@@ -19,7 +19,7 @@ from transformers import PrinterCallback, TrainerCallback
 from trl import GRPOConfig, RLOOConfig
 
 from autorefine_lib.errors import InputError
-from autorefine_lib.generator.actor import add_lora
+from autorefine_lib.generator.actor import add_lora, trained_parameters
 from autorefine_lib.generator.generator import Generator
 from autorefine_lib.generator.prompts import encode
 from autorefine_lib.generator.sampling import precision
@@ -131,12 +131,9 @@ def _train(
             shuffle_dataset=False,
             logging_steps=minibatches,
             bf16=False,  # the trainer's own passes know better where
-            gradient_checkpointing=False,
             seed=seed,
-            save_strategy="no",
-            report_to="none",
-            dataloader_pin_memory=False,
             disable_tqdm=True,
+            **trl_trainers.QUIET,
         )
         torch.manual_seed(seed)
         trainer = trainer_class(
@@ -235,7 +232,7 @@ def reward_weighted(
     if len(data) < batch_size:
         raise InputError(f"{len(data)} rewrites are fewer than batch_size={batch_size}; lower it or collect more")
     generator.model = add_lora(generator.model, lora_rank, PPOConfig.lora_alpha, PPOConfig.lora_targets)
-    parameters = [p for p in generator.model.parameters() if p.requires_grad]
+    parameters = trained_parameters(generator.model)
     optimizer = torch.optim.AdamW(parameters, learning_rate, weight_decay=0.0)
     reward = torch.tensor(data["reward"].to_numpy(), dtype=torch.float32)
     weights = (((reward - reward.mean()) / (reward.std() + 1e-8)) / temperature).exp().clamp(max=max_weight)
@@ -272,9 +269,7 @@ def _log_likelihood(generator: Generator, rows: pd.DataFrame) -> Tensor:
     """Log-probability of each row's completion: `[rows]`."""
     tokens = [torch.tensor(ids, device=generator.model.device) for ids in rows["tokens"]]
     mask = pad_sequence([torch.ones_like(ids) for ids in tokens], batch_first=True)
-    prompts = encode(
-        generator.tokenizer, generator.model, list(rows["prompt"]), generator.max_new_tokens,
-        generator.add_special_tokens,
-    )  # fmt: skip
-    tokens = pad_sequence(tokens, batch_first=True, padding_value=generator.tokenizer.pad_token_id)
-    return (score(generator.model, prompts, tokens).logprobs * mask).sum(1)
+    tokenizer, model, longest = generator.tokenizer, generator.model, generator.max_new_tokens
+    prompts = encode(tokenizer, model, list(rows["prompt"]), longest, generator.add_special_tokens)
+    tokens = pad_sequence(tokens, batch_first=True, padding_value=tokenizer.pad_token_id)
+    return (score(model, prompts, tokens).logprobs * mask).sum(1)

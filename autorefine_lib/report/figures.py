@@ -17,13 +17,16 @@ from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from autorefine_lib.evaluation.method import ORIGINAL
 from autorefine_lib.files import write_atomic
+from autorefine_lib.metrics.bootstrap import Interval
 
 # Okabe and Ito (2008), "Color Universal Design": told apart under every common form of colour blindness.
 PALETTE = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442"]
 INK, GREY = "#222222", "#767676"
 CODING_COLORS = {"masculine": "#0072B2", "neutral": "#BBBBBB", "feminine": "#E69F00"}
 STYLE = str(resources.files("autorefine_lib").joinpath("resources/figures.mplstyle"))
+START = "aligned, no RL"
 METRIC_NAMES = {
     "impact_ratio": "impact ratio",
     "impact_ratio_all": "impact ratio, whole pool",
@@ -84,10 +87,10 @@ def save(fig: Figure, path: Path) -> list[Path]:
     return written
 
 
-def draw_methods(rows: pd.DataFrame, title: str, synthetic: bool, original: str = "original ads") -> Figure:
+def draw_methods(rows: pd.DataFrame, title: str, synthetic: bool) -> Figure:
     """Impact ratio and ranking quality by method, with 95 % intervals, one panel a metric.
 
-    The impact ratio has its parity line at 1. The quality panels shade what is within 2 % of `original`.
+    The impact ratio has its parity line at 1. The quality panels shade what is within 2 % of the original ads.
 
     Args:
         rows: one row per method and metric (columns method, metric, k, value, low, high, n, paper), in the order to be
@@ -102,22 +105,14 @@ def draw_methods(rows: pd.DataFrame, title: str, synthetic: bool, original: str 
         behind = {"fc": "white", "ec": "none", "pad": 0.6} if ratio else None
         for row in part.itertuples():
             y = names.index(row.method)
-            _draw_value(
-                ax,
-                y,
-                row.value,
-                row.low,
-                row.high,
-                GREY if row.paper else PALETTE[0],
-                "s" if row.paper else "o",
-                row.paper,
-            )
+            color, mark = (GREY, "s") if row.paper else (PALETTE[0], "o")
+            _draw_value(ax, y, Interval(row.value, row.low, row.high), color, mark, row.paper)
             ax.annotate(f"{row.value:.3f}", (row.value, y), xytext=(0, 9), textcoords="offset points", ha="center",
                         fontsize=10, color=INK, bbox=behind)  # fmt: skip
         if ratio:
             ax.axvline(1.0, color=PALETTE[2], lw=1.5)
             ax.annotate("parity ", (1.0, -0.62), color=PALETTE[2], ha="right")
-        elif (value := part.loc[part["method"] == original, "value"]).any():
+        elif (value := part.loc[part["method"] == ORIGINAL, "value"]).any():
             ax.axvspan(0.98 * value.item(), 1.02 * value.item(), color="#E8F0F6", zorder=0)
             ax.annotate("within 2 % of the original", (value.item(), -0.62), color=GREY, ha="center", fontsize=10)
         # MRR has no cut-off.
@@ -176,19 +171,17 @@ def draw_live_curves(columns: Sequence[str], title: str, synthetic: bool, labels
     return on_step
 
 
-def draw_reward_calls(
-    points: pd.DataFrame, title: str, synthetic: bool, group: str, start: str = "aligned, no RL"
-) -> Figure:
+def draw_reward_calls(points: pd.DataFrame, title: str, synthetic: bool, group: str) -> Figure:
     """What every method reached on held-out ads against the reward calls it had spent: reward, and impact ratio.
 
     Args:
         points: columns method, seed, reward_calls, reward and impact_ratio, as `learning_curves.read` returns them. One
-            point of a seed is drawn as a mark, several as a line from the one point of `start`, where all began.
+            point of a seed is drawn as a mark, several as a line from the one point of `START`, where all began.
     """
     labels = {"reward": "parity gained, as the reward measures it", "impact_ratio": f"{group} impact ratio"}
     fig, axes = make_canvas(title, 12, 4.6, synthetic, len(labels))
-    first = points[points["method"] == start]
-    names = [name for name in points["method"].unique() if name != start]
+    first = points[points["method"] == START]
+    names = [name for name in points["method"].unique() if name != START]
     for ax, (column, label) in zip(axes, labels.items(), strict=True):
         for name, color, mark in zip(names, itertools.cycle(PALETTE), itertools.cycle("osD^vPX"), strict=False):
             seeds = points[points["method"] == name].groupby("seed")
@@ -199,7 +192,7 @@ def draw_reward_calls(
                 # One line a seed, one entry in the legend a method.
                 style = {"marker": mark, "ms": 6, "lw": 2 / len(seeds) ** 0.5, "color": color}
                 ax.plot(part["reward_calls"], part[column], **style, label="_" * bool(number) + name)
-        ax.plot(first["reward_calls"], first[column], "o", ms=8, color=GREY, mfc="white", label=start)
+        ax.plot(first["reward_calls"], first[column], "o", ms=8, color=GREY, mfc="white", label=START)
         if column == "impact_ratio":
             ax.axhline(1.0, color=INK, lw=1, ls="--", label="parity")
         ax.set_title(label, loc="left", fontsize=11)
@@ -308,7 +301,8 @@ def draw_impact_ratios(rows: pd.DataFrame, title: str, xlabel: str, line: float,
             label.set_fontweight("bold")
             continue
         color, mark = (PALETTE[1], "D") if row.finding else (PALETTE[0], "o")
-        _draw_value(ax, y, row.impact_ratio, row.low, row.high, color, mark, row.group == row.reference)
+        ratio = Interval(row.impact_ratio, row.low, row.high)
+        _draw_value(ax, y, ratio, color, mark, row.group == row.reference)
     for x, name, style in ((1.0, "parity", "-"), (line, f"{line:g}", "--")):
         ax.axvline(x, color=GREY, lw=1.2, ls=style, zorder=0.5)
         ax.annotate(name, (x, -0.75), color=GREY, ha="center", va="bottom", fontsize=10)
@@ -317,12 +311,10 @@ def draw_impact_ratios(rows: pd.DataFrame, title: str, xlabel: str, line: float,
     return fig
 
 
-def _draw_value(
-    ax: Axes, y: float, value: float, low: float, high: float, color: str, mark: str, hollow: bool = False
-) -> None:
+def _draw_value(ax: Axes, y: float, found: Interval, color: str, mark: str, hollow: bool) -> None:
     """A mark and its interval, which is not drawn where it is not known (NaN)."""
-    ax.plot([low, high], [y, y], color=color, lw=2.2, solid_capstyle="butt")
-    ax.plot(value, y, mark, ms=7.5, color=color, mfc="white" if hollow else color)
+    ax.plot([found.low, found.high], [y, y], color=color, lw=2.2, solid_capstyle="butt")
+    ax.plot(found.value, y, mark, ms=7.5, color=color, mfc="white" if hollow else color)
 
 
 def _draw_bars(ax: Axes, table: pd.DataFrame, colors: Sequence[str], stacked: bool) -> list[BarContainer]:

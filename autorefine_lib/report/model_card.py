@@ -41,8 +41,6 @@ class Card:
     """That started the run."""
     parameters: dict[str, Any] = field(default_factory=dict)
     """Of the training, by name."""
-    results: pd.DataFrame | None = None
-    """Result rows (`pages.COLUMNS`) of this policy and of the original ads, if it was evaluated."""
 
 
 def write(folder: Path, generator: Generator, card: Card) -> Path:
@@ -73,13 +71,11 @@ def write(folder: Path, generator: Generator, card: Card) -> Path:
         trained=sum(weights.numel() for weights in parameters if weights.requires_grad),
         origin=f"Commit {provenance.commit()}; {provenance.versions_line()}; {escape(provenance.device())}.",
     )
-    if card.results is not None:
-        _add_results(made, card.results)
     return write_text(Path(folder) / "README.md", f"{made}\n")
 
 
 def put_results(folder: Path, rows: pd.DataFrame) -> Path:
-    """Put result rows, as `Card.results` holds them, into the card that `write` left in `folder`."""
+    """Put the result rows (`pages.COLUMNS`) of the policy and of the original ads into the card that `write` left."""
     card = ModelCard.load(Path(folder) / "README.md")
     _add_results(card, rows)
     return write_text(Path(folder) / "README.md", f"{card}\n")

@@ -19,6 +19,7 @@ from autorefine_lib import provenance
 from autorefine_lib.evaluation import paper
 from autorefine_lib.evaluation.attribution import Attribution
 from autorefine_lib.files import clock, write_csv, write_text
+from autorefine_lib.metrics.bootstrap import Interval
 
 MEASURED = ["method", "data", "split", "pool", "group", "metric", "k"]
 NUMBERS = ["value", "low", "high", "n", "seeds"]
@@ -58,8 +59,7 @@ def format_rows(rows: pd.DataFrame) -> pd.DataFrame:
     # Integers beside missing values are floats in pandas.
     for column in ("k", "n", *COSTS):
         part[column] = [f"{item:,.0f}" if pd.notna(item) else "" for item in part[column]]
-    intervals = zip(part["value"], part["low"], part["high"], strict=True)
-    part["value"] = [f"{v:.3f}" + (f" [{a:.3f}, {b:.3f}]" if pd.notna(a) else "") for v, a, b in intervals]
+    part["value"] = [str(Interval(*numbers)) for numbers in part[["value", "low", "high"]].to_numpy(float)]
     part["metric"] = part["metric"].str.replace("_", " ")
     names = {"value": "value [95 % interval]"} | {name: name.replace("_", " ") for name in ("reward_calls", *TRAINING)}
     part = part[[*MEASURED, "value", "n", "seeds", *COSTS, *TRAINING]].astype(object)

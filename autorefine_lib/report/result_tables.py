@@ -72,8 +72,7 @@ def _check_same_jobs(methods: dict[str, Sequence[Method]]) -> None:
 def wide(rows: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     """One line a method, one column a metric of `names`, each cell text: value and interval."""
     part = rows[rows["metric"].isin(names)]
-    numbers = zip(part["value"], part["low"], part["high"], strict=True)
-    cells = [f"{value:.3f}" + (f" [{low:.3f}, {high:.3f}]" if pd.notna(low) else "") for value, low, high in numbers]
+    cells = [str(Interval(*numbers)) for numbers in part[["value", "low", "high"]].to_numpy(float)]
     table = part.assign(cell=cells).pivot(index="method", columns="metric", values="cell").fillna("")
     table = table.loc[part["method"].drop_duplicates(), [name for name in names if name in table]]
     return table.rename_axis(None, axis=1)
@@ -166,13 +165,13 @@ def verdict(methods: dict[str, Sequence[Method]], group: str, reference: str, se
     ratio = bootstrap.interval(per_job_numbers(methods[best], group, reference)["impact_ratio"], seed=seed)
     away = [f"{-near[name][0]:.3f}" for name in (best, ORIGINAL)]
     sentences = [
-        f"Closest to parity is {best}: its {group} impact ratio is {_text(ratio)}; one seed of it lies {away[0]} "
+        f"Closest to parity is {best}: its {group} impact ratio is {ratio}; one seed of it lies {away[0]} "
         f"from 1 on average, the original ads {away[1]}. {_comparison(near, best, next_best)}"
     ]
     if len(gain) > 1:
         best, next_best = _best_two(gain)
         sentences.append(
-            f"Most for its reward calls gains {best}: {_text(bootstrap.percentile(gain[best]))} closer to 1 for every "
+            f"Most for its reward calls gains {best}: {bootstrap.percentile(gain[best])} closer to 1 for every "
             f"1,000 of them. {_comparison(gain, best, next_best)}"
         )
     return sentences
@@ -185,8 +184,4 @@ def _best_two(scores: dict[str, np.ndarray]) -> list[str]:
 def _comparison(scores: dict[str, np.ndarray], best: str, next_best: str) -> str:
     difference = bootstrap.percentile(scores[best] - scores[next_best])
     certain = "is certain" if difference.low > 0 else "is not certain, its interval holds 0"
-    return f"{next_best} is next; the difference, {_text(difference)}, {certain}."
-
-
-def _text(interval: Interval) -> str:
-    return f"{interval.value:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
+    return f"{next_best} is next; the difference, {difference}, {certain}."

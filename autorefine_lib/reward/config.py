@@ -8,8 +8,6 @@ from autorefine_lib.errors import InputError
 from autorefine_lib.text import faithfulness
 from autorefine_lib.text.guards import GUARDS
 
-SIGNALS = ("selection", "projection")
-SETTINGS = ("occupation", "all")
 LOSSES = ("mrr_loss", "ndcg_loss")
 """The parts that are taken off, each between 0 and 1."""
 
@@ -30,16 +28,6 @@ class RewardConfig:
     """Width of the soft threshold at rank k, in standard deviations of the scores of the ad's pool. Narrower follows
     the hard top k more closely, wider is less noisy but pays for places far below it: of 1,212 people, 1 puts 7 % of
     its weight inside the top 20, 0.25 puts 47 % there, 0.1 puts 78 %."""
-    signal: str = "selection"
-    """What is paid: "selection", the change of the groups' soft selection; "projection", the change of the distance of
-    their mean scores within occupations, which is dense and smooth and knows nothing of rank k."""
-    settings: str = "occupation"
-    """Whose gap a rewrite is paid to close. "occupation": that of the ads of its own occupation or, where an ad has
-    none or fewer than five share it, of its own cluster of embeddings. Gaps point both ways (ads for nurses, ads for
-    accountants), and one sign for all would push some of them further from parity. "all": one gap of all ads together,
-    the number reported."""
-    clusters: int = 8
-    """Clusters of the ads without such an occupation (k-means), fewer where there are not 20 ads for each."""
     guards: tuple[str, ...] = GUARDS
     """The guards that a rewrite must pass (`guards.GUARDS`); leave one out to see what it is for."""
 
@@ -51,9 +39,4 @@ class RewardConfig:
             raise InputError(f"w_protected={self.w_protected} is below w_violation={self.w_violation}; raise it")
         if not self.smoothing > 0:
             raise InputError(f"smoothing={self.smoothing} is not above 0; choose for instance 0.25")
-        for name, allowed in (("signal", SIGNALS), ("settings", SETTINGS)):
-            if getattr(self, name) not in allowed:
-                raise InputError(f"{name}={getattr(self, name)!r} is not one of {', '.join(allowed)}")
-        if self.clusters < 1:
-            raise InputError(f"clusters={self.clusters} is below 1; choose for instance 8")
         faithfulness.check_guards(self.guards)

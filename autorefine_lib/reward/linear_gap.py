@@ -1,7 +1,9 @@
 """The parity gap of many ads, linearised once: what a change of one ad is worth is then a sum of its own.
 
-The gap is measured setting by setting (`RewardConfig.settings`), over all ads of a setting together. Its gradient says
-what a unit of each group's exposure is worth. A rewrite is paid for the exposures that change in its own ad, whatever
+The gap is measured setting by setting, over all ads of a setting together. The setting of an ad is its occupation or,
+where it has none or too few ads share it, its cluster of embeddings. Gaps point both ways (ads for nurses, ads for
+accountants), and one sign for all would push some of them further from parity. The gradient of a gap says what a unit
+of each group's exposure is worth. A rewrite is paid for the exposures that change in its own ad, whatever
 becomes of the others: to first order the difference reward of Wolpert and Tumer (2002, "Optimal payoff functions for
 members of collectives"). So its value is known before it is deployed, and the same in every order and for every method.
 """
@@ -15,12 +17,12 @@ from scipy.cluster.vq import kmeans2
 
 from autorefine_lib.reward import parity_gap
 from autorefine_lib.reward.ad_measures import AdMeasures
-from autorefine_lib.reward.config import RewardConfig
 
 ADS_PER_SETTING = 5
 """Settings with fewer ads are put together as `OTHERS`: the sign of their gap would be chance. Of 5 ads that select 20
 people each, the log ratio of two groups has a standard error of about 0.2."""
-ADS_PER_CLUSTER = 20
+CLUSTERS, ADS_PER_CLUSTER = 8, 20
+"""Most clusters (k-means) of the ads without such an occupation, fewer where there are not so many ads for each."""
 OTHERS = "other ads"
 Embed = Callable[[list[str]], np.ndarray]
 
@@ -33,9 +35,9 @@ class LinearGap:
             them in one setting.
     """
 
-    def __init__(self, measures: AdMeasures, config: RewardConfig, embed: Embed | None = None) -> None:
+    def __init__(self, measures: AdMeasures, embed: Embed | None = None) -> None:
         self.measures = measures
-        self.setting = _settings(measures, config, embed)
+        self.setting = _find_settings(measures, embed)
         self.names, self._rows = np.unique(list(self.setting.values()), return_inverse=True)
         self.row = dict(zip(self.setting, self._rows.tolist(), strict=True))
         self.ads = np.bincount(self._rows)
@@ -112,12 +114,10 @@ class LinearGap:
         return float(np.average(values[known], weights=self.ads[known])) if known.any() else float("nan")
 
 
-def _settings(measures: AdMeasures, config: RewardConfig, embed: Embed | None) -> dict[str, str]:
-    if config.settings == "all":
-        return dict.fromkeys(measures.originals, "all ads")
+def _find_settings(measures: AdMeasures, embed: Embed | None) -> dict[str, str]:
     found = _of_enough_ads(measures.occupations)
     unnamed = [job_id for job_id, name in found.items() if name == OTHERS]
-    clusters = min(config.clusters, len(unnamed) // ADS_PER_CLUSTER)
+    clusters = min(CLUSTERS, len(unnamed) // ADS_PER_CLUSTER)
     if embed is None or clusters < 2:
         return found
     vectors = np.asarray(embed([measures.originals[job_id] for job_id in unnamed]), np.float64)

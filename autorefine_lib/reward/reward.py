@@ -55,7 +55,7 @@ class RankingReward:
     ) -> None:
         self.finish, self.config = finish, config or RewardConfig()
         self.measures = AdMeasures(judge, self.config.smoothing, watched)
-        self.linear = LinearGap(self.measures, self.config, getattr(judge.recommender, "embed", None))
+        self.linear = LinearGap(self.measures, getattr(judge.recommender, "embed", None))
 
     def __call__(
         self,
@@ -111,7 +111,7 @@ class RankingReward:
         before, after = self.measures([originals[job] for job in jobs], jobs), self.measures(ads, jobs)
         table["setting"] = [self.linear.setting[job] for job in jobs]
         table = table.join(self.linear.signals(before, after, jobs))
-        table["parity"] = table[self.config.signal]
+        table["parity"] = table["selection"]
         table[list(LOSSES)] = np.nan_to_num(np.maximum(0, before["quality"] - after["quality"]))
         table[self.measures.names] = after["exposure"] - before["exposure"]
         lost = table[list(LOSSES)].sum(axis=1)

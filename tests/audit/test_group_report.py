@@ -8,7 +8,7 @@ from fairlearn import metrics as fairlearn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autorefine_lib.audit import group_counts, group_report
+from autorefine_lib.audit import group_counts
 from autorefine_lib.metrics import groups
 
 # Two ads rank six candidates; f, f, m, m, m and one unknown.
@@ -26,7 +26,7 @@ SCORES = np.array([[0.9, 0.1, 0.8, 0.7, 0.2, 0.3], [0.1, 0.9, 0.2, 0.3, 0.8, 0.8
 def report(attribute="gender", k=2, scores=SCORES, jobs=JOBS, candidates=CANDIDATES, pool="all"):
     part = groups.of(candidates, attribute)
     (counts,), _ = group_counts.count(scores, jobs, candidates, [part], k, pool)
-    return group_report.compare_groups(part, counts).set_index("group", drop=False)
+    return group_counts.compare_groups(part, counts).set_index("group", drop=False)
 
 
 def random_input(seed, jobs=4, people=40, ties=False):

@@ -63,7 +63,6 @@ def test_the_order_of_the_candidates_changes_no_p_value():
     np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize(("k", "shuffles", "message"), [(5, 10, "k=5"), (1, 0, "n_shuffles=0")])
-def test_mistakes(k: int, shuffles: int, message: str):
-    with pytest.raises(InputError, match=message):
-        p_values(np.eye(1, 4), ONE_POOL, [Labels(np.array([0, 0, 1, 1]), BOTH)], k, shuffles)
+def test_k_above_the_pool_is_refused():
+    with pytest.raises(InputError, match="k=5"):
+        p_values(np.eye(1, 4), ONE_POOL, [Labels(np.array([0, 0, 1, 1]), BOTH)], 5, 10)

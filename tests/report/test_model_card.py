@@ -28,11 +28,13 @@ def results() -> pd.DataFrame:
     return table.reindex(columns=pages.COLUMNS)
 
 
-def written(folder, card: Card, model=None, **settings) -> tuple[dict, str]:
-    """Front matter and text of the card of a policy."""
+def written(folder, card: Card, model=None, rows=None, **settings) -> tuple[dict, str]:
+    """Front matter and text of the card of a policy, with its results if there are `rows`."""
     writer = Generator(model or tiny_model("llama"), tiny_tokenizer(), "ad", **settings)
     pretrained.save(writer, folder)
     model_card.write(folder, writer, card)
+    if rows is not None:
+        model_card.put_results(folder, rows)
     front, text = re.fullmatch(r"---\n(.*?)\n---\n(.*)", (folder / "README.md").read_text("utf-8"), re.DOTALL).groups()
     return yaml.safe_load(front), text
 
@@ -55,8 +57,7 @@ def test_card_of_a_whole_model(tmp_path):
 
 
 def test_results_are_a_table_with_intervals(tmp_path):
-    card = Card("PPO", "embedded (synthetic)", 0, "autorefine reproduce", results=results())
-    _, text = written(tmp_path, card)
+    _, text = written(tmp_path, Card("PPO", "embedded (synthetic)", 0, "autorefine reproduce"), rows=results())
     table = [line for line in text.splitlines() if line.startswith("|")]
     assert "female impact ratio at 20" in table[0] and "MRR" in table[0]
     assert "original ads" in table[2] and "0.898 [0.854, 0.942]" in table[2] and "0.997 [0.993, 1.000]" in table[2]
@@ -67,7 +68,7 @@ def test_results_are_a_table_with_intervals(tmp_path):
 def test_results_are_metadata_too(tmp_path):
     rows = results()
     rows.loc[3, ["low", "high"]] = float("nan")
-    front, _ = written(tmp_path, Card("PPO", "embedded (synthetic)", 0, "autorefine reproduce", results=rows))
+    front, _ = written(tmp_path, Card("PPO", "embedded (synthetic)", 0, "autorefine reproduce"), rows=rows)
     (model,) = front["model-index"]
     assert model["name"] == "job-ad rewriter, PPO, seed 0"
     (measured,) = model["results"]
@@ -110,8 +111,8 @@ def test_a_base_in_a_folder_does_not_tell_where_it_lay(tmp_path):
 def test_text_from_data_is_escaped(tmp_path):
     evil = "local: <b>x</b> | [a](http://b) `c`\n# Heading *d*"
     rows = results().assign(data=evil, method=lambda table: table["method"] + " | <i>")
-    card = Card("PPO", evil, 0, "autorefine `x`\n# y", {"lora_targets": evil}, rows)
-    front, text = written(tmp_path, card)
+    card = Card("PPO", evil, 0, "autorefine `x`\n# y", {"lora_targets": evil})
+    front, text = written(tmp_path, card, rows=rows)
     assert not [line for line in text.splitlines() if line.startswith("# ") and not line.startswith("# Model card")]
     assert "<b>" not in text.replace("\\<b\\>", "") and "[a](" not in text.replace("\\[a\\](", "")
     table = [line.replace("\\|", "") for line in text.splitlines() if line.startswith("|")]
@@ -141,7 +142,7 @@ def test_results_come_into_a_card_later_and_again(tmp_path):
     for rows in (results().assign(value=0.5), results()):
         model_card.put_results(tmp_path, rows)
     later = (tmp_path / "README.md").read_text("utf-8")
-    written(tmp_path / "whole", Card(**(vars(CARD) | {"results": results()})))
+    written(tmp_path / "whole", CARD, rows=results())
     assert later == (tmp_path / "whole/README.md").read_text("utf-8") != before
 
 
