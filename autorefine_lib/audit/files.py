@@ -108,11 +108,8 @@ def _read_pairs(path: Path, jobs: Sequence[str], candidates: Sequence[str]) -> n
         table[column] = table[column].map(str)
         strange = ~table[column].isin(ids)
         if strange.any():
-            row = int(np.argmax(strange))
-            raise InputError(
-                f"{path}: {column} {table[column].iloc[row]!r} in row {row + 1} is not in the other file; "
-                "remove its rows or add it there"
-            )
+            row, value = int(np.argmax(strange)), table.loc[strange, column].iloc[0]
+            raise InputError(f"{path}: {column} {value!r} in row {row + 1} is not in the other file; add it there")
     doubled = table.duplicated(["job_id", "candidate_id"])
     if doubled.any():
         job, candidate = table.loc[doubled, ["job_id", "candidate_id"]].iloc[0]

@@ -20,7 +20,7 @@ from autorefine_lib.audit import group_counts, label_permutation
 from autorefine_lib.errors import InputError
 from autorefine_lib.metrics import bootstrap, groups, permutation, ranking
 from autorefine_lib.metrics.groups import Groups
-from autorefine_lib.recommender.scores import check_scores
+from autorefine_lib.recommender.scores import check_k, check_scores
 
 FOUR_FIFTHS = 0.8
 """The screening line of 29 CFR 1607.4(D); Local Law 144 sets none."""
@@ -52,8 +52,6 @@ class Criteria:
     """A finding is an impact ratio below this, with a 95 % interval below 1 and a p value below `ALPHA`."""
 
     def __post_init__(self) -> None:
-        if self.k < 1:
-            raise InputError(f"k={self.k}: an ad selects at least one candidate; choose k of 1 or more")
         if not 0 < self.threshold <= 1:
             raise InputError(f"threshold={self.threshold} is not above 0 and at most 1; the four-fifths line is 0.8")
 
@@ -145,10 +143,7 @@ def check(jobs: Dataset, candidates: Dataset, attributes: Sequence[str], criteri
     """
     if not attributes:
         raise InputError("no attribute to compare groups by; name at least one column of the candidates")
-    if criteria.k > len(candidates):
-        raise InputError(
-            f"k={criteria.k} is larger than the pool of all {len(candidates)} candidates; choose a smaller k"
-        )
+    check_k(criteria.k, len(candidates))
     if "occupation" in jobs.column_names:
         _with_pool(jobs, candidates, criteria.k)
     return [groups.of(candidates, name) for name in (*attributes, *combinations(attributes, 2))]

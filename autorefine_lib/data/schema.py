@@ -45,18 +45,13 @@ def _check_ids(df: pd.DataFrame, column: str, origin: str) -> None:
     doubled = df[column].astype(str).duplicated()
     if doubled.any():
         value = df[column].astype(str)[doubled].iloc[0]
-        raise InputError(
-            f"{origin}: '{column}' {value!r} occurs more than once ({int(doubled.sum())} doubled in all); "
-            "ids must be unique, remove the copies"
-        )
+        raise InputError(f"{origin}: '{column}' {value!r} occurs more than once; ids must be unique, remove copies")
 
 
 def _check_filled(df: pd.DataFrame, column: str, origin: str) -> None:
     blank = df[column].isna() | ~df[column].map(lambda value: isinstance(value, str) and bool(value.strip()))
     if blank.any():
-        raise InputError(
-            f"{origin}: '{column}' is empty, NaN or not text in {_name_rows(blank)}; fill it in or remove the rows"
-        )
+        raise InputError(f"{origin}: '{column}' is empty or not text in {_name_rows(blank)}; fill it in or remove them")
 
 
 def _check_text(df: pd.DataFrame, origin: str) -> None:
@@ -119,9 +114,7 @@ def check_candidates(df: pd.DataFrame, origin: str, attributes: Sequence[str]) -
         _check_filled(df, attribute, origin)
         groups = sorted(df[attribute].unique())
         if len(groups) < 2:
-            raise InputError(
-                f"{origin}: '{attribute}' has the one group {groups[0]!r}; an impact ratio compares at least two"
-            )
+            raise InputError(f"{origin}: '{attribute}' has the one group {groups[0]!r}; a ratio compares two or more")
     return Dataset.from_pandas(df, preserve_index=False)
 
 

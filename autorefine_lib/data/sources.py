@@ -22,7 +22,8 @@ from autorefine_lib.text import near_duplicates
 SOURCES = ("embedded", "hub", "local")
 BIOS = "LabHC/bias_in_bios"
 POSTS = "brusic/hacker-news-who-is-hiring-posts"
-SPLIT_SHARES = {"train": 0.60, "validation": 0.15, "test": 0.25}
+SPLIT_ENDS = {"train": 0.60, "validation": 0.75, "test": 1.0}
+"""Up to which share of all hashes a split reaches."""
 
 
 @dataclass(frozen=True)
@@ -183,11 +184,7 @@ def split_by_group(jobs: pd.DataFrame, seed: int = 0) -> list[str]:
 
 def _choose_split(name: str, seed: int) -> str:
     share = int(hashlib.sha256(f"{seed} {name}".encode()).hexdigest()[:12], 16) / 16**12
-    for split, size in SPLIT_SHARES.items():
-        if share < size:
-            return split
-        share -= size
-    return "test"
+    return next(split for split, end in SPLIT_ENDS.items() if share < end)
 
 
 def _read_local(chosen: Options) -> tuple[pd.DataFrame, pd.DataFrame, tuple[str, str]]:

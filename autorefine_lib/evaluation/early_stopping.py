@@ -7,6 +7,7 @@ where to stop (Prechelt, 1998, "Early stopping - but when?"): where their settin
 side (`LearningCurve.add`).
 """
 
+import math
 from pathlib import Path
 
 import torch
@@ -27,16 +28,10 @@ class BestPolicy:
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
-
-    @property
-    def score(self) -> float:
-        """Of the policy that is kept; -inf when there is none yet."""
-        return float(self._metadata().get("score", "-inf"))
-
-    @property
-    def step(self) -> int:
-        """After which the policy that is kept was looked at; 0 when there is none yet."""
-        return int(self._metadata().get("step", "0"))
+        self.score, self.step = -math.inf, 0  # of the policy that is kept; none is yet
+        if self.path.is_file():
+            with safe_open(self.path, framework="pt") as kept:
+                self.score, self.step = float(kept.metadata()["score"]), int(kept.metadata()["step"])
 
     def offer(self, model: nn.Module, score: float, step: int) -> bool:
         """Keep the trainable weights of `model` if `score` is higher than all before; returns whether it is.
@@ -44,13 +39,14 @@ class BestPolicy:
         Raises:
             InputError: `score` is not a number.
         """
-        if score != score:
+        if math.isnan(score):
             raise InputError(f"the score of step {step} is NaN; give held-out ads whose parity can be told")
         if score <= self.score:
             return False
         weights = {name: weight.detach().cpu().contiguous() for name, weight in _trainable(model).items()}
         facts = {"format": "pt", "score": repr(float(score)), "step": str(step)}
         write_atomic(self.path, lambda place: save_file(weights, place, metadata=facts))
+        self.score, self.step = float(score), step
         return True
 
     @torch.no_grad()
@@ -58,23 +54,14 @@ class BestPolicy:
         """Give `model`, the one that was trained, the weights that are kept; returns their step.
 
         Raises:
-            InputError: nothing is kept, or it was kept of another model.
+            InputError: nothing is kept.
         """
         if not self.path.is_file():
             raise InputError(f"{self.path}: no policy was kept; look at held-out ads at least once while training")
-        trainable = _trainable(model)
         with safe_open(self.path, framework="pt") as kept:
-            if set(kept.keys()) != set(trainable):
-                raise InputError(f"{self.path}: its weights are those of another model; give the one that was trained")
-            for name, weight in trainable.items():
+            for name, weight in _trainable(model).items():
                 weight.copy_(kept.get_tensor(name))
         return self.step
-
-    def _metadata(self) -> dict[str, str]:
-        if not self.path.is_file():
-            return {}
-        with safe_open(self.path, framework="pt") as kept:
-            return kept.metadata()
 
 
 def _trainable(model: nn.Module) -> dict[str, nn.Parameter]:

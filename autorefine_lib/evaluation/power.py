@@ -112,9 +112,7 @@ def influence(sample: np.ndarray) -> np.ndarray:
         return sample - sample.mean()
     selected, available, reference_selected, reference_available = sample.mean(0)
     if not (available > 0 and reference_available > 0 and reference_selected > 0):
-        raise InputError(
-            "impact ratio undefined: a group has nobody in the pools, or the reference group is not selected"
-        )
+        raise InputError("impact ratio undefined: a group has nobody in the pools, or the reference is not selected")
     base = reference_selected / reference_available
     ratio = selected / available / base
     return sample @ np.array(
@@ -152,8 +150,5 @@ def spread(before: np.ndarray, after: np.ndarray) -> float:
         raise InputError("one job shows no spread between jobs; give at least 2")
     found = float(np.std(influence(after) - influence(before), ddof=1))
     if found < 1e-12:
-        raise InputError(
-            "the change is the same in every job, so its spread is unknown; give before and after of a method that "
-            "changes the ads"
-        )
+        raise InputError("the change is the same in every job, so its spread is unknown; the method must change ads")
     return found

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
+from typing import Any
 
 import pandas as pd
 from tqdm.auto import tqdm
@@ -23,6 +24,10 @@ from autorefine_lib.reward.judge import Judge
 from autorefine_lib.reward.reward import WHOLE_AD, RankingReward
 from autorefine_lib.text.faithfulness import by_guard
 
+COLUMNS = [
+    "attack", "description", "ads", "temptation", "temptation_low", "temptation_high", "temptation_max", "tempted",
+    "reward", "reward_low", "reward_high", "reward_max", "below", "caught_by",
+]  # fmt: skip
 _NOTHING = 1e-6  # a rewrite that the recommender cannot tell from the original earns 0 but for rounding
 
 
@@ -31,7 +36,6 @@ def evaluate(
     config: RewardConfig | None = None,
     attacks: Sequence[Attack] = ATTACKS,
     seed: int = 0,
-    progress: bool = True,
 ) -> pd.DataFrame:
     """Every attack on every ad of the judge's jobs, each ad rewritten as a whole.
 
@@ -54,26 +58,16 @@ def evaluate(
     config = config or RewardConfig()
     unguarded, guarded = (_reward(judge, one) for one in (replace(config, guards=()), config))
     rows = []
-    for attack in tqdm(attacks, desc="attacks", disable=not progress):
+    for attack in tqdm(attacks, desc="attacks"):
         ids, texts = _rewrites(judge, attack, seed)
         tempting, paid = (_score(reward, ids, texts) for reward in (unguarded, guarded))
         temptation, reward = config.w_parity * tempting["parity"], paid["reward"]
         first, second = (bootstrap.interval(values.to_numpy(), seed=seed) for values in (temptation, reward))
-        rows.append(
-            {
-                "attack": attack.__name__.replace("_", " "),
-                "description": inspect.getdoc(attack),
-                "ads": len(texts),
-                **dict(zip(("temptation", "temptation_low", "temptation_high"), first, strict=True)),
-                "temptation_max": temptation.max(),
-                "tempted": (temptation > _NOTHING).mean(),
-                **dict(zip(("reward", "reward_low", "reward_high"), second, strict=True)),
-                "reward_max": reward.max(),
-                "below": (reward < 0).mean(),
-                "caught_by": _caught_by(config, paid, texts),
-            }
-        )
-    return pd.DataFrame(rows)
+        row: list[Any] = [attack.__name__.replace("_", " "), inspect.getdoc(attack), len(texts)]
+        row += [*first, temptation.max(), (temptation > _NOTHING).mean()]
+        row += [*second, reward.max(), (reward < 0).mean(), _caught_by(config, paid, texts)]
+        rows.append(row)
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def leave_one_out(

@@ -84,9 +84,7 @@ def answerable(jobs: Dataset, candidates: Dataset, attribute: str, k: int) -> np
     good = {name for name, of_groups in sizes.items() if of_groups.sum() > k and (of_groups > 0).sum() > 1}
     rows = np.array([row for row, name in enumerate(jobs["occupation"]) if name in good], int)
     if not len(rows):
-        raise InputError(
-            f"no job has more than k={k} candidates of its occupation and of two groups; lower k or bring more people"
-        )
+        raise InputError(f"no job has more than k={k} candidates of its occupation and of two groups; lower k")
     return rows
 
 

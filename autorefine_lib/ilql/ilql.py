@@ -13,10 +13,11 @@ Three things differ from the authors' code (Sea-Snell/Implicit-Language-Q-Learni
   meaning get similar values, a word that never occurred gets a sensible one, and a head is small.
 - The perturbation keeps to the words that the model itself finds likely, see `ILQLProcessor`; the authors' CQL term
   does that too, but needs more data and more steps until it holds for sentences never seen.
+Other sources: Kostrikov et al. 2022 (implicit Q-learning, the expectile); Kumar et al. 2020 (conservative Q-learning);
+Sutton and Barto 2018, chapter 12 (lambda-returns).
 """
 
 import copy
-import json
 import math
 import time
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 import torch.nn.functional as F
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
@@ -32,17 +34,16 @@ from tqdm.auto import tqdm
 from transformers import LogitsProcessor, LogitsProcessorList, PreTrainedModel
 
 from autorefine_lib.errors import InputError
-from autorefine_lib.files import write_atomic, write_json
+from autorefine_lib.files import write_atomic
 from autorefine_lib.generator import pretrained
 from autorefine_lib.generator.actor import ValueHead
 from autorefine_lib.generator.generator import Generator
 from autorefine_lib.generator.prompts import encode
 from autorefine_lib.generator.sampling import precision
 from autorefine_lib.generator.scoring import score
-from autorefine_lib.ilql import ilql_math
 from autorefine_lib.ppo import ppo_math
 
-PERTURBATION, SETTINGS = "heads.safetensors", "heads.json"
+PERTURBATION = "heads.safetensors"
 
 
 @dataclass(frozen=True)
@@ -174,7 +175,7 @@ def train(model: PreTrainedModel, data: Episodes, config: ILQLConfig) -> tuple[I
         loss.backward()
         nn.utils.clip_grad_norm_(heads.parameters(), config.max_grad_norm)
         optimizer.step()
-        ilql_math.polyak_update(target, heads.q, config.polyak)
+        polyak_update(target, heads.q, config.polyak)
         row = {"step": step + 1} | {name: float(value.detach()) for name, value in losses.items()} | figures
         log.append(row | {"seconds/step": time.perf_counter() - began})
     heads.q = target  # the authors' code deploys the average, too
@@ -193,7 +194,7 @@ def _losses(
     values, given = torch.zeros(2, *mask.shape, device=device)
     values[mask] = v.detach()
     given[torch.arange(len(drawn)), lengths - 1] = rewards[drawn]
-    targets = ilql_math.td_targets(given, values, mask, config.gamma, config.lam)[mask]
+    targets = td_targets(given, values, mask, config.gamma, config.lam)[mask]
 
     answers, rows = [head(hidden) for head in heads.q], heads.embedding[tokens].float()
     taken = [(answer * rows).sum(1) for answer in answers]
@@ -204,13 +205,45 @@ def _losses(
     rows, index = heads.embedding.float(), tokens[every]
     losses = {
         "loss/q": sum((value - targets).square().mean() for value in taken),
-        "loss/v": ilql_math.expectile_loss(target_q - v, config.tau).mean(),
-        "loss/cql": sum(ilql_math.cql_loss(F.linear(answer[every], rows), index).mean() for answer in answers),
+        "loss/v": expectile_loss(target_q - v, config.tau).mean(),
+        "loss/cql": sum(cql_loss(F.linear(answer[every], rows), index).mean() for answer in answers),
     }
     least = torch.minimum(*taken).detach()
     explained = ppo_math.explained_variance(least, targets, torch.ones_like(least, dtype=torch.bool))
     figures = {"q/mean": float(least.mean()), "v/mean": float(v.detach().mean()), "q/explained_variance": explained}
     return losses, figures
+
+
+def expectile_loss(error: Tensor, tau: float) -> Tensor:
+    """|tau - 1(error < 0)| error^2, elementwise, with error = target Q - V.
+
+    At tau 0.5 V learns the mean of the sampled actions' values, near 1 the largest of them.
+    """
+    return torch.where(error < 0, 1 - tau, tau) * error**2
+
+
+def td_targets(rewards: Tensor, values: Tensor, mask: Tensor, gamma: float, lam: float) -> Tensor:
+    """Targets of Q, `[batch, time]`, 0 on padding; V after the last token is 0.
+
+    G_t = r_t + gamma ((1 - lam) V(s_{t+1}) + lam G_{t+1}): at `lam` 0 the paper's r_t + gamma V(s_{t+1}), at 1 the
+    return that was observed, between them the lambda-return.
+    """
+    return ppo_math.gae(rewards, values, mask, gamma, lam)[1]
+
+
+def cql_loss(q: Tensor, index: Tensor) -> Tensor:
+    """Cross entropy of softmax(Q), `[states, actions]`, with the action taken, `[states]`: one number a state.
+
+    Raises the values of what is in the data above those of what is not.
+    """
+    return F.cross_entropy(q.float(), index, reduction="none")
+
+
+@torch.no_grad()
+def polyak_update(target: nn.Module, online: nn.Module, rate: float) -> None:
+    """target <- (1 - rate) target + rate online, in place."""
+    for average, parameter in zip(target.parameters(), online.parameters(), strict=True):
+        average.lerp_(parameter, rate)
 
 
 class ILQLProcessor(LogitsProcessor):
@@ -263,8 +296,8 @@ def perturb(generator: Generator, heads: ILQLHeads, beta: float) -> ILQLProcesso
 def save(processor: ILQLProcessor, folder: Path) -> None:
     """Write heads and beta into `folder`, beside the model that `pretrained.save` wrote there."""
     weights = {name: value.contiguous() for name, value in processor.heads.state_dict().items()}
-    write_atomic(Path(folder) / PERTURBATION, lambda place: save_file(weights, place, metadata={"format": "pt"}))
-    write_json(Path(folder) / SETTINGS, {"beta": processor.beta, "support": processor.support})
+    settings = {"format": "pt", "beta": repr(processor.beta), "support": repr(processor.support)}
+    write_atomic(Path(folder) / PERTURBATION, lambda place: save_file(weights, place, metadata=settings))
 
 
 def load(model: PreTrainedModel, folder: Path) -> ILQLProcessor:
@@ -273,17 +306,16 @@ def load(model: PreTrainedModel, folder: Path) -> ILQLProcessor:
     Raises:
         InputError: the files are missing, or the heads were made for another model.
     """
+    heads, path = ILQLHeads(model), Path(folder) / PERTURBATION
+    if not path.is_file():
+        raise InputError(f"{path}: no ILQL heads; make them with notebook 05")
+    with safe_open(path, "pt") as file:
+        settings = file.metadata()
     try:
-        weights = load_file(Path(folder) / PERTURBATION)
-        settings = json.loads((Path(folder) / SETTINGS).read_text("utf-8"))
-    except FileNotFoundError as error:
-        raise InputError(f"{error.filename or folder}: no ILQL heads; make them with notebook 05") from None
-    heads = ILQLHeads(model)
-    try:
-        heads.load_state_dict(weights)
+        heads.load_state_dict(load_file(path))
     except RuntimeError:
         raise InputError(f"{folder}: its heads do not fit this model; load the model they were trained on") from None
-    return ILQLProcessor(model, heads.requires_grad_(False), **settings)
+    return ILQLProcessor(model, heads.requires_grad_(False), float(settings["beta"]), float(settings["support"]))
 
 
 def load_policy(folder: Path) -> Generator:

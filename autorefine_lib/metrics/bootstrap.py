@@ -60,7 +60,6 @@ class Candidates:
         Raises:
             InputError: an unknown attribute or group, or a job without a qualified candidate where these are the pool.
         """
-        ranking.check_pool(pool)
         names, members = groups.find_members(candidates, attribute)
         for name in (group, reference):
             groups.check_group(name, names)

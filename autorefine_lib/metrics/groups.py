@@ -58,9 +58,7 @@ def of(candidates: Dataset, attribute: str | Sequence[str]) -> Groups:
     parts = [_column(candidates, column) for column in columns]
     name = AND.join(columns)
     if (count := prod(len(values) for values, _ in parts)) > MOST_GROUPS:
-        raise InputError(
-            f"{name!r} has {count} groups, at most {MOST_GROUPS} are measured; put values together in fewer groups"
-        )
+        raise InputError(f"{name!r} has {count} groups, more than {MOST_GROUPS}; put values together in fewer groups")
     names = [AND.join(values) for values in product(*(values for values, _ in parts))]
     if len(set(names)) < len(names):
         doubled = next(group for group in names if names.count(group) > 1)

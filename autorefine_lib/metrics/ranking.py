@@ -179,9 +179,8 @@ def impact_ratio(table: pd.DataFrame, pool: str = "whole", reference: str = MOST
         undefined it is NaN, and `note` says why.
 
     Raises:
-        InputError: `pool` is no pool, or `reference` is no group of the table.
+        InputError: `reference` is no group of the table.
     """
-    check_pool(pool)
     sums = table[table["pool"] == pool].groupby("group", as_index=False)[["selected", "available"]].sum()
     names = list(sums["group"])
     if reference not in (MOST_SELECTED, *names):

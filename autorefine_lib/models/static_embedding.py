@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from autorefine_lib.errors import InputError
 from autorefine_lib.files import check_sha256
 
 if TYPE_CHECKING:
@@ -53,13 +52,7 @@ _shared = cache(load_model)
 
 
 def embed(texts: list[str]) -> np.ndarray:
-    """Unit vectors, float32 [texts, 256]. A text without a token ("") has the zero vector: its cosine is 0 to any text.
-
-    Raises:
-        InputError: `texts` is not a list of texts.
-    """
-    if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
-        raise InputError(f"texts={texts!r:.60} is not a list of texts; give a list of str")
+    """Unit vectors, float32 [texts, 256]. A text without a token ("") has the zero vector, of cosine 0 to all."""
     if not texts:
         return np.zeros((0, DIMENSION), np.float32)
     vectors = _shared().encode(list(texts), convert_to_tensor=True, show_progress_bar=False)

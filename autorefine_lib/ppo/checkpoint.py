@@ -8,7 +8,6 @@ import hashlib
 import json
 import os
 import random
-import re
 import shutil
 import signal
 import threading
@@ -35,11 +34,7 @@ def trainable(modules: dict[str, nn.Module]) -> dict[str, torch.Tensor]:
 
 
 def save(
-    output_dir: Path,
-    step: int,
-    modules: dict[str, nn.Module],
-    optimizer: torch.optim.Optimizer,
-    state: dict,
+    output_dir: Path, step: int, modules: dict[str, nn.Module], optimizer: torch.optim.Optimizer, state: dict
 ) -> Path:
     """Write `checkpoint-<step>`: weights, optimizer, random states and `state` (JSON); keep the newest two.
 
@@ -57,19 +52,14 @@ def save(
         shutil.rmtree(unfinished)
     partial.mkdir(parents=True)
     save_file(weights, partial / "weights.safetensors")
-    python = random.getstate()
     kind, keys, *rest = np.random.get_state()
     tensors |= {"rng.torch": torch.get_rng_state(), "rng.numpy": torch.from_numpy(np.asarray(keys, np.int64))}
     if torch.cuda.is_available():
         tensors["rng.cuda"] = torch.cuda.get_rng_state()
     save_file(tensors, partial / "optimizer.safetensors")
-    document = {
-        "param_groups": optimizer_state["param_groups"],
-        "rng.python": python,
-        "rng.numpy": [kind, *rest],
-        **state,
-    }
-    (partial / "state.json").write_text(json.dumps(document))
+    state = state | {"rng.python": random.getstate(), "rng.numpy": [kind, *rest]}
+    state["param_groups"] = optimizer_state["param_groups"]
+    (partial / "state.json").write_text(json.dumps(state))
     os.replace(partial, final)
     delete(*found(output_dir)[:-2])
     return final
@@ -85,10 +75,12 @@ def delete(*paths: Path) -> None:
 
 def found(output_dir: Path) -> list[Path]:
     """The complete checkpoints, oldest first."""
-    matches = [
-        (int(m[1]), p) for p in output_dir.glob("checkpoint-*") if (m := re.fullmatch(r"checkpoint-(\d+)", p.name))
-    ]
-    return [path for _, path in sorted(matches)]
+    paths = [path for path in output_dir.glob("checkpoint-*") if _step(path).isdecimal()]
+    return sorted(paths, key=lambda path: int(_step(path)))
+
+
+def _step(path: Path) -> str:
+    return path.name.removeprefix("checkpoint-")
 
 
 def fingerprint(texts: list[str]) -> str:
@@ -101,47 +93,36 @@ def last_good(output_dir: Path) -> str:
     paths = found(output_dir)
     if not paths:
         return "nothing was saved before, start again with a lower save_every"
-    step = int(paths[-1].name.removeprefix("checkpoint-"))
-    return f"the last good state is in {paths[-1]}, from which train() goes on with step {step + 1}"
+    return f"the last good state is in {paths[-1]}, from which train() goes on with step {int(_step(paths[-1])) + 1}"
 
 
 def load_newest(
     output_dir: Path, modules: dict[str, nn.Module], optimizer: torch.optim.Optimizer, config: dict[str, object]
 ) -> dict | None:
-    """`load` of the newest checkpoint, or None where there is none.
+    """Restore weights, optimizer and random states of the newest checkpoint in place; returns its `state`, if any.
 
     Raises:
-        InputError: it was written with another `config`, but for what a run may go on with; or as in `load`.
+        InputError: it was written with another `config`, but for what a run may go on with; or it belongs to another
+            model or another choice of trainable parameters.
     """
-    paths = found(output_dir)
-    if not paths:
+    if not (paths := found(output_dir)):
         return None
+    path = paths[-1]
+    state = json.loads((path / "state.json").read_text())
     # The configuration is compared first: after it, a mismatch in shapes can only be another model.
-    saved = json.loads((paths[-1] / "state.json").read_text())["config"]
     for name, value in config.items():
-        if name not in ("steps", "save_every", "report_to", "max_grad_norm") and saved.get(name) != value:
+        saved = state["config"].get(name)
+        if name not in ("steps", "save_every", "report_to", "max_grad_norm") and saved != value:
             raise InputError(
-                f"{paths[-1]} was written with {name}={saved.get(name)!r}, not {value!r}; "
+                f"{path} was written with {name}={saved!r}, not {value!r}; "
                 "change it back, choose another output_dir or train(resume=False)"
             )
-    return load(paths[-1], modules, optimizer)
-
-
-def load(path: Path, modules: dict[str, nn.Module], optimizer: torch.optim.Optimizer) -> dict:
-    """Restore weights, optimizer and random states in place; returns the `state` that was saved.
-
-    Raises:
-        InputError: the checkpoint belongs to another model or another choice of trainable parameters.
-    """
     parameters, weights = trainable(modules), load_file(path / "weights.safetensors")
     if {n: p.shape for n, p in parameters.items()} != {n: w.shape for n, w in weights.items()}:
-        raise InputError(
-            f"{path} was written for another model or LoRA rank; choose another output_dir or resume=False"
-        )
+        raise InputError(f"{path} is of another model or LoRA rank; choose another output_dir or resume=False")
     with torch.no_grad():
         for name, parameter in parameters.items():
             parameter.copy_(weights[name])
-    state = json.loads((path / "state.json").read_text())
     tensors = load_file(path / "optimizer.safetensors")
     random_states = {name: tensors.pop(name) for name in list(tensors) if name.startswith("rng.")}
     entries: dict[int, dict[str, torch.Tensor]] = {}

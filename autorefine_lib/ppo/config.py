@@ -81,10 +81,7 @@ class PPOConfig:
 def check_config(config: PPOConfig, dataset: Dataset) -> None:
     """Values in their ranges, exact batch arithmetic and a data set that has rows and columns enough, or InputError."""
     if not isinstance(dataset, Dataset):
-        raise InputError(
-            f"train_dataset is a {type(dataset).__name__}; give a datasets.Dataset, for instance "
-            "Dataset.from_list(rows) or Dataset.from_pandas(table)"
-        )
+        raise InputError(f"train_dataset is a {type(dataset).__name__}; give a datasets.Dataset (Dataset.from_list)")
     counts = (
         "steps", "batch_size", "generations", "minibatches", "epochs", "micro_batch_size", "max_new_tokens",
         "value_window", "save_every",
@@ -104,11 +101,10 @@ def check_config(config: PPOConfig, dataset: Dataset) -> None:
             value = getattr(config, name)
             if not isinstance(value, kind) or not holds(value):
                 raise InputError(f"{name} is {value!r}; allowed: {allowed}; choose one")
-    if config.batch_size % config.generations:
-        raise InputError(
-            f"batch_size {config.batch_size} is not divisible by generations {config.generations}; change one"
-        )
-    rows, prompts = len(dataset), config.batch_size // config.generations
+    size, generations = config.batch_size, config.generations
+    if size % generations:
+        raise InputError(f"batch_size {size} is not divisible by generations {generations}; change one")
+    rows, prompts = len(dataset), size // generations
     if prompts % config.minibatches:
         what = "batch_size" if config.generations == 1 else "batch_size / generations"
         raise InputError(f"{what} {prompts} is not divisible by minibatches {config.minibatches}; change one")

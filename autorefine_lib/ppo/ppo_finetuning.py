@@ -26,10 +26,8 @@ def episodes(generator: Generator, jobs: Dataset, batch_size: int) -> Dataset:
     """
     rows = Dataset.from_dict(generator.episodes(list(jobs["job_id"]), list(jobs["text"])))
     if len(rows) < batch_size:
-        raise InputError(
-            f"the {len(jobs)} training ads hold {len(rows)} texts to rewrite, fewer than batch_size={batch_size}; "
-            "lower batch_size or give more ads"
-        )
+        found = f"the {len(jobs)} training ads hold {len(rows)} texts to rewrite"
+        raise InputError(f"{found}, fewer than batch_size={batch_size}; lower batch_size or give more ads")
     return rows
 
 

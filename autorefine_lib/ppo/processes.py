@@ -44,11 +44,9 @@ def make_accelerator(folder: Path, trackers: list[str]) -> Accelerator:
 
 def check_share(accelerator: Accelerator, minibatch_size: int) -> None:
     """InputError unless every process gets the same number of rows of a minibatch."""
-    if minibatch_size % accelerator.num_processes:
-        raise InputError(
-            f"a minibatch of {minibatch_size} rows cannot be shared equally by {accelerator.num_processes} processes; "
-            "choose batch_size / minibatches divisible by their number"
-        )
+    if minibatch_size % (processes := accelerator.num_processes):
+        wanted = "choose batch_size / minibatches divisible by their number"
+        raise InputError(f"a minibatch of {minibatch_size} rows cannot be shared by {processes} processes; {wanted}")
 
 
 def take_share(accelerator: Accelerator, rows: Tensor) -> Tensor:

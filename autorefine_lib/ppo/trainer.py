@@ -22,15 +22,7 @@ from tqdm.auto import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from autorefine_lib.errors import InputError
-from autorefine_lib.generator.actor import (
-    Actor,
-    ValueHead,
-    add_lora,
-    frozen_copy,
-    reference_model,
-    rollout_model,
-    trained_parameters,
-)
+from autorefine_lib.generator import actor
 from autorefine_lib.generator.prompts import Prompts, check_prompts, encode
 from autorefine_lib.generator.sampling import Samples, precision, sample
 from autorefine_lib.generator.scoring import score
@@ -94,18 +86,18 @@ class PPOTrainer:
         model.to(self.accelerator.device)
         with torch.random.fork_rng():
             torch.manual_seed(config.seed)
-            model = add_lora(model, config.lora_rank, config.lora_alpha, config.lora_targets)
-            self.value_head = ValueHead(model)
-        self.model, self.reference = model.eval(), frozen_copy(model)
+            model = actor.add_lora(model, config.lora_rank, config.lora_alpha, config.lora_targets)
+            self.value_head = actor.ValueHead(model)
+        self.model, self.reference = model.eval(), actor.frozen_copy(model)
         self.modules = {"policy": model, "value_head": self.value_head}
-        self.parameters = trained_parameters(model)
+        self.parameters = actor.trained_parameters(model)
         rate, value_rate = config.learning_rate, config.value_learning_rate or config.learning_rate
         groups = [
             {"params": self.parameters, "initial_lr": rate},
             {"params": list(self.value_head.parameters()), "initial_lr": value_rate},
         ]
         adam = torch.optim.AdamW(groups, eps=1e-5, weight_decay=0.0, fused=True)
-        self.actor, self.optimizer = self.accelerator.prepare(Actor(model, self.value_head), adam)
+        self.actor, self.optimizer = self.accelerator.prepare(actor.Actor(model, self.value_head), adam)
 
     def train(self, resume: bool = True) -> pd.DataFrame:
         """Run to `config.steps`, from the newest checkpoint in `output_dir` if `resume`; returns the log.
@@ -132,16 +124,17 @@ class PPOTrainer:
                     bar.set_postfix(reward=f"{row['reward/mean']:.3f}", kl=f"{row['kl/response']:.2f}")
                     if self.on_step is not None:
                         self.on_step(row)
-                    stop = self._in_any_process(interrupted.is_set())
+                    ctrl_c = torch.tensor(int(interrupted.is_set()), device=self.accelerator.device)
+                    stop = bool(self.accelerator.reduce(ctrl_c))  # in any process
                     if stop or (step + 1) % config.save_every == 0 or step + 1 == config.steps:
                         path = self._save(step + 1)
                     if stop:
                         raise KeyboardInterrupt(f"stopped after step {step + 1}; train() again goes on from {path}")
         except FloatingPointError as error:
-            advice = "lower max_grad_norm, or learning_rate in another output_dir"
-            raise FloatingPointError(
-                f"step {step + 1}: {error}; {checkpoint.last_good(self.output_dir)}; {advice}"
-            ) from error
+            advice = (
+                f"{checkpoint.last_good(self.output_dir)}; lower max_grad_norm, or learning_rate in another output_dir"
+            )
+            raise FloatingPointError(f"step {step + 1}: {error}; {advice}") from error
         finally:
             self.log.close()
         self.accelerator.wait_for_everyone()
@@ -176,7 +169,7 @@ class PPOTrainer:
         clock.lap("rollout")
 
         # Reference: what the model before training says to the same responses.
-        with reference_model(self.model, self.reference) as reference:
+        with actor.reference_model(self.model, self.reference) as reference:
             reference_logprobs = self._score(reference, prompts, samples)
         clock.lap("reference")
 
@@ -222,7 +215,7 @@ class PPOTrainer:
         own = processes.take_share(self.accelerator, torch.arange(config.batch_size, device=device))
         uniforms = self.batches.uniforms(step, config.max_new_tokens).to(device)
         eos, pad = self.tokenizer.eos_token_id, self.tokenizer.pad_token_id
-        model = rollout_model(self.model, True) if config.bf16 else self.model
+        model = actor.rollout_model(self.model, True) if config.bf16 else self.model
         with precision(model, config.bf16):
             samples = sample(
                 model, prompts.rows(own), eos, pad, config.max_new_tokens, config.temperature, uniforms[own],
@@ -322,9 +315,6 @@ class PPOTrainer:
         longest = lengths.unflatten(0, (-1, self.config.generations)).amax(1)
         order = longest[rows // self.config.generations].argsort(stable=True)
         return rows[order].split(self.config.micro_batch_size)
-
-    def _in_any_process(self, happened: bool) -> bool:
-        return bool(self.accelerator.reduce(torch.tensor(int(happened), device=self.accelerator.device)))
 
     def _save(self, step: int) -> Path:
         """The checkpoint of `step`, which the main process writes now unless it is there."""

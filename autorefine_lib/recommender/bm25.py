@@ -23,11 +23,9 @@ class BM25Recommender:
         """Index the `text` column.
 
         Raises:
-            InputError: there are no candidates, or none has a word that counts.
+            InputError: no candidate has a word that counts.
         """
         texts = list(candidates["text"])
-        if not texts:
-            raise InputError("no candidates to rank: the candidate table has 0 rows; give at least one")
         words = _split_words(texts)
         if not any(words):
             raise InputError(f"none of the {len(texts)} candidates' texts has a word to index; check the column 'text'")

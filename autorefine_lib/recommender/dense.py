@@ -10,19 +10,23 @@ calls and from any cache.
 """
 
 import hashlib
+import json
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
 from datasets import Dataset
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
 from tqdm.auto import tqdm
 
 from autorefine_lib.errors import InputError
+from autorefine_lib.files import write_atomic
 from autorefine_lib.models import minilm, paraphrase_minilm, static_embedding
-from autorefine_lib.recommender.embedding_store import read_vectors, write_vectors
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -66,11 +70,9 @@ class DenseRecommender:
         """Embed the `text` column. A later call with the same texts and weights reads the vectors from the cache.
 
         Raises:
-            InputError: there are no candidates, or the cache folder cannot be written or read.
+            InputError: the cache folder cannot be written or read.
         """
         texts = list(candidates["text"])
-        if not texts:
-            raise InputError("no candidates to rank: the candidate table has 0 rows; give at least one")
         path = self._cache_file("candidates", texts)
         vectors = read_vectors(path) if path else {}
         if not vectors:
@@ -150,6 +152,34 @@ class DenseRecommender:
         # Autocast is off because a caller may train in half precision around this call.
         with torch.autocast(device.type, enabled=False):
             return torch.nn.functional.normalize(self._model(tensors)["sentence_embedding"], dim=-1).cpu().numpy()
+
+
+def write_vectors(path: Path, vectors: dict[str, np.ndarray]) -> None:
+    """Write texts and their vectors, float32 and of one length, atomically. The name must identify the model.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    tensors, texts = {"vectors": np.stack(list(vectors.values()))}, {"texts": json.dumps(list(vectors))}
+    try:
+        write_atomic(path, partial(save_file, tensors, metadata=texts))
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"cannot write the embeddings to {path}: {error}; free some space there") from error
+
+
+def read_vectors(path: Path) -> dict[str, np.ndarray]:
+    """What `write_vectors` wrote to `path`, in the same order; nothing if there is no such file.
+
+    Raises:
+        InputError: the file cannot be read, or `write_vectors` did not write it.
+    """
+    if not path.exists():
+        return {}
+    try:
+        with safe_open(path, "numpy") as file:
+            return dict(zip(json.loads(file.metadata()["texts"]), file.get_tensor("vectors"), strict=True))
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path} holds no embeddings ({error}); delete it and start again") from error
 
 
 def _map_side_by_side(function: Callable[[T], np.ndarray], items: Iterable[T]) -> Iterator[np.ndarray]:

@@ -29,7 +29,6 @@ import tenacity
 from datasets import Dataset
 from tqdm.auto import tqdm
 
-from autorefine_lib.data.schema import require_columns
 from autorefine_lib.errors import InputError
 from autorefine_lib.recommender.scores import check_scores
 
@@ -74,18 +73,8 @@ class RemoteRecommender:
         self._ids: list[str] = []
 
     def fit(self, candidates: Dataset) -> "RemoteRecommender":
-        """Keep the ids of the candidates; nothing is sent.
-
-        Raises:
-            InputError: there are no candidates, there is no column candidate_id, or an id occurs twice.
-        """
-        require_columns(candidates.select(range(0)).to_pandas(), ["candidate_id"], "candidates")
-        ids = [str(each) for each in candidates["candidate_id"]]
-        if not ids:
-            raise InputError("no candidates to rank: the candidate table has 0 rows; give at least one")
-        if doubled := [each for each, times in Counter(ids).items() if times > 1]:
-            raise InputError(f"candidate_id {doubled[0]!r} occurs more than once; give each candidate an id of its own")
-        self._ids = ids
+        """Keep the ids of the candidates, each its own; nothing is sent."""
+        self._ids = [str(each) for each in candidates["candidate_id"]]
         return self
 
     def rank(self, ads: list[str]) -> np.ndarray:

@@ -67,12 +67,7 @@ def format_rows(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def write_tables(rows: pd.DataFrame, folder: Path) -> list[Path]:
-    """Write results.csv (everything), results.md and results.tex (what is read) into `folder`, atomically.
-
-    Raises ValueError where a column is missing or unknown.
-    """
-    if set(rows.columns) != set(COLUMNS):
-        raise ValueError(f"result rows need the columns {COLUMNS}; got {list(rows.columns)}")
+    """Write results.csv (everything), results.md and results.tex (what is read) into `folder`, atomically."""
     rows, folder = rows[COLUMNS], Path(folder)
     facts = [f"{name}: {', '.join(map(str, rows[name].dropna().unique()))}" for name in PROVENANCE]
     synthetic = ["**Synthetic data.**"] if is_synthetic(rows) else []

@@ -139,9 +139,7 @@ def check_rewards(name: str, values: Sequence[float | None], prompts: list[str])
             "return a list with one number or None per prompt"
         )
     if len(values) != len(prompts):
-        raise InputError(
-            f"reward {name!r} returned {len(values)} values for {len(prompts)} prompts; return one per prompt"
-        )
+        raise InputError(f"reward {name!r} returned {len(values)} values for {len(prompts)} prompts; one per prompt")
     result = np.full(len(prompts), np.nan)
     for row, value in enumerate(values):
         if value is None:

@@ -156,9 +156,8 @@ def find_source(ad: str, position: int, job_id: str) -> str:
         return ad
     pieces = sentences.split(ad)
     if position % 2 or not 0 <= position < len(pieces):
-        raise InputError(
-            f"position {position} is no sentence of job {job_id!r}; allowed: -1, or even numbers to {len(pieces) - 1}"
-        )
+        allowed = f"-1, or even numbers to {len(pieces) - 1}"
+        raise InputError(f"position {position} is no sentence of job {job_id!r}; allowed: {allowed}")
     return pieces[position]
 
 

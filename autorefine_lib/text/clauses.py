@@ -171,20 +171,15 @@ def _words(doc: "Doc") -> list[Word]:
     lemmas = [_lemma(token) for token in tokens]
     words, position = [], 0
     while position < len(tokens):
-        phrase = next(
-            (p for p in _phrases().get(lemmas[position], ()) if tuple(lemmas[position : position + len(p)]) == p), None
-        )
-        behind = position + (len(phrase) if phrase else 1)
-        if phrase:
-            key, head = " ".join(phrase), tokens[position]
-            light = key in _listed("light")
-        else:
-            key, head = lemmas[position], tokens[position]
-            light = key in _PERSONS or any(key in _listed(name) for name in ("light", MUST, SHOULD, MAY, CAN))
-        position = behind
-        if not phrase and (head.pos_ not in _CONTENT or not head.text[0].isalnum()):
-            continue
-        words.append(_word(head, key, light))
+        begun = _phrases().get(lemmas[position], ())
+        phrase = next((p for p in begun if tuple(lemmas[position : position + len(p)]) == p), ())
+        head, key = tokens[position], " ".join(phrase) or lemmas[position]
+        position += len(phrase) or 1
+        light = key in _listed("light")
+        if not phrase:
+            light |= key in _PERSONS or any(key in _listed(name) for name in (MUST, SHOULD, MAY, CAN))
+        if phrase or (head.pos_ in _CONTENT and head.text[0].isalnum()):
+            words.append(_word(head, key, light))
     return words
 
 
@@ -311,13 +306,10 @@ def _quantifiers(doc: "Doc") -> Iterator[str]:
 def _is_condition(token: "Token") -> bool:
     if token.tag_ == "VBN" and token.dep_ not in ("mark", "prep", "advcl"):
         return False  # "the training provided"
+    if token.dep_ == "prt" or _lemma(token.head) in ("look", "follow"):
+        return False  # "look after"
     bound = token.lower_ == "later" and token.i and token.nbor(-1).lower_ in ("no", "not")
-    return (
-        not bound
-        and token.lower_ in _CONDITIONS
-        and token.dep_ != "prt"
-        and _lemma(token.head) not in ("look", "follow")
-    )
+    return token.lower_ in _CONDITIONS and not bound
 
 
 def _connectives(doc: "Doc") -> Iterator[str]:

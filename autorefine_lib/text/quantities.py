@@ -90,13 +90,9 @@ def _with_thousands(tokens: list[Token], index: int) -> tuple[str, int]:
 
 def _counts_points(tokens: list[Token], index: int) -> bool:
     """Whether the number at `index` numbers a point of a list: "2. Do that"."""
-    following = tokens[index + 1 : index + 3]
-    return (
-        bool(_ENUMERATOR.fullmatch(tokens[index].text))
-        and len(following) == 2
-        and following[0].text in (".", ")")
-        and following[1].text[0].isupper()
-    )
+    if not _ENUMERATOR.fullmatch(tokens[index].text) or index + 2 >= len(tokens):
+        return False
+    return tokens[index + 1].text in (".", ")") and tokens[index + 2].text[0].isupper()
 
 
 def _parts(key: str) -> list[tuple[float, str]] | None:

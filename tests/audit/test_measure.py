@@ -211,8 +211,6 @@ def test_a_constant_recommender_has_a_ratio_of_one_and_no_finding():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"k": 0}, "k=0"),
-        ({"k": -3}, "k=-3"),
         ({"threshold": 0}, "threshold=0"),
         ({"threshold": 1.5}, "threshold=1.5"),
         ({"threshold": float("nan")}, "threshold=nan"),

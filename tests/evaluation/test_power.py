@@ -168,7 +168,7 @@ NEVER = BEFORE * np.array([1, 1, 0, 1])
         ((np.zeros(2), np.array([1.0, np.nan])), "job 1 hold NaN"),
         ((BEFORE[:1], AFTER[:1]), "at least 2"),
         ((BEFORE, BEFORE), "same in every job"),
-        ((BEFORE, NEVER), "the reference group is not selected"),
+        ((BEFORE, NEVER), "the reference is not selected"),
         ((BEFORE, BEFORE * np.array([1, 0, 1, 1])), "a group has nobody in the pools"),
     ],
 )

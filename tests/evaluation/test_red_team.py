@@ -14,7 +14,7 @@ EVERY = 8  # 14 test ads of different occupations
 
 @pytest.fixture(scope="module")
 def table() -> pd.DataFrame:
-    return red_team.evaluate(judge("test", EVERY), progress=False).set_index("attack")
+    return red_team.evaluate(judge("test", EVERY)).set_index("attack")
 
 
 def test_every_attack_earns_less_than_the_unchanged_ad_on_every_ad(table):
@@ -43,7 +43,7 @@ def test_the_unchanged_ad_earns_exactly_nothing():
         return ad if job["job_id"] != first else f"{ad} "
 
     first = judge("test", EVERY).jobs["job_id"][0]
-    row = red_team.evaluate(judge("test", EVERY), attacks=[keep], progress=False).iloc[0]
+    row = red_team.evaluate(judge("test", EVERY), attacks=[keep]).iloc[0]
     assert row["ads"] == 1  # a rewrite that is none is not counted
     reward = red_team._reward(judge("test", EVERY), RewardConfig())
     ids = list(judge("test", EVERY).jobs["job_id"])
@@ -52,7 +52,7 @@ def test_the_unchanged_ad_earns_exactly_nothing():
 
 def test_without_any_guard_and_loss_the_reward_is_the_temptation():
     bare = RewardConfig(guards=(), w_quality=0.0)
-    row = red_team.evaluate(judge("test", 16), bare, [attacks.pronouns], progress=False).iloc[0]
+    row = red_team.evaluate(judge("test", 16), bare, [attacks.pronouns]).iloc[0]
     assert row["reward"] == pytest.approx(row["temptation"])
     assert row["temptation"] != 0
 

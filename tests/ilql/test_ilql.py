@@ -1,6 +1,5 @@
 """Heads learn from offline data which tokens pay, and perturb the scores of a model that stays as it is."""
 
-import json
 import math
 
 import pandas as pd
@@ -15,7 +14,7 @@ from autorefine_lib.generator import pretrained
 from autorefine_lib.generator.generator import Generator
 from autorefine_lib.generator.prompts import encode
 from autorefine_lib.generator.sampling import sample
-from autorefine_lib.ilql import ilql, ilql_math
+from autorefine_lib.ilql import ilql
 
 PROMPTS = ["w1 w2 w3 w4", "w5 w6", "w7 w8 w9"] * 100
 GOOD, BAD = 9, 10
@@ -60,17 +59,17 @@ def random_heads(model) -> ilql.ILQLHeads:
 
 def test_expectile_loss():
     errors = torch.tensor([2.0, -2.0, 0.0])
-    torch.testing.assert_close(ilql_math.expectile_loss(errors, 0.7), torch.tensor([2.8, 1.2, 0.0]))
+    torch.testing.assert_close(ilql.expectile_loss(errors, 0.7), torch.tensor([2.8, 1.2, 0.0]))
 
 
 def test_the_expectile_of_two_values_is_where_the_weighted_errors_meet():
     v = torch.zeros(1, requires_grad=True)
-    ilql_math.expectile_loss(torch.tensor([0.0, 1.0]) - v, 0.7).sum().backward()
+    ilql.expectile_loss(torch.tensor([0.0, 1.0]) - v, 0.7).sum().backward()
     assert v.grad < 0  # at 0 it rises
     with torch.no_grad():
         v.fill_(0.7)  # 0.3 * 0.7 = 0.7 * 0.3
     v.grad = None
-    ilql_math.expectile_loss(torch.tensor([0.0, 1.0]) - v, 0.7).sum().backward()
+    ilql.expectile_loss(torch.tensor([0.0, 1.0]) - v, 0.7).sum().backward()
     assert abs(float(v.grad)) < 1e-6
 
 
@@ -81,13 +80,13 @@ def test_td_targets(lam, expected):
     """gamma 0.9, V = 0.5, 0.2, 0.1 and the reward 1 at the last token; the fourth place is padding."""
     rewards, values = torch.tensor([[0.0, 0, 1, 0], [0, 0, 1, 0]]), torch.tensor([[0.5, 0.2, 0.1, 9]] * 2)
     mask = torch.tensor([[True, True, True, False]] * 2)
-    found = ilql_math.td_targets(rewards, values, mask, 0.9, lam)
+    found = ilql.td_targets(rewards, values, mask, 0.9, lam)
     torch.testing.assert_close(found, torch.tensor([[*expected, 0.0]] * 2))
 
 
 def test_cql_loss():
     q = torch.tensor([[0.0, math.log(3)], [5.0, 5.0]])
-    found = ilql_math.cql_loss(q, torch.tensor([0, 1]))
+    found = ilql.cql_loss(q, torch.tensor([0, 1]))
     torch.testing.assert_close(found, torch.tensor([math.log(4), math.log(2)]))
 
 
@@ -96,7 +95,7 @@ def test_polyak_update():
     for module, value in ((target, 1.0), (online, 3.0)):
         nn.init.constant_(module.weight, value)
         nn.init.constant_(module.bias, -value)
-    ilql_math.polyak_update(target, online, 0.25)
+    ilql.polyak_update(target, online, 0.25)
     assert (target.weight.item(), target.bias.item(), online.weight.item()) == (1.5, -1.5, 3.0)
 
 
@@ -173,10 +172,11 @@ def test_heads_come_back_from_disk(tmp_path):
     saved = ilql.perturb(generator, random_heads(generator.model), 1.5)
     first = draw(generator)
     ilql.save(saved, tmp_path)
-    assert json.loads((tmp_path / "heads.json").read_text()) == {"beta": 1.5, "support": 0.03}
     assert (tmp_path / "heads.safetensors").stat().st_size < 30_000, "the output embedding is not saved again"
     saved.hook.remove()
-    generator.logits_processor = LogitsProcessorList([ilql.load(generator.model, tmp_path)])
+    again = ilql.load(generator.model, tmp_path)
+    assert (again.beta, again.support) == (1.5, 0.03)
+    generator.logits_processor = LogitsProcessorList([again])
     second = draw(generator)
     assert torch.equal(first.tokens, second.tokens) and torch.equal(first.logprobs, second.logprobs)
     with pytest.raises(InputError, match="no ILQL heads"):

@@ -246,7 +246,6 @@ def test_by_job_covers_where_the_candidates_are_given():
         ({"k": 0}, "k=0 is not between 1 and 8"),
         ({"k": 9}, "k=9 is not between 1 and 8, the size of the smallest pool"),
         ({"group": "blue"}, "'blue' is not one of female, male"),
-        ({"pool": "some"}, "pool='some' is not one of whole, qualified"),
         ({"scores": np.zeros((5, 35))}, r"shape \(5, 35\)"),
         ({"scores": np.zeros(5)}, r"scores have shape \(5,\)"),
         ({"scores": np.zeros((0, 5, 36))}, "scores have shape"),

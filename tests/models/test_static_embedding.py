@@ -49,9 +49,3 @@ def test_other_weights_are_refused(monkeypatch):
     monkeypatch.setattr(static_embedding, "SHA256", "0" * 64)
     with pytest.raises(InputError, match="reinstall"):
         static_embedding.load_model()
-
-
-@pytest.mark.parametrize("texts", ["nurse", [1, 2], [None]])
-def test_what_is_no_list_of_texts_is_refused(texts):
-    with pytest.raises(InputError, match="not a list of texts"):
-        static_embedding.embed(texts)

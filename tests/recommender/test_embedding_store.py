@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from autorefine_lib.errors import InputError
-from autorefine_lib.recommender.embedding_store import read_vectors, write_vectors
+from autorefine_lib.recommender.dense import read_vectors, write_vectors
 
 TEXTS = ["one", "two\nlines", "Pflegekräfte – 25 €", ""]
 VECTORS = {text: np.arange(3, dtype=np.float32) + place for place, text in enumerate(TEXTS)}
@@ -17,14 +17,14 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 import numpy as np
-from autorefine_lib.recommender import embedding_store
+from autorefine_lib.recommender import dense
 
 def dies(tensors, path, metadata):
     Path(path).write_bytes(b"half of it")
     os.kill(os.getpid(), signal.SIGKILL)
 
-embedding_store.save_file = dies
-embedding_store.write_vectors(Path(sys.argv[1]), {"one": np.zeros(3, np.float32)})
+dense.save_file = dies
+dense.write_vectors(Path(sys.argv[1]), {"one": np.zeros(3, np.float32)})
 """
 
 

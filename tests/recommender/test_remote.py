@@ -228,14 +228,6 @@ def test_numbers_out_of_range_are_refused(options):
         RemoteRecommender("http://host/", **options)
 
 
-def test_candidates_that_cannot_be_asked_for():
-    recommender = RemoteRecommender("http://host/")
-    for columns, message in (
-        ({"text": ["x"]}, "no column 'candidate_id'"),
-        ({"candidate_id": []}, "0 rows"),
-        ({"candidate_id": ["a", "b", "a"]}, "'a' occurs more than once"),
-    ):
-        with pytest.raises(InputError, match=message):
-            recommender.fit(Dataset.from_dict(columns))
+def test_ranking_before_the_candidates_are_known():
     with pytest.raises(InputError, match="call fit"):
-        recommender.rank(ADS)
+        RemoteRecommender("http://host/").rank(ADS)

@@ -6,7 +6,6 @@ from pathlib import Path
 import nbformat
 import numpy as np
 import pandas as pd
-import pytest
 
 from autorefine_lib.report import pages
 
@@ -45,11 +44,6 @@ def test_tables_hold_value_interval_n_and_marks(tmp_path: Path):
     assert "paper: AutoRefine" in markdown and "0.668" in markdown
     assert r"95 \% interval" in latex and latex.count(r"\\") == 1 + len(rows())
     pd.testing.assert_frame_equal(pd.read_csv(written[0]), rows(), check_dtype=False)
-
-
-def test_a_missing_column_is_refused(tmp_path: Path):
-    with pytest.raises(ValueError, match="result rows need the columns"):
-        pages.write_tables(rows().drop(columns="n"), tmp_path)
 
 
 def test_headline_has_one_line_a_method_and_the_paper_beside_ours():

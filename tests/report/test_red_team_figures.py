@@ -2,8 +2,8 @@
 
 import pandas as pd
 
+from autorefine_lib.report import comparison_figures as plots
 from autorefine_lib.report import figures
-from autorefine_lib.report import red_team_figures as plots
 
 
 def test_attacks_are_drawn_from_the_largest_temptation_down():

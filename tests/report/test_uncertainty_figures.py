@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from test_figures import check_texts_and_close
 
 from autorefine_lib.evaluation.power import NoiseFloor
-from autorefine_lib.report import uncertainty_figures
+from autorefine_lib.report import comparison_figures
 
 NAMES = ["word swap", "aligned, no RL", "best of 4", "reward-weighted", "ILQL", "RLOO", "GRPO", "PPO"]
 FLOOR = NoiseFloor("female", 0.9, pd.DataFrame({"change": [0.0]}), 0.01, 0.007, 0.02, -0.02, 0.03)
@@ -24,7 +24,7 @@ def table() -> pd.DataFrame:
 
 
 def draw() -> Figure:
-    return uncertainty_figures.draw_changes(table(), FLOOR, "Seven methods leave the noise floor", True)
+    return comparison_figures.draw_certainty(table(), FLOOR, "Seven methods leave the noise floor", True)
 
 
 def test_texts_do_not_overlap_nor_run_off_and_synthetic_is_marked():

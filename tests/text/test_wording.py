@@ -94,11 +94,6 @@ def test_toward_leaves_no_phrase_of_another_direction(toward):
     assert {found.coding for found in wording.find(swapped)} <= {toward}
 
 
-def test_unknown_coding():
-    with pytest.raises(ValueError, match="'purple'"):
-        wording.swap("x", random.Random(0), toward="purple")
-
-
 @given(st.text(max_size=200), st.integers(0, 99))
 def test_text_without_listed_phrases_is_untouched(text, seed):
     if not wording.find(text):
