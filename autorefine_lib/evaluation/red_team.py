@@ -32,10 +32,7 @@ _NOTHING = 1e-6  # a rewrite that the recommender cannot tell from the original 
 
 
 def evaluate(
-    judge: Judge,
-    config: RewardConfig | None = None,
-    attacks: Sequence[Attack] = ATTACKS,
-    seed: int = 0,
+    judge: Judge, config: RewardConfig | None = None, attacks: Sequence[Attack] = ATTACKS, seed: int = 0
 ) -> pd.DataFrame:
     """Every attack on every ad of the judge's jobs, each ad rewritten as a whole.
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,7 +25,8 @@ from autorefine_lib.evaluation.method import ORIGINAL, Method, nearness, per_job
 from autorefine_lib.metrics import bootstrap, groups, ranking
 from autorefine_lib.metrics.bootstrap import Interval
 from autorefine_lib.recommender.by_name import Recommender
-from autorefine_lib.recommender.scores import Rank, check_scores, selection
+from autorefine_lib.recommender.scores import check_scores, selection
+from autorefine_lib.reward.judge import Judge
 from autorefine_lib.text import near_duplicates
 
 
@@ -64,68 +66,66 @@ def _never_seen(made: pd.DataFrame, seen: Dataset, origin: str, attributes: list
 def of_some_ads(methods: dict[str, Sequence[Method]], rows: np.ndarray) -> dict[str, list[Method]]:
     """The methods as if they had rewritten those rows of their jobs only."""
 
-    def part(run: Method) -> Method:
-        quality = run.quality.iloc[rows].reset_index(drop=True)
-        counts = run.groups[run.groups["job_id"].isin(quality["job_id"])].reset_index(drop=True)
-        return replace(run, texts=[run.texts[row] for row in rows], groups=counts, quality=quality)
-
-    return {name: [part(run) for run in runs] for name, runs in methods.items()}
+    return {name: [_select(run, rows) for run in runs] for name, runs in methods.items()}
 
 
-def answerable(jobs: Dataset, candidates: Dataset, attribute: str, k: int) -> np.ndarray:
-    """Rows of the jobs that a pool can answer: over k candidates of the occupation, of two groups or more.
+def _select(run: Method, rows: np.ndarray) -> Method:
+    quality = run.quality.iloc[rows].reset_index(drop=True)
+    counts = run.groups[run.groups["job_id"].isin(quality["job_id"])].reset_index(drop=True)
+    return replace(run, texts=[run.texts[row] for row in rows], groups=counts, quality=quality)
+
+
+def answerable(judge: Judge) -> np.ndarray:
+    """Rows of the jobs that the candidates can answer: over k of the job's occupation, of two groups or more.
 
     Raises:
-        InputError: it can answer none, or `attribute` is no column of the candidates.
+        InputError: they can answer none, or have no column of the judge's attribute.
     """
-    _, members = groups.find_members(candidates, attribute)
-    occupations = np.asarray(candidates["occupation"], dtype=object)
-    sizes = {name: members[:, occupations == name].sum(1) for name in set(jobs["occupation"])}
-    good = {name for name, of_groups in sizes.items() if of_groups.sum() > k and (of_groups > 0).sum() > 1}
-    rows = np.array([row for row, name in enumerate(jobs["occupation"]) if name in good], int)
+    _, members = groups.find_members(judge.candidates, judge.attribute)
+    occupations = np.asarray(judge.candidates["occupation"], dtype=object)
+    sizes = {name: members[:, occupations == name].sum(1) for name in set(judge.jobs["occupation"])}
+    good = {name for name, of_groups in sizes.items() if of_groups.sum() > judge.k and (of_groups > 0).sum() > 1}
+    rows = np.array([row for row, name in enumerate(judge.jobs["occupation"]) if name in good], int)
     if not len(rows):
-        raise InputError(f"no job has more than k={k} candidates of its occupation and of two groups; lower k")
+        raise InputError(f"no job has more than k={judge.k} candidates of its occupation and of two groups; lower k")
     return rows
 
 
-def rejudge(method: Method, rank: Rank, jobs: Dataset, candidates: Dataset, attribute: str, k: int) -> Method:
+def rejudge(method: Method, judge: Judge) -> Method:
     """The method as another judge measures it: same texts, groups and ranking quality anew.
 
     Args:
-        rank: fitted to `candidates`.
-        jobs: all that the method rewrote, in its order; of a method that was measured among the qualified, those of
-            occupations that the candidates cannot answer are left out.
+        judge: its recommender is fitted to its candidates; its jobs are all that the method rewrote, in that order. Of
+            a method that was measured among the qualified, those that the candidates cannot answer are left out.
 
     Raises:
-        InputError: the method rewrote other jobs, or `rank` returns wrong scores.
+        InputError: the method rewrote other jobs, or the recommender returns wrong scores.
     """
-    if list(method.quality["job_id"]) != list(jobs["job_id"]):
+    if list(method.quality["job_id"]) != list(judge.jobs["job_id"]):
         raise InputError(f"{method.name!r} with seed {method.seed} rewrote other jobs than those given; give its own")
-    rows = np.arange(len(jobs)) if method.pool == "whole" else answerable(jobs, candidates, attribute, k)
-    texts = [method.texts[row] for row in rows]
-    scores, jobs = rank(texts), jobs.select(rows)
-    counts = ranking.per_job(scores, jobs, candidates, attribute, k)
-    quality = ranking.ranking_quality(scores, jobs, candidates, k)
-    kept = method.quality.iloc[rows].reset_index(drop=True)
-    return replace(method, texts=texts, groups=counts, quality=kept.assign(**quality.drop(columns="job_id")))
+    if method.pool != "whole":
+        rows = answerable(judge)
+        method, judge = _select(method, rows), replace(judge, jobs=judge.jobs.select(rows))
+    scores = judge.recommender.rank(method.texts)
+    counts = ranking.per_job(scores, judge.jobs, judge.candidates, judge.attribute, judge.k)
+    quality = ranking.ranking_quality(scores, judge.jobs, judge.candidates, judge.k)
+    return replace(method, groups=counts, quality=method.quality.assign(**quality.drop(columns="job_id")))
 
 
 def measure(
     methods: dict[str, Sequence[Method]],
-    jobs: Dataset,
+    judge: Judge,
     recommenders: dict[str, Recommender],
     pools: dict[str, Dataset],
-    attribute: str,
     group: str,
     reference: str,
-    k: int,
     seed: int = 0,
 ) -> pd.DataFrame:
     """Every method under every judge, a judge being a recommender and a pool of candidates.
 
     Args:
         methods: as `read_methods` loads them, the original ads first.
-        jobs: those that the methods rewrote.
+        judge: says which jobs the methods rewrote, the attribute and k.
         recommenders: by name; each is fitted to each of the pools.
         pools: by name.
         seed: of the bootstrap.
@@ -144,10 +144,11 @@ def measure(
     pairs = [(name, pool) for name in recommenders for pool in pools]
     with tqdm(total=len(pairs) * sum(map(len, methods.values())), desc="Ranking again", unit="method") as bar:
         for name, pool in pairs:
-            rank = recommenders[name].fit(pools[pool]).rank
+            fitted: Any = recommenders[name].fit(pools[pool])
+            other = replace(judge, recommender=fitted, candidates=pools[pool])
             judged: dict[str, list[Method]] = {method: [] for method in methods}
             for method, run in ((method, run) for method, runs in methods.items() for run in runs):
-                judged[method].append(rejudge(run, rank, jobs, pools[pool], attribute, k))
+                judged[method].append(rejudge(run, other))
                 bar.update()
             tables.append(_compare(judged, group, reference, seed).assign(recommender=name, candidates=pool))
     return pd.concat(tables, ignore_index=True).reindex(columns=["recommender", "candidates", *tables[0].columns[:-2]])
@@ -181,14 +182,11 @@ def _columns(name: str, interval: Interval) -> list[tuple[str, float]]:
     return list(zip((name, f"{name}_low", f"{name}_high"), interval, strict=True))
 
 
-def agreement(
-    recommenders: dict[str, Recommender], jobs: Dataset, candidates: Dataset, attribute: str, k: int, seed: int = 0
-) -> pd.DataFrame:
+def agreement(recommenders: dict[str, Recommender], judge: Judge, seed: int = 0) -> pd.DataFrame:
     """How alike two recommenders rank the qualified candidates for the original ads.
 
     Args:
-        attribute: as in `answerable`, which says which jobs count.
-        k: the candidates that a job selects.
+        judge: says which jobs count (`answerable`), whom they rank, and k.
         seed: of the bootstrap over jobs.
 
     Returns:
@@ -200,7 +198,7 @@ def agreement(
     Raises:
         InputError: no job can be answered, or wrong scores.
     """
-    jobs = jobs.select(answerable(jobs, candidates, attribute, k))
+    jobs, candidates, k = judge.jobs.select(answerable(judge)), judge.candidates, judge.k
     pools = ranking.qualified(jobs, candidates)
     ranks: dict[str, list[np.ndarray]] = {}
     for name, recommender in recommenders.items():

@@ -27,7 +27,6 @@ from autorefine_lib.generator.prompts import Prompts, check_prompts, encode
 from autorefine_lib.generator.sampling import Samples, precision, sample
 from autorefine_lib.generator.scoring import score
 from autorefine_lib.ppo import checkpoint, ppo_math, processes
-from autorefine_lib.ppo.advantages import estimate
 from autorefine_lib.ppo.batches import Batches
 from autorefine_lib.ppo.config import PPOConfig, check_config, learning_rate_factor
 from autorefine_lib.ppo.training_log import Stopwatch, TrainingLog, describe_responses, trackers
@@ -184,7 +183,7 @@ class PPOTrainer:
         k1 = ppo_math.kl_k1(old, reference_logprobs) * mask
         rewards = -self.kl.coef * k1
         rewards[torch.arange(len(scores)), mask.sum(1) - 1] += scores
-        advantages, returns, critic = estimate(config, rewards, samples.values, mask, self.log.rows)
+        advantages, returns, critic = ppo_math.estimate(config, rewards, samples.values, mask, self.log.rows)
 
         # Update: clipped gradient steps.
         updates = self._update(step, prompts, samples, old, advantages, returns)

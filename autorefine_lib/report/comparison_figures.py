@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from autorefine_lib.evaluation.method import ORIGINAL
-from autorefine_lib.evaluation.power import NoiseFloor
+from autorefine_lib.evaluation.uncertainty import NoiseFloor
 from autorefine_lib.report.figures import (
     GREY,
     INK,

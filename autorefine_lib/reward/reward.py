@@ -47,11 +47,7 @@ class RankingReward:
     __name__ = "fairness_reward"
 
     def __init__(
-        self,
-        judge: Judge,
-        finish: Finish,
-        config: RewardConfig | None = None,
-        watched: Sequence[str] = (),
+        self, judge: Judge, finish: Finish, config: RewardConfig | None = None, watched: Sequence[str] = ()
     ) -> None:
         self.finish, self.config = finish, config or RewardConfig()
         self.measures = AdMeasures(judge, self.config.smoothing, watched)

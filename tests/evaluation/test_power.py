@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from autorefine_lib.errors import InputError
 from autorefine_lib.evaluation import paper
-from autorefine_lib.evaluation.power import influence, jobs_needed, noise_floor, normal_power, spread
+from autorefine_lib.evaluation.uncertainty import influence, jobs_needed, noise_floor, normal_power, spread
 from autorefine_lib.generator import placebos
 from autorefine_lib.metrics.bootstrap import resample
 from autorefine_lib.reward.judge import Judge

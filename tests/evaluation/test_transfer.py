@@ -1,6 +1,7 @@
 """Methods judged again by other recommenders and other candidates: hand-computed ratios, and pools never seen."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from autorefine_lib.errors import InputError
 from autorefine_lib.evaluation import transfer
 from autorefine_lib.evaluation.method import Method
 from autorefine_lib.metrics import ranking
+from autorefine_lib.reward import judge
 
 # Two nurses' ads and one cook's; women f, men m. The cooks are one man short of a comparison.
 CANDIDATES = Dataset.from_dict(
@@ -60,8 +62,12 @@ def method(name: str, texts: list[str], seed: int = 0) -> Method:
 METHODS = {"original ads": [method("original ads", list(JOBS["text"]))], "PPO": [method("PPO", SOFT)]}
 
 
+def yardstick(rank, jobs: Dataset = JOBS, people: Dataset = CANDIDATES, k: int = 2, attribute: str = "gender"):
+    return judge.Judge(SimpleNamespace(rank=rank), jobs, people, attribute, k)
+
+
 def measured(recommenders: dict, pools: dict | None = None, methods: dict = METHODS, k: int = 2) -> pd.DataFrame:
-    return transfer.measure(methods, JOBS, recommenders, pools or {"seen": CANDIDATES}, "gender", "f", "m", k)
+    return transfer.measure(methods, yardstick(None, k=k), recommenders, pools or {"seen": CANDIDATES}, "f", "m")
 
 
 def test_measure_by_hand():
@@ -87,7 +93,7 @@ def test_in_the_whole_pool_every_job_counts():
     # Women have 2 of 15 chances (two for the cook's ad) against 4 of 6 of the men, then 4 of 15 against 2 of 6.
     assert table["impact_ratio"].tolist() == pytest.approx([(2 / 15) / (4 / 6), (4 / 15) / (2 / 6)])
     unknown = JOBS.remove_columns("occupation").add_column("occupation", ["nurse", None, "cook"])
-    again = transfer.rejudge(whole["PPO"][0], Judge().fit(CANDIDATES).rank, unknown, CANDIDATES, "gender", 2)
+    again = transfer.rejudge(whole["PPO"][0], yardstick(Judge().fit(CANDIDATES).rank, unknown))
     assert again.quality["mrr"].isna().tolist() == [False, True, False] and len(again.texts) == 3
 
 
@@ -106,7 +112,7 @@ def test_seeds_above_and_below_parity_are_not_close_to_it():
 def test_equal_scores_do_not_favor_the_group_that_stands_first():
     """Forty candidates in group order, all scored alike: a quarter of the men and of the women are selected."""
     people = Dataset.from_dict({"text": ["x"] * 40, "occupation": ["nurse"] * 40, "gender": ["f"] * 20 + ["m"] * 20})
-    again = transfer.rejudge(METHODS["PPO"][0], lambda ads: np.zeros((len(ads), 40)), JOBS, people, "gender", 10)
+    again = transfer.rejudge(METHODS["PPO"][0], yardstick(lambda ads: np.zeros((len(ads), 40)), JOBS, people, 10))
     assert again.groups.query("pool == 'qualified'")["selected"].tolist() == pytest.approx([5] * 4)
 
 
@@ -116,7 +122,7 @@ def test_rejudging_by_the_same_recommender_changes_nothing():
     jobs = JOBS.to_pandas().assign(occupation=["nurse", "teacher", "nurse"])
     jobs = Dataset.from_pandas(jobs, preserve_index=False)
     scores = np.random.default_rng(0).random((3, len(people)))
-    again = transfer.rejudge(METHODS["PPO"][0], lambda ads: scores, jobs, people, "gender", 3)
+    again = transfer.rejudge(METHODS["PPO"][0], yardstick(lambda ads: scores, jobs, people, 3))
     pd.testing.assert_frame_equal(again.groups, ranking.per_job(scores, jobs, people, "gender", 3))
     pd.testing.assert_series_equal(again.quality["ndcg"], ranking.ranking_quality(scores, jobs, people, 3)["ndcg"])
     assert again.texts == SOFT and again.seed == 0
@@ -160,7 +166,7 @@ def test_agreement_by_hand():
 
     def pair(first: str, second: str) -> pd.Series:
         judges = {name: Fixed(name) for name in (first, second)}
-        return transfer.agreement(judges, JOBS, CANDIDATES, "gender", 2).iloc[0]
+        return transfer.agreement(judges, yardstick(None)).iloc[0]
 
     assert pair("up", "down")[["spearman", "shared", "n"]].tolist() == [-1, 0, 2]
     # 1 - 6 * (1 + 1) / (4 * 15)
@@ -185,7 +191,7 @@ def test_bad_input():
     with pytest.raises(InputError, match="no job has more than k=4 candidates"):
         measured({"A": Judge()}, k=4)
     with pytest.raises(InputError, match="no column 'race'"):
-        transfer.answerable(JOBS, CANDIDATES, "race", 2)
+        transfer.answerable(yardstick(None, attribute="race"))
     nan = Judge()
     nan.rank = lambda ads: np.full((len(ads), 7), np.nan)
     with pytest.raises(InputError, match="rank returned nan"):

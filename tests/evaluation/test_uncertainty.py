@@ -9,7 +9,7 @@ import pytest
 from datasets import Dataset
 
 from autorefine_lib.errors import InputError
-from autorefine_lib.evaluation import power, uncertainty
+from autorefine_lib.evaluation import uncertainty
 from autorefine_lib.evaluation.method import Method
 from autorefine_lib.metrics import bootstrap, permutation, ranking
 from autorefine_lib.reward.judge import Judge
@@ -57,21 +57,21 @@ METHODS = {
 
 
 @pytest.fixture(scope="module")
-def floor() -> power.NoiseFloor:
-    return power.noise_floor(JUDGE, "black", "white", draws=5)
+def floor() -> uncertainty.NoiseFloor:
+    return uncertainty.noise_floor(JUDGE, "black", "white", draws=5)
 
 
 @pytest.fixture(scope="module")
-def table(floor: power.NoiseFloor) -> pd.DataFrame:
+def table(floor: uncertainty.NoiseFloor) -> pd.DataFrame:
     return uncertainty.table(METHODS, JUDGE, "white", floor, n_boot=60)
 
 
-def test_noise_is_that_of_the_runs_own_ads(floor: power.NoiseFloor):
+def test_noise_is_that_of_the_runs_own_ads(floor: uncertainty.NoiseFloor):
     assert floor.group == "black" and len(floor.draws) == 5 and floor.draws["ads_changed"].eq(1).all()
     assert floor.sd > 0 and floor.low < floor.draws["change"].mean() < floor.high
 
 
-def test_rows_are_what_the_functions_give(table: pd.DataFrame, floor: power.NoiseFloor):
+def test_rows_are_what_the_functions_give(table: pd.DataFrame, floor: uncertainty.NoiseFloor):
     assert list(table.columns) == uncertainty.COLUMNS
     keys = [("warm", "asian"), ("warm", "black"), ("nothing", "asian"), ("nothing", "black")]
     assert list(zip(table["method"], table["group"], strict=True)) == keys and table["jobs"].eq(NUMBER).all()
@@ -80,8 +80,8 @@ def test_rows_are_what_the_functions_give(table: pd.DataFrame, floor: power.Nois
     after = np.mean([ranking.rate_counts(run.groups, "black", "white", "qualified") for run in METHODS["warm"]], axis=0)
     assert tuple(row[["change", "low", "high"]]) == bootstrap.interval(before, after)
     assert row["p_value"] == permutation.permutation_test(before, after).p_value < 0.05
-    assert row["jobs_needed"] == power.jobs_needed(before, after)
-    assert row["power"] == power.normal_power(before, after, NUMBER)
+    assert row["jobs_needed"] == uncertainty.jobs_needed(before, after)
+    assert row["power"] == uncertainty.normal_power(before, after, NUMBER)
     people = bootstrap.Candidates.of(JOBS, PEOPLE, "race", "black", "white", K, "qualified")
     texts = [run.texts for run in METHODS["warm"]]
     both = bootstrap.interval(rank(ADS), np.stack([rank(each) for each in texts]), n_boot=60, candidates=people)
@@ -102,13 +102,13 @@ def test_a_method_that_changes_nothing_has_no_number_of_jobs_but_a_reason(table:
     assert table["note"][table["method"] == "warm"].eq("").all()
 
 
-def test_noise_is_judged_for_its_own_group_only(table: pd.DataFrame, floor: power.NoiseFloor):
+def test_noise_is_judged_for_its_own_group_only(table: pd.DataFrame, floor: uncertainty.NoiseFloor):
     assert table["noise"][table["group"] == "asian"].eq("").all()
     for row in table[table["group"] == "black"].itertuples():
         assert row.noise == ("below" if row.change < floor.low else "above" if row.change > floor.high else "inside")
 
 
-def test_an_undefined_ratio_is_told_and_not_counted(floor: power.NoiseFloor):
+def test_an_undefined_ratio_is_told_and_not_counted(floor: uncertainty.NoiseFloor):
     people = PEOPLE.remove_columns("race").add_column("race", ["white"] * 20 + ["black"] * 20)
     jobs = JOBS.select(range(1, NUMBER, 2))  # for nurses, of whom none is white
     texts = list(jobs["text"])
@@ -121,7 +121,7 @@ def test_an_undefined_ratio_is_told_and_not_counted(floor: power.NoiseFloor):
     assert "no candidate of the group, or of the reference group" in found.loc[0, "note"]
 
 
-def test_another_recommender_than_the_runs_is_refused(floor: power.NoiseFloor):
+def test_another_recommender_than_the_runs_is_refused(floor: uncertainty.NoiseFloor):
     other = replace(JUDGE, recommender=SimpleNamespace(rank=lambda ads: rank([ad + "!" for ad in ads])))
     with pytest.raises(InputError, match="selects otherwise than was saved"):
         uncertainty.table(METHODS, other, "white", floor, n_boot=20)
@@ -129,7 +129,7 @@ def test_another_recommender_than_the_runs_is_refused(floor: power.NoiseFloor):
         uncertainty.table(METHODS, replace(JUDGE, k=4), "white", floor, n_boot=20)
 
 
-def test_other_bad_input_is_named(floor: power.NoiseFloor):
+def test_other_bad_input_is_named(floor: uncertainty.NoiseFloor):
     with pytest.raises(InputError, match="'blue' is not one of asian, black, white"):
         uncertainty.table(METHODS, JUDGE, "blue", floor)
     fewer = replace(JUDGE, jobs=JOBS.select(range(4)))

@@ -7,7 +7,7 @@ from tiny_models import tiny_model, tiny_tokenizer
 
 from autorefine_lib.errors import InputError
 from autorefine_lib.generator.generator import Generator
-from autorefine_lib.others import dpo
+from autorefine_lib.others import other_optimisers
 
 
 def test_pairs_are_the_best_and_the_worst_accepted_rewrite_of_a_sentence():
@@ -17,7 +17,7 @@ def test_pairs_are_the_best_and_the_worst_accepted_rewrite_of_a_sentence():
         ("j2", 0, "p3", "nearly", [], 0.20), ("j2", 0, "p3", "the same", [], 0.20),
     ]  # fmt: skip
     cache = pd.DataFrame(rows, columns=["job_id", "position", "prompt", "completion", "reasons", "reward"])
-    pairs = dpo.preference_pairs(cache)
+    pairs = other_optimisers.preference_pairs(cache)
     assert pairs.drop(columns="margin").to_numpy().tolist() == [["p1", "good", "bad"]]
     assert pairs["margin"].iloc[0] == pytest.approx(0.4)
 
@@ -26,7 +26,9 @@ def test_the_chosen_answer_becomes_likelier_and_the_base_stays():
     generator = Generator(tiny_model("llama"), tiny_tokenizer(), max_new_tokens=6)
     before = {name: p.detach().clone() for name, p in generator.model.named_parameters()}
     pairs = pd.DataFrame({"prompt": ["w1 w2 "] * 8, "chosen": ["w4 w5"] * 8, "rejected": ["w6 w7"] * 8})
-    log = dpo.train(generator, pairs, epochs=10, batch_size=4, micro_batch_size=2, learning_rate=1e-2, lora_rank=4)
+    log = other_optimisers.dpo(
+        generator, pairs, epochs=10, batch_size=4, micro_batch_size=2, learning_rate=1e-2, lora_rank=4
+    )
     assert log["loss"].iloc[0] == pytest.approx(torch.log(torch.tensor(2.0)).item(), abs=1e-3)
     assert log["loss"].iloc[-1] < 0.3 and log["rewards/accuracies"].iloc[-1] == 1
     assert list(generator.model.peft_config) == ["default"]
@@ -39,4 +41,4 @@ def test_the_chosen_answer_becomes_likelier_and_the_base_stays():
 def test_what_cannot_be_trained_is_refused(pairs, rank, problem):
     table = pd.DataFrame({"prompt": ["w1"], "chosen": ["w2"], "rejected": ["w3"]}).head(pairs)
     with pytest.raises(InputError, match=problem):
-        dpo.train(Generator(tiny_model("llama"), tiny_tokenizer()), table, lora_rank=rank)
+        other_optimisers.dpo(Generator(tiny_model("llama"), tiny_tokenizer()), table, lora_rank=rank)

@@ -5,9 +5,8 @@ import math
 import pytest
 import torch
 
-from autorefine_lib.ppo.advantages import critic_helps, estimate, leave_one_out, residual_returns
 from autorefine_lib.ppo.config import PPOConfig
-from autorefine_lib.ppo.ppo_math import masked_whiten
+from autorefine_lib.ppo.ppo_math import critic_helps, estimate, leave_one_out, masked_whiten, residual_returns
 
 CONFIG = PPOConfig(batch_size=4, generations=2, value_window=2)
 MASK = torch.tensor([[1, 1, 1], [1, 1, 0], [1, 0, 0], [1, 1, 1]], dtype=torch.bool)

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from test_figures import check_texts_and_close
 
-from autorefine_lib.evaluation.power import NoiseFloor
+from autorefine_lib.evaluation.uncertainty import NoiseFloor
 from autorefine_lib.report import comparison_figures
 
 NAMES = ["word swap", "aligned, no RL", "best of 4", "reward-weighted", "ILQL", "RLOO", "GRPO", "PPO"]
