@@ -1,25 +1,43 @@
-"""Speed on this machine after an untimed warm-up: ranking, rewriting synthetic ads, PPO steps."""
+"""Speed on this machine after an untimed warm-up: ranking, rewriting synthetic ads, PPO steps.
 
+A PPO step is that of the default generator: SmolLM2 with LoRA on sentences of real work, a reward for nothing. The
+sentences are O*NET task statements of 15 to 25 words, each rewritten several times. `model.generate` answers the
+prompts of the last step in the same run, with the same adapters, limit and precision, for comparison.
+"""
+
+import resource
+import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+import pandas as pd
+import torch
 from datasets import Dataset
 
 from autorefine_lib import provenance
-from autorefine_lib.data import corpus
+from autorefine_lib.data import corpus, onet
 from autorefine_lib.errors import InputError
+from autorefine_lib.generator import pretrained
+from autorefine_lib.generator.generator import Generator
+from autorefine_lib.generator.prompts import encode
+from autorefine_lib.generator.sampling import precision
+from autorefine_lib.ppo.config import PPOConfig
+from autorefine_lib.ppo.trainer import PPOTrainer
 from autorefine_lib.recommender.dense import DenseRecommender
 
 WHAT = ("rank", "rewrite", "ppo")
 ADS, CANDIDATES = 64, 500
+PHASES = ("rollout", "reference", "reward", "update")
 
 
 def measure(what: str, bf16: bool = False) -> dict[str, Any]:
     """Measure one of WHAT; returns the figures with machine, commit and versions.
 
     Args:
-        what: "rank" (candidates and ads a second), "rewrite" (sentences a second), "ppo" (`ppo_speed.measure_ppo`).
+        what: "rank" (candidates and ads a second), "rewrite" (sentences a second), "ppo" (`measure_ppo`).
         bf16: whether "ppo" trains in bfloat16.
 
     Raises:
@@ -28,9 +46,7 @@ def measure(what: str, bf16: bool = False) -> dict[str, Any]:
     if what not in WHAT:
         raise InputError(f"bench '{what}': one of {', '.join(WHAT)}")
     if what == "ppo":
-        from autorefine_lib.bench import ppo_speed
-
-        figures = ppo_speed.measure_ppo(ppo_speed.Workload(bf16=bf16))
+        figures = measure_ppo(Workload(bf16=bf16))
     else:
         figures = {"rank": _measure_ranking, "rewrite": _measure_rewriting}[what]()
     about = {"machine": provenance.device(), "commit": provenance.commit(), "versions": provenance.versions_line()}
@@ -59,8 +75,6 @@ def _measure_ranking() -> dict[str, float]:
 
 
 def _measure_rewriting() -> dict[str, float]:
-    from autorefine_lib.generator import pretrained
-
     generator = pretrained.load(pretrained.EMBEDDED)
     ads, _ = _make_texts()
     sources = generator.episodes([str(number) for number in range(len(ads))], ads)["source"][: len(ads)]
@@ -71,3 +85,91 @@ def _measure_rewriting() -> dict[str, float]:
             len(timed), lambda: generator.complete(timed, temperature=1.0, progress=False)
         )
     }
+
+
+@dataclass(frozen=True)
+class Workload:
+    """Sizes of a step."""
+
+    batch: int = 128
+    """Responses in a step, all in one gradient step an epoch."""
+    generations: int = 4
+    """Responses to each prompt."""
+    epochs: int = 2
+    steps: int = 3
+    """Steps of which the first is not counted."""
+    micro_batch: int = 8
+    """Rows in a forward and backward pass: with 32 the peak memory is 7.5 GB, with 8 about 3.3 GB."""
+    longest: int = 64
+    """Most tokens of a response."""
+    lora_rank: int = 16
+    bf16: bool = False
+    """Whether the training computes in bfloat16."""
+
+
+def measure_ppo(work: Workload, generator: Generator | None = None) -> dict[str, Any]:
+    """Run `work` on `generator` (SmolLM2) and return its figures: medians over the steps after the first, peak memory.
+
+    A step lasts from the end of the one before to its own, metrics and log included. Its phases and `rest_s` add up to
+    it. Tokens are counted to the end of each response.
+    """
+    generator = generator or pretrained.load(pretrained.EMBEDDED)
+    tasks = [task for tasks in onet.read_tasks().values() for task in tasks if 15 <= len(task.split()) <= 25]
+    sentences = tasks[: 2 * work.batch // work.generations]
+    config = PPOConfig(
+        steps=work.steps, batch_size=work.batch, generations=work.generations, epochs=work.epochs, bf16=work.bf16,
+        micro_batch_size=work.micro_batch, max_new_tokens=work.longest, lora_rank=work.lora_rank, learning_rate=1e-5,
+        add_special_tokens=generator.add_special_tokens, save_every=work.steps, report_to="",
+    )  # fmt: skip
+    prompts = Dataset.from_dict({"prompt": [generator.prompt(sentence) for sentence in sentences]})
+    rows, ends = [], []
+
+    def note_end(row: dict[str, float]) -> None:
+        rows.append(row)
+        ends.append(time.perf_counter())
+
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = PPOTrainer(
+            generator.model, generator.tokenizer, _give_no_reward, prompts, config, folder, on_step=note_end
+        )
+        ends.append(time.perf_counter())
+        trainer.train(resume=False)
+    log = pd.DataFrame(rows).assign(step=np.diff(ends))
+    middle = (log[1:] if len(log) > 1 else log).median()
+    phases = {f"{name}_s": middle[f"seconds/{name}"] for name in PHASES}
+    step = middle["step"]
+    seconds = phases | {"rest_s": step - sum(phases.values())}
+    figures = {
+        "engine": "autorefine PPOTrainer",
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        "threads": torch.get_num_threads(),
+        **asdict(work),
+        "seconds_per_step": round(step, 3),
+        "episodes_per_s": round(work.batch / step, 3),
+        "rollout_tokens_per_s": round(work.batch * middle["response/length"] / phases["rollout_s"], 1),
+        "generate_tokens_per_s": round(_measure_generate(trainer, work), 1),
+        "peak_rss_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        **{name: round(value, 3) for name, value in seconds.items()},
+    }
+    return figures | ({"peak_gpu_mib": torch.cuda.max_memory_allocated() >> 20} if torch.cuda.is_available() else {})
+
+
+def _measure_generate(trainer: PPOTrainer, work: Workload) -> float:
+    """Tokens a second of `model.generate` on the prompts of the trainer's last step."""
+    model, tokenizer = trainer.model, trainer.tokenizer
+    texts = trainer.samples["prompt"].tolist()
+    prompts = encode(tokenizer, model, texts, work.longest, trainer.config.add_special_tokens)
+    began = time.perf_counter()
+    with precision(model, work.bf16):
+        ids = model.generate(
+            input_ids=prompts.input_ids, attention_mask=prompts.attention_mask, max_new_tokens=work.longest,
+            do_sample=True, top_k=0, top_p=1.0, eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+        )[:, prompts.input_ids.shape[1] :]  # fmt: skip
+    seconds = time.perf_counter() - began
+    ends = (ids == tokenizer.eos_token_id).long()
+    return int((ends.cumsum(1) - ends == 0).sum()) / seconds
+
+
+def _give_no_reward(prompts: list[str], completions: list[str]) -> list[float]:
+    return [0.0] * len(prompts)

@@ -51,12 +51,10 @@ def collect(
         share of its batch's sampling and reward).
 
     Raises:
-        InputError: fewer than one sample, a temperature of 0 or less, or fewer texts than a batch.
+        InputError: fewer than one sample, or fewer texts than a batch.
     """
     if samples < 1:
         raise InputError(f"samples={samples} is below 1; choose for instance 8")
-    if not temperature > 0:
-        raise InputError(f"temperature={temperature} samples nothing new; choose one above 0, for instance 1")
     dataset = episodes(generator, judge.jobs, batch_size)
     batches = Batches(dataset, batch_size, seed, group_column="job_id")
     total = samples * len(dataset)

@@ -58,11 +58,9 @@ class Candidates:
         """From the data: each job ranks its pool, "whole" or "qualified" (`ranking.POOLS`).
 
         Raises:
-            InputError: an unknown attribute or group, or a job without a qualified candidate where these are the pool.
+            InputError: an unknown attribute, or a job without a qualified candidate where these are the pool.
         """
         names, members = groups.find_members(candidates, attribute)
-        for name in (group, reference):
-            groups.check_group(name, names)
         people = members[names.index(group)], members[names.index(reference)]
         if pool == "whole":
             return cls(*people, [np.arange(len(candidates))], np.zeros(len(jobs), int), k)
@@ -114,8 +112,7 @@ def resample(
         candidates: who is ranked, to resample candidates as well as jobs.
 
     Raises:
-        InputError: no jobs, other shapes, samples of different shape, NaN or infinity, a k larger than the smallest
-            pool or below 1, or fewer than one resample.
+        InputError: NaN or infinity, a k larger than the smallest pool or below 1, or fewer than one resample.
     """
     if n_boot < 1:
         raise InputError(f"n_boot={n_boot} resamples give no interval; choose at least 1, better 1,000 or more")
@@ -145,10 +142,6 @@ def check_per_job(*samples: np.ndarray) -> tuple[np.ndarray, ...]:
     """The samples as float arrays, all [jobs] or all [jobs, 4]; InputError as `resample`."""
     samples = tuple(np.asarray(sample, float) for sample in samples)
     for sample in samples:
-        if sample.shape != samples[0].shape:
-            raise InputError(f"before has shape {samples[0].shape}, after {sample.shape}; give the same jobs in both")
-        if not sample.size or (sample.ndim, *sample.shape[1:]) not in ((1,), (2, 4)):
-            raise InputError(f"per-job numbers have shape {sample.shape}; allowed: [jobs] or [jobs, 4], jobs above 0")
         if not np.isfinite(sample).all():
             job = int(np.argwhere(~np.isfinite(sample))[0, 0])
             raise InputError(f"the numbers of job {job} hold NaN or infinity; drop that job from before and after")
@@ -194,11 +187,8 @@ def _resample_both_ways(samples: Sequence[np.ndarray], candidates: Candidates, n
 
 def _runs(sample: np.ndarray, candidates: Candidates) -> list[np.ndarray]:
     """The checked scores of each run, every one [jobs, candidates]."""
-    sample = np.asarray(sample)
-    shape = len(candidates.job_pool), len(candidates.group)
-    if not len(sample) or sample.ndim not in (2, 3) or not min(shape):
-        raise InputError(f"scores have shape {sample.shape}; allowed: {shape}, or [seeds, jobs, candidates], no 0")
-    return [check_scores(scores, *shape) for scores in (sample if sample.ndim == 3 else sample[None])]
+    jobs, people = len(candidates.job_pool), len(candidates.group)
+    return [check_scores(scores, jobs, people) for scores in (sample if sample.ndim == 3 else sample[None])]
 
 
 def _ranking(scores: np.ndarray, candidates: Candidates) -> np.ndarray:

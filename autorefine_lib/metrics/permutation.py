@@ -41,7 +41,7 @@ def permutation_test(
             `ranking.rate_counts` for an impact ratio. With several seeds average each job over them first.
 
     Raises:
-        InputError: no jobs, other or different shapes, NaN or infinity.
+        InputError: NaN or infinity.
     """
     before, after = check_per_job(before, after)
     jobs = len(before)

@@ -183,8 +183,7 @@ def impact_ratio(table: pd.DataFrame, pool: str = "whole", reference: str = MOST
     """
     sums = table[table["pool"] == pool].groupby("group", as_index=False)[["selected", "available"]].sum()
     names = list(sums["group"])
-    if reference not in (MOST_SELECTED, *names):
-        raise InputError(f"reference group {reference!r} is not one of {', '.join(map(str, names))}")
+    groups.check_group(reference, [MOST_SELECTED, *names])
     sums["rate"] = sums["selected"] / sums["available"].where(sums["available"] > 0)
     if reference == MOST_SELECTED:
         reference = names[most_selected(sums["rate"].to_numpy())]

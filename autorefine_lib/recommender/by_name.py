@@ -10,18 +10,11 @@ from typing import Protocol
 import numpy as np
 from datasets import Dataset
 
-from autorefine_lib.errors import InputError
 from autorefine_lib.recommender.bm25 import BM25Recommender
 from autorefine_lib.recommender.dense import DenseRecommender
 from autorefine_lib.recommender.hybrid import HybridRecommender
 from autorefine_lib.recommender.remote import RemoteRecommender
 from autorefine_lib.recommender.reranker import RerankRecommender
-
-NAMES = (
-    "minilm", "paraphrase-minilm", "bm25", "wordllama", "hybrid",
-    "rerank:<cross-encoder>", "http(s)://...", "<embedding model>",
-)  # fmt: skip
-"""What `build_recommender` understands; the last is any sentence-transformers model by folder or Hub name."""
 
 
 class Recommender(Protocol):
@@ -45,10 +38,8 @@ def build_recommender(name: str) -> Recommender:
             sentence-transformers model by folder or Hub name.
 
     Raises:
-        InputError: the name is not understood, or a model cannot be loaded.
+        InputError: an address is wrong, or a model cannot be loaded.
     """
-    if not isinstance(name, str) or not name.strip():
-        raise InputError(f"recommender {name!r} is not a name; allowed: {', '.join(NAMES)}")
     kind, _, rest = name.partition(":")
     if kind in ("http", "https"):
         return RemoteRecommender(name)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import torch
 from datasets import Dataset
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.numpy import save_file
 from tqdm.auto import tqdm
 
@@ -49,8 +49,7 @@ class DenseRecommender:
             a hash of the weights. None keeps embeddings in memory only.
 
     Raises:
-        InputError: the model cannot be loaded, the packaged weights are not the published ones, or a file of the
-            cache folder cannot be read.
+        InputError: the model cannot be loaded, or the packaged weights are not the published ones.
     """
 
     def __init__(self, model: str = "minilm", cache_dir: Path | None = None) -> None:
@@ -67,11 +66,7 @@ class DenseRecommender:
         return self._model.get_embedding_dimension()
 
     def fit(self, candidates: Dataset) -> "DenseRecommender":
-        """Embed the `text` column. A later call with the same texts and weights reads the vectors from the cache.
-
-        Raises:
-            InputError: the cache folder cannot be written or read.
-        """
+        """Embed the `text` column. A later call with the same texts and weights reads the vectors from the cache."""
         texts = list(candidates["text"])
         path = self._cache_file("candidates", texts)
         vectors = read_vectors(path) if path else {}
@@ -95,11 +90,7 @@ class DenseRecommender:
         return np.stack(vectors) if vectors else np.zeros((0, self.dimension), np.float32)
 
     def keep_queries(self, texts: list[str]) -> None:
-        """Write the vectors of these texts to the cache folder, for later recommenders with the same weights.
-
-        Raises:
-            InputError: the cache folder cannot be written or read.
-        """
+        """Write the vectors of these texts to the cache folder, for later recommenders with the same weights."""
         vectors = dict(zip(texts, self.embed(texts, "Embedding ads"), strict=True))
         if self._kept and vectors:
             write_vectors(self._kept, read_vectors(self._kept) | vectors)
@@ -155,31 +146,17 @@ class DenseRecommender:
 
 
 def write_vectors(path: Path, vectors: dict[str, np.ndarray]) -> None:
-    """Write texts and their vectors, float32 and of one length, atomically. The name must identify the model.
-
-    Raises:
-        InputError: the file cannot be written.
-    """
+    """Write texts and their vectors, float32 and of one length, atomically. The name must identify the model."""
     tensors, texts = {"vectors": np.stack(list(vectors.values()))}, {"texts": json.dumps(list(vectors))}
-    try:
-        write_atomic(path, partial(save_file, tensors, metadata=texts))
-    except (OSError, SafetensorError) as error:
-        raise InputError(f"cannot write the embeddings to {path}: {error}; free some space there") from error
+    write_atomic(path, partial(save_file, tensors, metadata=texts))
 
 
 def read_vectors(path: Path) -> dict[str, np.ndarray]:
-    """What `write_vectors` wrote to `path`, in the same order; nothing if there is no such file.
-
-    Raises:
-        InputError: the file cannot be read, or `write_vectors` did not write it.
-    """
+    """What `write_vectors` wrote to `path`, in the same order; nothing if there is no such file."""
     if not path.exists():
         return {}
-    try:
-        with safe_open(path, "numpy") as file:
-            return dict(zip(json.loads(file.metadata()["texts"]), file.get_tensor("vectors"), strict=True))
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path} holds no embeddings ({error}); delete it and start again") from error
+    with safe_open(path, "numpy") as file:
+        return dict(zip(json.loads(file.metadata()["texts"]), file.get_tensor("vectors"), strict=True))
 
 
 def _map_side_by_side(function: Callable[[T], np.ndarray], items: Iterable[T]) -> Iterator[np.ndarray]:

@@ -54,7 +54,7 @@ class RemoteRecommender:
         retries: how often a request is sent again after a failure that may pass.
 
     Raises:
-        InputError: the address is not http or https, or a number is out of its range.
+        InputError: the address is not http or https.
     """
 
     def __init__(
@@ -65,9 +65,6 @@ class RemoteRecommender:
         timeout: float = 30.0,
         retries: int = 4,
     ) -> None:
-        for name, value, least in (("batch_size", batch_size, 1), ("timeout", timeout, 0.001), ("retries", retries, 0)):
-            if not least <= value < float("inf"):
-                raise InputError(f"{name}={value} is not a number of at least {least}")
         self.url, self.headers = _check_url(url), dict(headers or {})
         self.batch_size, self.timeout, self.retries = batch_size, timeout, retries
         self._ids: list[str] = []

@@ -79,7 +79,7 @@ MISTAKES = {
     "text missing": (None, {"scores": None}, "no column 'text'"),
     "k of 0": (None, {"k": 0}, "k=0"),
     "negative k": (None, {"k": -1}, "k=-1"),
-    "k above all": (None, {"k": 21}, "larger than the pool of all 20 candidates"),
+    "k above all": (None, {"k": 21}, "is not between 1 and 20, the size of the pool"),
     "k above the qualified": (None, {"k": 11}, "larger than the pool of every ad: the largest has 10"),
     "threshold": (None, {"threshold": 8}, "threshold=8"),
     "wrong shape": (_save(np.zeros((3, 19))), {}, "shape (3, 19), but the files have 3 ads and 20 candidates"),

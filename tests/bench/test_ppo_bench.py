@@ -7,8 +7,8 @@ import pytest
 from tiny_models import tiny_model, tiny_tokenizer
 from typer.testing import CliRunner
 
-from autorefine_lib.bench import ppo_speed
-from autorefine_lib.bench.ppo_speed import Workload
+from autorefine_lib.bench import speed
+from autorefine_lib.bench.speed import Workload
 from autorefine_lib.cli import app
 from autorefine_lib.generator.generator import Generator
 
@@ -21,9 +21,9 @@ def tiny_generator() -> Generator:
 
 
 def test_the_fields_and_that_the_phases_add_up_to_the_step():
-    figures = ppo_speed.measure_ppo(TINY, tiny_generator())
+    figures = speed.measure_ppo(TINY, tiny_generator())
     assert {name: figures[name] for name in asdict(TINY)} == asdict(TINY)
-    phases = sum(figures[f"{name}_s"] for name in (*ppo_speed.PHASES, "rest"))
+    phases = sum(figures[f"{name}_s"] for name in (*speed.PHASES, "rest"))
     assert phases == pytest.approx(figures["seconds_per_step"], rel=0.01, abs=0.003)
     assert figures["episodes_per_s"] == pytest.approx(TINY.batch / figures["seconds_per_step"], rel=0.05)
     assert 0 < figures["rollout_tokens_per_s"] < TINY.batch * TINY.longest / figures["rollout_s"] * 1.05
@@ -48,10 +48,10 @@ def test_a_step_is_timed_end_to_end_and_the_median_taken(monkeypatch, steps, exp
                 self.on_step(half | {"response/length": 6.0})
 
     clock = [0.0]
-    monkeypatch.setattr(ppo_speed, "PPOTrainer", Steps)
-    monkeypatch.setattr(ppo_speed.time, "perf_counter", lambda: clock[0])
-    monkeypatch.setattr(ppo_speed, "_measure_generate", lambda *_: 1.0)
-    figures = ppo_speed.measure_ppo(replace(TINY, steps=steps), tiny_generator())
+    monkeypatch.setattr(speed, "PPOTrainer", Steps)
+    monkeypatch.setattr(speed.time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(speed, "_measure_generate", lambda *_: 1.0)
+    figures = speed.measure_ppo(replace(TINY, steps=steps), tiny_generator())
     assert figures["rollout_tokens_per_s"] == pytest.approx(4 * 6 / (expected / 8), rel=0.01)
     assert figures["seconds_per_step"] == pytest.approx(expected)
     assert figures["rest_s"] == pytest.approx(expected / 2) and figures["update_s"] == pytest.approx(
@@ -66,7 +66,7 @@ def test_the_command_prints_json(monkeypatch):
         measured.append(work)
         return {"engine": "autorefine PPOTrainer", **asdict(work)}
 
-    monkeypatch.setattr(ppo_speed, "measure_ppo", measure_ppo)
+    monkeypatch.setattr(speed, "measure_ppo", measure_ppo)
     result = CliRunner().invoke(app, ["bench", "ppo", "--bf16", "--json"])
     assert result.exit_code == 0, result.output
     figures = json.loads(result.stdout)

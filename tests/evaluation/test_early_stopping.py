@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from autorefine_lib.errors import InputError
-from autorefine_lib.evaluation.early_stopping import BestPolicy
+from autorefine_lib.evaluation.learning_curves import BestPolicy
 
 
 def model(value: float = 0.0) -> nn.Module:

@@ -50,7 +50,7 @@ def test_bad_attributes(attribute, message):
 
 def test_a_column_of_names_is_refused():
     people = Dataset.from_dict({"name": [str(number) for number in range(groups.MOST_GROUPS + 1)]})
-    with pytest.raises(InputError, match="'name' has 201 groups, at most 200"):
+    with pytest.raises(InputError, match="'name' has 201 groups, more than 200"):
         groups.of(people, "name")
 
 

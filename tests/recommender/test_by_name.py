@@ -31,8 +31,6 @@ def test_an_address_gives_a_remote_recommender(address):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("", "'' is not a name; allowed: minilm, paraphrase-minilm, bm25, wordllama, hybrid"),
-        (None, "None is not a name"),
         ("no/such/folder", "cannot be loaded"),
         ("http://", "name a host"),
         ("rerank:no/such/folder", "cross-encoder 'no/such/folder' cannot be loaded"),

@@ -177,13 +177,3 @@ def test_unknown_model_says_how_to_get_it(tmp_path):
     with pytest.raises(InputError, match="hf download .*nothing-here") as error:
         DenseRecommender(str(tmp_path / "nothing-here"))
     assert "\n" not in str(error.value)
-
-
-def test_full_disk_is_one_line(monkeypatch, tmp_path):
-    def full(*_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("autorefine_lib.recommender.dense.write_atomic", full)
-    with pytest.raises(InputError, match="No space left") as error:
-        DenseRecommender(cache_dir=tmp_path).fit(candidates())
-    assert "\n" not in str(error.value)

@@ -7,7 +7,6 @@ import sys
 import numpy as np
 import pytest
 
-from autorefine_lib.errors import InputError
 from autorefine_lib.recommender.dense import read_vectors, write_vectors
 
 TEXTS = ["one", "two\nlines", "Pflegekräfte – 25 €", ""]
@@ -48,25 +47,3 @@ def test_a_call_that_is_killed_half_way_leaves_no_broken_file(tmp_path, before):
     assert list(read_vectors(path)) == list(before)
     write_vectors(path, VECTORS)
     assert list(read_vectors(path)) == TEXTS
-
-
-def test_other_files_are_refused(tmp_path):
-    from safetensors.numpy import save_file
-
-    path = tmp_path / "a.safetensors"
-    path.write_bytes(b"no tensors")
-    with pytest.raises(InputError, match="holds no embeddings .*delete it"):
-        read_vectors(path)
-    save_file({"vectors": np.zeros((1, 3), np.float32)}, path)
-    with pytest.raises(InputError, match="holds no embeddings"):
-        read_vectors(path)
-    save_file({"vectors": np.zeros((2, 3), np.float32)}, path, {"texts": '["one"]'})
-    with pytest.raises(InputError, match="holds no embeddings"):
-        read_vectors(path)
-
-
-def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
-    (tmp_path / "file").write_text("in the way")
-    with pytest.raises(InputError, match="cannot write the embeddings to") as error:
-        write_vectors(tmp_path / "file" / "a.safetensors", VECTORS)
-    assert "\n" not in str(error.value)

@@ -222,12 +222,6 @@ def test_addresses_that_are_refused(url, message):
     assert "word" not in str(error.value).replace("password", "")
 
 
-@pytest.mark.parametrize("options", [{"batch_size": 0}, {"timeout": 0}, {"timeout": float("nan")}, {"retries": -1}])
-def test_numbers_out_of_range_are_refused(options):
-    with pytest.raises(InputError, match=f"{next(iter(options))}="):
-        RemoteRecommender("http://host/", **options)
-
-
 def test_ranking_before_the_candidates_are_known():
     with pytest.raises(InputError, match="call fit"):
         RemoteRecommender("http://host/").rank(ADS)
