@@ -6,7 +6,6 @@ what the ad loses without it; contributions add up to the whole change exactly w
 what is missing to the whole is reported as their interaction.
 """
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -49,29 +48,16 @@ class Attribution:
         return self.after - self.before - sum(self.contributions)
 
 
-# The part of a hyphenated or shortened word that stands before an edit, and the part behind it.
-_BEGUN, _ENDED = re.compile(r"(?:\w+[-'’])*$"), re.compile(r"(?:[-'’]\w+)*")
-
-
 def edited_pieces(original: str, rewrite: str) -> list[tuple[str, str]]:
     """Both texts cut into (old, new) pieces in order, by `word_diff`; equal pieces are what stayed.
 
-    A hyphenated word is edited as a whole. All old pieces joined are `original`, all new ones `rewrite`, to the letter.
+    All old pieces joined are `original`, all new ones `rewrite`, to the letter.
     """
     pieces: list[tuple[str, str]] = []
     for kept, part in groupby(word_diff.word_diff(original, rewrite), key=lambda piece: piece[0] == "equal"):
         texts = dict(part)
         pieces.append((texts["equal"],) * 2 if kept else (texts.get("delete", ""), texts.get("insert", "")))
-    for place, (old, new) in enumerate(pieces):
-        if old != new:
-            begun = "".join(_BEGUN.findall(pieces[place - 1][0][-60:])) if place else ""
-            ended = _ENDED.match(pieces[place + 1][0])[0] if place + 1 < len(pieces) else ""  # type: ignore[index]
-            pieces[place] = (begun + old + ended, begun + new + ended)
-            if begun:
-                pieces[place - 1] = (pieces[place - 1][0].removesuffix(begun),) * 2
-            if ended:
-                pieces[place + 1] = (pieces[place + 1][0].removeprefix(ended),) * 2
-    return [piece for piece in pieces if piece != ("", "")]
+    return pieces
 
 
 def group_ratio(measures: AdMeasures, group: str, reference: str) -> Value:

@@ -78,19 +78,21 @@ def leave_one_out(
     """
     config = config or RewardConfig()
     made = {attack.__name__: _rewrites(judge, attack, seed) for attack in attacks}
-    known = {(job_id, text): set(_found(source, text, config.guards)) for job_id, text, source in _pairs(judge, made)}
+    originals = dict(zip(judge.jobs["job_id"], judge.jobs["text"], strict=True))
     rows = []
     for guard in config.guards:
-        gains: dict[str, list[float]] = {}
+        without = replace(config, guards=tuple(other for other in config.guards if other != guard))
+        slipped, gains = [], [pd.Series(dtype=float)]
         for name, (ids, texts) in made.items():
-            if not any(known[pair] == {guard} for pair in zip(ids, texts, strict=True)):
+            refusals = [_found(originals[job], text, config.guards) for job, text in zip(ids, texts, strict=True)]
+            if [guard] not in map(list, refusals):
                 continue  # nothing changes: other guards refuse it on every ad
-            without = replace(config, guards=tuple(other for other in config.guards if other != guard))
             earned = _score(_reward(judge, without), ids, texts)["reward"]
             if (earned > _NOTHING).any():
-                gains[name.replace("_", " ")] = earned[earned > _NOTHING].tolist()
-        all_gains = pd.Series([gain for of_attack in gains.values() for gain in of_attack], dtype=float)
-        rows.append((guard, ", ".join(gains), len(all_gains), all_gains.mean(), all_gains.max()))
+                slipped.append(name.replace("_", " "))
+                gains.append(earned[earned > _NOTHING])
+        gained = pd.concat(gains)
+        rows.append((guard, ", ".join(slipped), len(gained), gained.mean(), gained.max()))
     return pd.DataFrame(rows, columns=["guard", "attacks", "ads", "reward", "reward_max"])
 
 
@@ -143,12 +145,6 @@ def _rewrites(judge: Judge, attack: Attack, seed: int) -> tuple[list[str], list[
             ids.append(job["job_id"])
             texts.append(text)
     return ids, texts
-
-
-def _pairs(judge: Judge, made: dict[str, tuple[list[str], list[str]]]) -> set[tuple[str, str, str]]:
-    """Each (job id, rewrite, original) of all attacks."""
-    originals = dict(zip(judge.jobs["job_id"], judge.jobs["text"], strict=True))
-    return {(one, text, originals[one]) for ids, texts in made.values() for one, text in zip(ids, texts, strict=True)}
 
 
 def _reward(judge: Judge, config: RewardConfig) -> RankingReward:

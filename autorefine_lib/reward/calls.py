@@ -70,7 +70,7 @@ def call_rewards(
     """Call every function once for the batch, with all `columns` it accepts and `log_metric(name, value)`.
 
     Raises:
-        RuntimeError: a function raised; names the prompt when one row alone reproduces it.
+        RuntimeError: a function raised.
         InputError: wrong length, NaN, infinity, not a number, or None from every function for a row.
     """
     logged: dict[str, list[float]] = {}
@@ -83,9 +83,7 @@ def call_rewards(
         try:
             values = call_reward(reward, prompts=prompts, completions=completions, log_metric=log_metric, **columns)
         except Exception as error:
-            culprit = find_culprit(reward, prompts, completions, columns, error)
-            text = one_line(str(error))
-            raise RuntimeError(f"reward {name!r} raised {type(error).__name__}: {text}; {culprit}") from error
+            raise RuntimeError(f"reward {name!r} raised {type(error).__name__}: {one_line(str(error))}") from error
         parts[name] = check_rewards(name, values, prompts)
     table = np.stack(list(parts.values()))
     for row in np.flatnonzero(np.isnan(table).all(0)):
@@ -112,19 +110,6 @@ def call_reward(reward: Reward, /, **arguments: Any) -> Sequence[float | None]:
 
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(asyncio.run, wait()).result()
-
-
-def find_culprit(reward: Reward, prompts: list[str], completions: list[str], columns: dict, error: Exception) -> str:
-    """A phrase naming the first prompt that raises the same error when it is rewarded alone."""
-    for row, prompt in enumerate(prompts):
-        one = {"prompts": [prompt], "completions": [completions[row]]} | {k: [v[row]] for k, v in columns.items()}
-        try:
-            call_reward(reward, log_metric=lambda name, value: None, **one)
-        except type(error):
-            return f"prompt {prompt[:80]!r}, completion {completions[row][:80]!r}"
-        except Exception:  # alone it fails in another way: a batch of one is not what the function expects
-            break
-    return f"no single row reproduces it, the batch starts with the prompt {prompts[0][:80]!r}"
 
 
 def check_rewards(name: str, values: Sequence[float | None], prompts: list[str]) -> np.ndarray:

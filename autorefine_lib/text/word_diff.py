@@ -14,7 +14,8 @@ Kind = Literal["equal", "delete", "insert"]
 Unit = tuple[str, str]
 """A word, a mark or a sentence, and the white space behind it."""
 
-_UNIT = re.compile(r"(\w+|[^\w\s]|)(\s*)")
+# A hyphenated or shortened word is one.
+_UNIT = re.compile(r"(\w+(?:[-'’]\w+)*|[^\w\s]|)(\s*)")
 # difflib looks at each word's occurrences on the other side, again for every block that it finds. Where this product
 # is larger (some 3 s; texts of thousands of words), whole sentences are compared, and if these are too many as well,
 # the text counts as replaced.

@@ -59,12 +59,12 @@ def test_without_any_guard_and_loss_the_reward_is_the_temptation():
 
 def test_each_guard_is_needed():
     """Each guard alone refuses some attack on some ad; what then slips through pays for most of them."""
+    jobs = judge("test", EVERY).jobs
+    originals = dict(zip(jobs["job_id"], jobs["text"], strict=True))
     found = [
-        red_team._found(source, text, GUARDS)
+        red_team._found(originals[job_id], text, GUARDS)
         for attack in attacks.ATTACKS
-        for _, text, source in red_team._pairs(
-            judge("test", EVERY), {"": red_team._rewrites(judge("test", EVERY), attack, seed=0)}
-        )
+        for job_id, text in zip(*red_team._rewrites(judge("test", EVERY), attack, seed=0), strict=True)
     ]
     alone = {next(iter(reasons)) for reasons in found if len(reasons) == 1}
     assert set(GUARDS) <= alone, f"no attack needs {', '.join(set(GUARDS) - alone)}"

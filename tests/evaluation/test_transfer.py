@@ -56,7 +56,7 @@ class Judge:
 def method(name: str, texts: list[str], seed: int = 0) -> Method:
     quality = pd.DataFrame({"job_id": JOBS["job_id"], "mrr": 0.0, "ndcg": 0.0, "similarity": 1.0, "protected": ""})
     quality["changed"] = [new != old for new, old in zip(texts, JOBS["text"], strict=True)]
-    return Method(name, seed, 0.0, 0, texts, pd.DataFrame(), quality, pool="qualified")
+    return Method(name, seed, 0.0, 0, texts, pd.DataFrame(columns=["job_id"]), quality, pool="qualified")
 
 
 METHODS = {"original ads": [method("original ads", list(JOBS["text"]))], "PPO": [method("PPO", SOFT)]}

@@ -254,22 +254,20 @@ def test_what_is_as_good_as_a_list(tmp_path, values, mean):
     assert trainer(tmp_path, [constant, good]).train()["rewards/good/mean"][0] == mean
 
 
-def test_exception_in_a_reward_names_the_prompt_in_one_line(tmp_path):
+def test_an_exception_in_a_reward_is_told_in_one_line(tmp_path):
     def bad(prompts, completions, number):
         if 2 in number:
             raise ValueError("first line\nsecond line")
         return [1.0] * len(prompts)
 
-    message = refused(trainer(tmp_path, bad).train, "'bad' raised ValueError: first line second line",
-                      "prompt 'w2 w3'", error=RuntimeError)  # fmt: skip
-    assert "w1 w2" not in message
+    refused(trainer(tmp_path, bad).train, "'bad' raised ValueError: first line second line", error=RuntimeError)
 
 
 def test_exception_in_a_generator_is_the_rewards_own(tmp_path):
     def bad(prompts, completions):
         return (1 / ("w2 w3" not in prompt) for prompt in prompts)
 
-    refused(trainer(tmp_path, bad).train, "'bad' raised ZeroDivisionError", "prompt 'w2 w3'", error=RuntimeError)
+    refused(trainer(tmp_path, bad).train, "'bad' raised ZeroDivisionError", error=RuntimeError)
 
 
 def test_a_column_may_be_called_reward(tmp_path):
@@ -280,9 +278,7 @@ def test_a_column_may_be_called_reward(tmp_path):
     assert log["rewards/taught/mean"][0] == 1.5
 
 
-@pytest.mark.parametrize(
-    "error, words", [(InputError, ["nan for the prompt"]), (RuntimeError, ["raised KeyError", "w4 w5"])]
-)
+@pytest.mark.parametrize("error, words", [(InputError, ["nan for the prompt"]), (RuntimeError, ["raised KeyError"])])
 def test_a_reward_that_fails_late_loses_no_step(tmp_path, error, words):
     """The second step gets rows 4 to 7; the first one is in a checkpoint from which a mended reward goes on."""
 

@@ -52,19 +52,13 @@ def test_bad_values(values, message):
         call(lambda prompts, completions: values)
 
 
-def test_exception_names_the_prompt():
+def test_an_exception_is_passed_on_by_the_name_of_the_function():
     def fails(prompts, completions):
         return [1 / ("p1" not in p) for p in prompts]
 
-    with pytest.raises(RuntimeError, match="'fails' raised ZeroDivisionError: .* prompt 'p1'") as caught:
+    with pytest.raises(RuntimeError, match="'fails' raised ZeroDivisionError: division by zero") as caught:
         call(fails)
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
-
-    def fails_together(prompts, completions):
-        raise KeyError("x") if len(prompts) > 1 else ValueError("too few")
-
-    with pytest.raises(RuntimeError, match="no single row reproduces it, .* 'p0'"):
-        call(fails_together)
 
 
 def test_equal_names():
