@@ -8,14 +8,12 @@ two judges differ before anything is rewritten.
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from datasets import Dataset
-from scipy.stats import rankdata
 from tqdm.auto import tqdm
 
 from autorefine_lib.data import corpus, schema
@@ -25,7 +23,6 @@ from autorefine_lib.evaluation.method import ORIGINAL, Method, nearness, per_job
 from autorefine_lib.metrics import bootstrap, groups, ranking
 from autorefine_lib.metrics.bootstrap import Interval
 from autorefine_lib.recommender.by_name import Recommender
-from autorefine_lib.recommender.scores import check_scores, selection
 from autorefine_lib.reward.judge import Judge
 from autorefine_lib.text import near_duplicates
 
@@ -180,39 +177,3 @@ def _compare(judged: dict[str, list[Method]], group: str, reference: str, seed: 
 
 def _columns(name: str, interval: Interval) -> list[tuple[str, float]]:
     return list(zip((name, f"{name}_low", f"{name}_high"), interval, strict=True))
-
-
-def agreement(recommenders: dict[str, Recommender], judge: Judge, seed: int = 0) -> pd.DataFrame:
-    """How alike two recommenders rank the qualified candidates for the original ads.
-
-    Args:
-        judge: says which jobs count (`answerable`), whom they rank, and k.
-        seed: of the bootstrap over jobs.
-
-    Returns:
-        One row a pair: first, second; spearman, the rank correlation over the qualified candidates of a job, averaged
-        over the jobs, with low and high; shared, the mean share of the k selected that both select (expected, where
-        candidates are tied); n, jobs; undefined, jobs left out because one of the two scores all their candidates
-        alike.
-
-    Raises:
-        InputError: no job can be answered, or wrong scores.
-    """
-    jobs, candidates, k = judge.jobs.select(answerable(judge)), judge.candidates, judge.k
-    pools = ranking.qualified(jobs, candidates)
-    ranks: dict[str, list[np.ndarray]] = {}
-    for name, recommender in recommenders.items():
-        scores = recommender.fit(candidates).rank(list(jobs["text"]))
-        scores = check_scores(scores, len(jobs), len(candidates))
-        qualified = (row[pools[occupation]] for row, occupation in zip(scores, jobs["occupation"], strict=True))
-        ranks[name] = [rankdata(-row) for row in qualified]
-    rows = []
-    for first, second in combinations(ranks, 2):
-        both = [(a, b) for a, b in zip(ranks[first], ranks[second], strict=True) if np.ptp(a) > 0 and np.ptp(b) > 0]
-        if not both:
-            raise InputError(f"{first!r} or {second!r} scores all candidates alike, for every job; leave it out")
-        correlation = bootstrap.interval(np.array([np.corrcoef(a, b)[0, 1] for a, b in both]), seed=seed)
-        chances = [[selection(-rank[None], k)[0] for rank in pair] for pair in both]
-        shared = float(np.mean([a @ b / k for a, b in chances]))
-        rows.append((first, second, *correlation, shared, len(both), len(jobs) - len(both)))
-    return pd.DataFrame(rows, columns=["first", "second", "spearman", "low", "high", "shared", "n", "undefined"])

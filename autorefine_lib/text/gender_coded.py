@@ -26,8 +26,7 @@ def coded_words(text: str) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {coding: [] for coding in CODINGS}
     for written in WORD.findall(text.lower()):
         for word in _split(written):
-            coding = _coding(word)
-            if coding:
+            if coding := _coding(word):
                 found[coding].append(word)
     return found
 

@@ -150,33 +150,6 @@ def test_candidates_of_a_file_without_those_already_seen(tmp_path):
         transfer.candidates_of(file, CANDIDATES, "gender")
 
 
-def test_agreement_by_hand():
-    orders = {"up": [1, 2, 3, 4], "down": [4, 3, 2, 1], "swapped": [2, 1, 3, 4], "flat": [0, 0, 0, 0]}
-    orders["tied"] = [3, 3, 3, 4]
-
-    class Fixed:
-        def __init__(self, name: str):
-            self.scores = np.array([*orders[name], 0, 0, 0], float)
-
-        def fit(self, candidates: Dataset) -> "Fixed":
-            return self
-
-        def rank(self, ads: list[str]) -> np.ndarray:
-            return np.tile(self.scores, (len(ads), 1))
-
-    def pair(first: str, second: str) -> pd.Series:
-        judges = {name: Fixed(name) for name in (first, second)}
-        return transfer.agreement(judges, yardstick(None)).iloc[0]
-
-    assert pair("up", "down")[["spearman", "shared", "n"]].tolist() == [-1, 0, 2]
-    # 1 - 6 * (1 + 1) / (4 * 15)
-    assert pair("up", "swapped")["spearman"] == pytest.approx(0.8) and pair("up", "swapped")["shared"] == 1
-    # Both select the last; the third, whom the first selects too, is one of three who share the second place.
-    assert pair("up", "tied")["shared"] == pytest.approx((1 + 1 / 3) / 2)
-    with pytest.raises(InputError, match="scores all candidates alike"):
-        pair("up", "flat")
-
-
 def test_some_ads():
     saved = replace(METHODS["PPO"][0], groups=pd.DataFrame({"job_id": ["n1", "n1", "n2", "c1"], "selected": range(4)}))
     [part] = transfer.of_some_ads({"PPO": [saved]}, np.array([0, 2]))["PPO"]
