@@ -116,7 +116,7 @@ def read_methods(run_dir: Path | str) -> dict[str, list[Method]]:
     """Every method that a run saved, each with all its seeds, in the order of the tables.
 
     Raises:
-        InputError: the original ads are not among them.
+        InputError: the original ads are not among them, or a method was measured on other ads.
     """
     found = saved_methods(run_dir)
     if ORIGINAL not in found:
@@ -125,7 +125,12 @@ def read_methods(run_dir: Path | str) -> dict[str, list[Method]]:
     def place(name: str) -> tuple:
         return next((n for n, start in enumerate(ORDER) if name.startswith(start)), len(ORDER)), len(name), name
 
-    return {name: [load_method(run_dir, name, seed) for seed in found[name]] for name in sorted(found, key=place)}
+    methods = {name: [load_method(run_dir, name, seed) for seed in found[name]] for name in sorted(found, key=place)}
+    jobs = list(methods[ORIGINAL][0].quality["job_id"])
+    for name, runs in methods.items():
+        if any(list(run.quality["job_id"]) != jobs for run in runs):
+            raise InputError(f"{name!r} was measured on other ads than {ORIGINAL!r}; repeat the notebook that makes it")
+    return methods
 
 
 def per_job_numbers(runs: Sequence[Method], group: str, reference: str) -> dict[str, np.ndarray]:

@@ -184,14 +184,11 @@ def table(
         seed: of all resampling.
 
     Raises:
-        InputError: `reference` is no group; the judge has other jobs, or ranks otherwise than when these were measured.
+        InputError: `reference` is no group, or the judge ranks otherwise than when these were measured.
     """
     names, _ = groups.find_members(judge.candidates, judge.attribute)
     groups.check_group(reference, names)
     original, *others = methods
-    for name, runs in methods.items():
-        if any(list(run.quality["job_id"]) != list(judge.jobs["job_id"]) for run in runs):
-            raise InputError(f"{name!r} was measured on other ads than the judge has; give the evaluator of its run")
     ranked_before = _rank(methods[original], judge)
     rows = []
     for name in tqdm(others, desc="Resampling jobs and candidates", unit="method"):

@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 
 from autorefine_lib import provenance
-from autorefine_lib.errors import InputError
 from autorefine_lib.evaluation import paper
 from autorefine_lib.evaluation.method import ORIGINAL, Method, nearness, per_job_numbers, pools
 from autorefine_lib.metrics import bootstrap
@@ -27,11 +26,7 @@ def rows(
     difference to the original ads. `pool` says whose selection an impact ratio is. A metric that is the same for every
     job has no interval. Reward calls and seconds are those of one seed, on average. The training precision is that of
     all seeds; seeds that differ are separated by a slash.
-
-    Raises:
-        InputError: a method was measured on other ads than the original ones.
     """
-    _check_same_jobs(methods)
     baseline = per_job_numbers(methods[ORIGINAL], group, reference)
     facts = {
         "data": data, "split": "test", "k": k, "command": command,
@@ -60,13 +55,6 @@ def _interval(before: np.ndarray, after: np.ndarray | None = None, seed: int = 0
     per_job = before if after is None else after - before
     same = per_job.ndim == 1 and np.ptp(per_job) < 1e-6
     return found._replace(low=np.nan, high=np.nan) if same else found
-
-
-def _check_same_jobs(methods: dict[str, Sequence[Method]]) -> None:
-    jobs = list(methods[ORIGINAL][0].quality["job_id"])
-    for name, runs in methods.items():
-        if any(list(run.quality["job_id"]) != jobs for run in runs):
-            raise InputError(f"{name!r} was measured on other ads than {ORIGINAL!r}; repeat the notebook that makes it")
 
 
 def wide(rows: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:

@@ -56,14 +56,11 @@ def _listed_in(words: list[str]) -> set[str]:
     found: set[str] = set()
     start, keys = 0, _key(words)
     while start < len(words):
-        for length in range(min(_longest(), len(words) - start), 0, -1):
-            key = keys[start : start + length]
-            if key in _phrases():
-                if phrase := _phrases()[key]:
-                    found.add(phrase)
-                start += length - 1
-                break
-        start += 1
+        lengths = range(min(_longest(), len(words) - start), 0, -1)
+        length = next((length for length in lengths if keys[start : start + length] in _phrases()), 0)
+        if phrase := _phrases().get(keys[start : start + length]):
+            found.add(phrase)
+        start += length or 1
     return found
 
 

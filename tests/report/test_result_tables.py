@@ -116,10 +116,11 @@ def test_rows_over_equal_seeds_are_those_of_one(rows: pd.DataFrame):
     np.testing.assert_allclose(values([PPO[0]]), values([PPO[0], replace(PPO[0], seed=1)]))
 
 
-def test_other_ads_are_refused():
-    other = replace(PPO[0], quality=PPO[0].quality.assign(job_id=["j1", "j3"]))
+def test_other_ads_are_refused(tmp_path):
+    for run in (ORIGINAL, replace(PPO[0], quality=PPO[0].quality.assign(job_id=["j1", "j3"]))):
+        save_method(tmp_path, run)
     with pytest.raises(InputError, match="'PPO' was measured on other ads than 'original ads'"):
-        result_tables.rows({"original ads": [ORIGINAL], "PPO": [other]}, "d", "female", "male", 4, "")
+        read_methods(tmp_path)
 
 
 def test_over_seeds_by_hand():
