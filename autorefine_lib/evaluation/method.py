@@ -62,10 +62,8 @@ def save_method(run_dir: Path | str, method: Method) -> Path:
 
 
 def load_method(run_dir: Path | str, name: str, seed: int = 0) -> Method:
-    """What `save_method` wrote; InputError when it is not there."""
+    """What `save_method` wrote."""
     folder = _folder(run_dir, name, seed)
-    if not (folder / "method.json").is_file():
-        raise InputError(f"{folder}: no method {name!r} with seed {seed}; run the notebook that makes it first")
     ads, groups, quality = (pd.read_parquet(folder / f"{part}.parquet") for part in ("ads", "groups", "quality"))
     facts = json.loads((folder / "method.json").read_text("utf-8"))
     return Method(**facts, texts=list(ads["text"]), groups=groups, quality=quality)

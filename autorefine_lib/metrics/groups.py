@@ -49,12 +49,10 @@ def of(candidates: Dataset, attribute: str | Sequence[str]) -> Groups:
             lacks one of the values is unknown.
 
     Raises:
-        InputError: no such column, a column twice, a column of which all is unknown, more than `MOST_GROUPS` groups, or
+        InputError: no such column, a column of which all is unknown, more than `MOST_GROUPS` groups, or
             two combinations that would get the same name.
     """
     columns = [attribute] if isinstance(attribute, str) else list(attribute)
-    if not columns or len(set(columns)) < len(columns):
-        raise InputError(f"attribute {attribute!r} names no column or one twice; give a column or different ones")
     parts = [_column(candidates, column) for column in columns]
     name = AND.join(columns)
     if (count := prod(len(values) for values, _ in parts)) > MOST_GROUPS:

@@ -67,7 +67,7 @@ class AdMeasures:
         quality [2]: MRR and NDCG@k of the whole pool, NaN where `ranking.ranking_quality` has none.
 
         Raises:
-            InputError: an unknown job, or scores of the wrong shape or not finite.
+            InputError: scores of the wrong shape or not finite.
         """
         pairs = list(zip(job_ids, ads, strict=True))
         if new := [pair for pair in dict.fromkeys(pairs) if pair not in self._known]:
@@ -81,8 +81,6 @@ class AdMeasures:
         return found if len(found) > self.judge.k else found[:0]
 
     def _measure(self, pairs: list[tuple[str, str]]) -> np.ndarray:
-        for job_id, _ in pairs:
-            self.original(job_id)
         k, own = self.judge.k, len(self.groups)
         scores = self.judge.recommender.rank([ad for _, ad in pairs])
         scores = check_scores(scores, len(pairs), len(self._belongs)).astype(np.float64)

@@ -324,7 +324,6 @@ def test_no_rows():
         (lambda: earn(reward(), ["text"], [6]), "position 6"),
         (lambda: reward(replace(JUDGE, recommender=SimpleNamespace(rank=lambda ads: rank(ads) * np.nan))), "nan"),
         (lambda: reward(replace(JUDGE, attribute="race")), "no column 'race'"),
-        (lambda: reward(replace(JUDGE, attribute=())), "names no column"),
         (lambda: reward(replace(JUDGE, k=5)), "k=5 is not between 1 and 4"),
         (lambda: replace(JUDGE, pool="some"), "pool='some' is not one of whole, qualified"),
         (lambda: RewardConfig(w_quality=-1), "w_quality=-1 is negative"),
