@@ -259,11 +259,17 @@ def draw_coding(counts: pd.DataFrame, title: str, synthetic: bool) -> Figure:
     return fig
 
 
-def draw_histogram(values: pd.Series, title: str, xlabel: str, synthetic: bool) -> Figure:
-    """How the values are distributed, scaled to an area of 1."""
+def draw_histogram(values: pd.DataFrame, by: str, column: str, title: str, xlabel: str, synthetic: bool) -> Figure:
+    """Overlaid histograms of `column`, one outline a value of `by`, each scaled to the same area."""
+    # Imported here: it takes a second, and only histograms need it.
+    import seaborn as sns
+
     fig, (ax,) = make_canvas(title, 8.5, 4.2, synthetic)
-    ax.hist(values, bins="auto", density=True, color=PALETTE[0])
-    ax.set(xlabel=xlabel, ylabel="density")
+    groups = values[by].nunique()
+    sns.histplot(values, x=column, hue=by, element="step", fill=groups < 3, stat="density", common_norm=False,
+                 palette=PALETTE[:groups], ax=ax)  # fmt: skip
+    ax.set_xlabel(xlabel)
+    ax.set_ylabel("density")
     return fig
 
 

@@ -68,8 +68,8 @@ def draw(name: str) -> Figure:
         table = pd.DataFrame({"masculine": [3.1, 0.2, 1.5], "neutral": [1.0, 3.8, 1.8], "feminine": [0.8, 0.9, 1.6]})
         table.index = METHODS[:3]
         return figures.draw_coding(table, "The swap removes masculine-coded phrases", True)
-    scores = pd.Series(rng.normal(0.4, 0.1, 400))
-    return figures.draw_histogram(scores, "Most score 0.3 to 0.5", "cosine to the ad", True)
+    scores = pd.DataFrame({"gender": np.repeat(["female", "male"], 200), "score": rng.normal(0.4, 0.1, 400)})
+    return figures.draw_histogram(scores, "gender", "score", "Women and men score alike", "cosine to the ad", True)
 
 
 NAMES = [
