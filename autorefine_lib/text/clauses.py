@@ -100,6 +100,7 @@ class Reading(NamedTuple):
     """What `meaning` compares."""
 
     words: list[Word]
+    lemmas: list[str]  # of all tokens
     negations: list[frozenset[int]]  # of each negation the tokens that it may negate
     waived: int  # negations of a must, which may also be read as negations: "no degree required"
     modality: frozenset[str]
@@ -135,6 +136,7 @@ def _read(doc: "Doc") -> Reading:
     negators = [token for token in doc if _negates(token) and token.i not in idle and token.i not in waived]
     return Reading(
         words=_words(doc),
+        lemmas=[_lemma(token) for token in doc],
         negations=[_scope(token) for token in negators],
         waived=len(waived),
         modality=frozenset(_modality(doc)),
@@ -153,9 +155,8 @@ def _listed(how: str) -> frozenset[str]:
 
 @cache
 def _phrases() -> dict[str, list[tuple[str, ...]]]:
-    """Listed phrases of several words by their first word, the longest first."""
-    groups = [entry.split("|") for entry in resources.load("meaning")["synonyms"]] + [sorted(_listed("light"))]
-    phrases = {tuple(re.split(r"[ -]", phrase)) for group in groups for phrase in group if re.search(r"[ -]", phrase)}
+    """Light phrases of several words by their first word, the longest first."""
+    phrases = {tuple(re.split(r"[ -]", phrase)) for phrase in _listed("light") if re.search(r"[ -]", phrase)}
     found: dict[str, list[tuple[str, ...]]] = {}
     for phrase in sorted(phrases, key=len, reverse=True):
         found.setdefault(phrase[0], []).append(phrase)
@@ -163,7 +164,8 @@ def _phrases() -> dict[str, list[tuple[str, ...]]]:
 
 
 def _lemma(token: "Token") -> str:
-    return token.lemma_.lower().replace("’", "'")
+    lemma = token.lemma_.lower().replace("’", "'")
+    return lemma[:-2] + "y" if lemma.endswith("ie") and lemma[:-2] + "y" in dependency_parser.known_words() else lemma
 
 
 def _words(doc: "Doc") -> list[Word]:
