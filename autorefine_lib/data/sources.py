@@ -64,7 +64,7 @@ class Options:
     # Hub: folder with copies of the two data sets, one folder each under the data set's own name. "": download them.
 
     occupations: int = 0
-    # All: keep the ads and candidates of at most this many occupations, evenly spaced by name; 0 keeps all.
+    # All: keep the ads of at most this many occupations, evenly spaced by name; 0 keeps all. The pool stays whole.
 
     jobs_per_occupation: int = 0
     # All: keep at most this many ads of an occupation in each split, chosen by `seed`; 0 keeps all.
@@ -139,7 +139,7 @@ def _select(jobs: pd.DataFrame, candidates: pd.DataFrame, origins: tuple[str, st
         names = sorted(set(jobs["occupation"].dropna()))
         rows = np.linspace(0, len(names) - 1, min(chosen.occupations, len(names))).round().astype(int)
         kept = [names[row] for row in rows]
-        jobs, candidates = (table[table["occupation"].isin(kept)] for table in (jobs, candidates))
+        jobs = jobs[jobs["occupation"].isin(kept)]
     jobs = _limit(jobs, ["split", "occupation"], chosen.jobs_per_occupation, chosen.seed)
     candidates = _limit(candidates, ["occupation"], chosen.candidates_per_occupation, chosen.seed)
     checked_jobs = schema.check_jobs(jobs, of_jobs)
