@@ -228,6 +228,7 @@ def test_occupation_of(title, occupation):
 def test_embedded_limits_of_occupations_and_rows():
     loaded = sources.load("embedded", occupations=4, jobs_per_occupation=2, candidates_per_occupation=20)
     assert set(loaded.jobs["occupation"]) == {"accountant", "filmmaker", "photographer", "yoga_teacher"}
-    assert len(loaded.candidates) == 80 and {s: loaded.jobs["split"].count(s) for s in set(loaded.jobs["split"])} == {
+    assert len(loaded.candidates) == 20 * len(corpus.occupations())
+    assert {s: loaded.jobs["split"].count(s) for s in set(loaded.jobs["split"])} == {
         "train": 8, "validation": 8, "test": 8,
     }  # fmt: skip
