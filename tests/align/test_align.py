@@ -10,8 +10,8 @@ from autorefine_lib.align import align
 from autorefine_lib.generator.generator import Generator
 from autorefine_lib.text import faithfulness
 
-SOURCE = "We are hiring a nurse with 5 years of practice for our ward."
-GOOD = "We seek a nurse with 5 years of experience for our ward."
+SOURCE = "We are hiring a nurse to assist 5 teams of our ward."
+GOOD = "We seek a nurse to help 5 teams of our ward."
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_evaluation_says_what_was_refused_and_how_much_changed(writer, monkeypat
     judged = align.evaluate(writer, [SOURCE] * 3)
     assert judged["text"].tolist() == [GOOD, SOURCE, "We are recruiting a nurse for our ward."]
     assert judged["refused"].iloc[:2].tolist() == ["", ""] and judged["refused"].iloc[2]
-    # seek and experience are new; nurse, 5, years and ward are not
+    # seek and help are new; nurse, 5, teams and ward are not
     assert judged["changed"].tolist() == pytest.approx([2 / 6, 0, 0])
     about = align.summary(judged)
     assert about["accepted"] == pytest.approx(2 / 3) and about["accepted_and_changed"] == pytest.approx(1 / 3)
