@@ -33,8 +33,9 @@ def require_columns(df: pd.DataFrame, columns: Sequence[str], origin: str) -> No
     if not near.get("text", True):
         lengths = {name: df[name].head(100).map(lambda value: len(str(value))).mean() for name in df.columns}
         near["text"] = [str(name) for name, length in lengths.items() if length > _LONGEST_LABEL][:1]
-    yours = {column: near[column][0] if near[column] else "#" if column.endswith("_id") else "" for column in missing}
-    options = " ".join(f"--map {column}={shlex.quote(name) if name else 'NAME'}" for column, name in yours.items())
+    yours = {column: shlex.quote(near[column][0]) if near[column] else "#" if column.endswith("_id") else ""
+             for column in missing}  # fmt: skip
+    options = " ".join(f"--map {column}={name or 'NAME'}" for column, name in yours.items())
     hints = [f"rename {' or '.join(map(repr, near[missing[0]]))}"] if near[missing[0]] else []
     hints.append(f"add {options} to the command" if all(yours.values()) else f"say which one is meant, as in {options}")
     raise InputError(
