@@ -6,6 +6,9 @@ Each command imports what it needs when it runs, so that --help answers at once.
 
 import functools
 import os
+import re
+import shlex
+import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +16,7 @@ from typing import Annotated, Any
 
 import typer
 
-from autorefine_lib.audit.command import audit
+from autorefine_lib.audit.command import MAP, VALUES, audit
 from autorefine_lib.errors import InputError, disk_is_full
 
 DEFAULT_POLICY = "aligned"
@@ -45,7 +48,7 @@ def one_line_errors(command: Callable) -> Callable:
         try:
             return command(*args, **kwargs)
         except InputError as error:
-            message, code = f"error: {error}", 2
+            message, code = f"error: {error}{_complete_command(str(error))}", 2
         except NotebookFailed as error:
             message, code = f"failed: {error}", 1
         except KeyboardInterrupt as error:
@@ -59,6 +62,12 @@ def one_line_errors(command: Callable) -> Callable:
         raise typer.Exit(code)
 
     return wrapped
+
+
+def _complete_command(message: str) -> str:
+    """The command as it was typed, with what a message says to add to it."""
+    missing = re.search(r"add (--map .+?) to the command", message)
+    return f": {shlex.join(['autorefine', *sys.argv[1:]])} {missing[1]}" if missing else ""
 
 
 PROFILE = typer.Option(help="smoke (minutes), embedded (half an hour), paper (GPU and Hub) or local (your own data).")
@@ -76,6 +85,8 @@ def reproduce(
     out: Annotated[Path | None, RUN] = None,
     force: Annotated[bool, FORCE] = False,
     start: Annotated[str | None, FROM] = None,
+    columns: Annotated[list[str] | None, MAP] = None,
+    values: Annotated[list[str] | None, VALUES] = None,
     notebooks: Annotated[Path | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Run the numbered notebooks in order and write tables, figures and an index page.
@@ -90,12 +101,18 @@ def reproduce(
     - `autorefine reproduce --set k=20 --set seeds=[0,1,2] --out /tmp/k20`
 
     - `autorefine reproduce --profile local --set jobs_file=ads.csv --set candidates_file=people.csv`
+
+    --map and --values are for --profile local.
     """
+    import json
+
     from autorefine_lib.report import pages
     from autorefine_lib.reproduce import NOTEBOOKS, Run
     from autorefine_lib.reproduce import reproduce as run_notebooks
 
-    run = Run(profile, overrides or (), out, notebooks or NOTEBOOKS)
+    renames = {"rename_columns": columns, "rename_values": values}
+    of_files = [f"{name}={json.dumps(given, ensure_ascii=False)}" for name, given in renames.items() if given]
+    run = Run(profile, [*(overrides or ()), *of_files], out, notebooks or NOTEBOOKS)
     folder = run_notebooks(run, force=force, start=start)
     page = pages.write_index(folder)
     typer.echo(f"report: {page}", err=True)
@@ -117,6 +134,7 @@ def rewrite(
     files: Annotated[list[str], FILES],
     policy: Annotated[str, POLICY] = DEFAULT_POLICY,
     as_json: Annotated[bool, RECORDS] = False,
+    columns: Annotated[list[str] | None, MAP] = None,
 ) -> None:
     """Rewrite ads and print them; each ad that stays as it is gets a line on standard error that says why.
 
@@ -137,7 +155,7 @@ def rewrite(
     from autorefine_lib.generator import deploy
     from autorefine_lib.ilql import ilql
 
-    ads = [ad for name in files for ad in deploy.read_ads(name)]
+    ads = [ad for name in files for ad in deploy.read_ads(name, columns or ())]
     for number, record in enumerate(deploy.rewrite_ads(ilql.load_policy(Path(policy)), ads)):
         if as_json:
             typer.echo(json.dumps(record, ensure_ascii=False))
@@ -152,6 +170,7 @@ def rewrite(
 def faithful(
     pairs: Annotated[Path, typer.Argument(metavar="PAIRS", help="CSV, JSONL or Parquet with source and rewrite.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a pair, in order.")] = False,
+    columns: Annotated[list[str] | None, MAP] = None,
 ) -> None:
     """Say of each rewrite whether it may stand for its source: same facts, same meaning, nothing protected.
 
@@ -168,7 +187,7 @@ def faithful(
     from autorefine_lib.data import read_files
     from autorefine_lib.text import faithfulness
 
-    table = read_files.read_pairs(pairs)
+    table = read_files.read_pairs(pairs, columns or ())
     sources, rewrites = table["source"].tolist(), table["rewrite"].tolist()
     judged = faithfulness.judge(sources, rewrites)
     judged = [found if source.strip() else {"length": ["the source is empty"]}

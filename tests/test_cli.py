@@ -11,7 +11,7 @@ import pytest
 from tiny_models import tiny_model, tiny_tokenizer
 from typer.testing import CliRunner
 
-from autorefine_lib import cli
+from autorefine_lib import cli, reproduce
 from autorefine_lib.errors import InputError
 from autorefine_lib.generator.generator import Generator
 from autorefine_lib.ilql import ilql
@@ -94,6 +94,18 @@ def test_audit_mistakes_are_one_line(ads: Path, people: Path, words: tuple[str, 
     code, _, error = run("audit", *[word for pair in options.items() for word in pair])
     lines = [line for line in error.splitlines() if line.startswith("error: ")]
     assert code == 2 and len(lines) == 1 and message in lines[0]
+
+
+def test_reproduce_hands_other_names_to_the_notebooks(monkeypatch):
+    seen = []
+    monkeypatch.setattr("autorefine_lib.reproduce.reproduce", lambda run, force, start: seen.append(run) or Path("x"))
+    monkeypatch.setattr("autorefine_lib.report.pages.write_index", lambda folder: folder)
+    words = ("--set", "k=3", "--map", "text=Stellentext für", "--map", "job_id=#", "--values", "gender:0=male")
+    assert run("reproduce", "--profile", "local", *words)[0] == 0
+    lists = ['rename_columns=["text=Stellentext für", "job_id=#"]', 'rename_values=["gender:0=male"]']
+    assert seen[0].overrides == ["k=3", *lists]
+    steps = reproduce.resolve_parameters(reproduce.read_steps(reproduce.NOTEBOOKS), "local", lists)
+    assert steps[0].parameters["rename_columns"] == ["text=Stellentext für", "job_id=#"]
 
 
 @pytest.fixture

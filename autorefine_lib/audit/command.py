@@ -28,6 +28,10 @@ RECOMMENDER = typer.Option(
 THRESHOLD = typer.Option(help="A finding is a ratio below this that chance does not explain; see above.")
 OUT = typer.Option(help="Folder for the page (audit.html) and all numbers (audit.json).")
 JSON = typer.Option("--json", help="Print JSON for a machine.")
+MAP = typer.Option(
+    "--map", metavar="OURS=YOURS", help="A column has another name in your file (# numbers the rows); repeatable."
+)
+VALUES = typer.Option("--values", metavar="COLUMN:YOURS=OURS", help="So has a value of a column; repeatable.")
 
 
 def audit(
@@ -40,6 +44,8 @@ def audit(
     threshold: Annotated[float, THRESHOLD] = 0.8,
     out: Annotated[Path | None, OUT] = None,
     as_json: Annotated[bool, JSON] = False,
+    columns: Annotated[list[str] | None, MAP] = None,
+    values: Annotated[list[str] | None, VALUES] = None,
 ) -> None:
     """Measure whom a recommender selects: rates, impact ratios and ranking quality with 95 % intervals.
 
@@ -61,6 +67,8 @@ def audit(
     - `autorefine audit --jobs ads.csv --candidates people.csv --scores scores.npy --json`
 
     - `autorefine audit --jobs ads.csv --candidates people.csv --recommender bm25`
+
+    - `autorefine audit --jobs ads.csv --candidates bios.csv --map text=hard_text --values gender:0=male`
     """
     from autorefine_lib.audit import files, measure, page
 
@@ -68,7 +76,7 @@ def audit(
         raise InputError(f"--out {out}: is a file; give a folder, new or not")
     attributes = list(dict.fromkeys(name.strip() for name in groups.split(",") if name.strip()))
     criteria = measure.Criteria(k=k, threshold=threshold)
-    ads, people = files.read_tables(jobs, candidates, attributes, text=scores is None)
+    ads, people = files.read_tables(jobs, candidates, attributes, scores is None, columns or (), values or ())
     measure.check(ads, people, attributes, criteria)
     if scores is not None:
         ranking = files.read_scores(scores, ads["job_id"][:], people["candidate_id"][:])

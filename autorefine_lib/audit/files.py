@@ -19,7 +19,12 @@ SCORE_FORMATS = (".npy", *read_files.FORMATS)
 
 
 def read_tables(
-    jobs_path: Path, candidates_path: Path, attributes: Sequence[str], text: bool = True
+    jobs_path: Path,
+    candidates_path: Path,
+    attributes: Sequence[str],
+    text: bool = True,
+    columns: Sequence[str] = (),
+    values: Sequence[str] = (),
 ) -> tuple[Dataset, Dataset]:
     """Read ads and candidates and check them.
 
@@ -28,15 +33,16 @@ def read_tables(
         candidates_path: candidates with candidate_id, the same two and the attributes.
         attributes: columns of the candidates that name their groups.
         text: whether a recommender has to read the texts.
+        columns, values: other names of columns and values, as `read_files.read_tables` takes them.
 
     Returns:
         Jobs and candidates with the columns that an audit needs. `occupation` is among them when a file has it.
 
     Raises:
-        InputError: as `read_files.read_table`; a missing column, an empty or doubled id, an empty text or occupation,
+        InputError: as `read_files.read_tables`; a missing column, an empty or doubled id, an empty text or occupation,
             an occupation in one file only.
     """
-    jobs, people = read_files.read_table(jobs_path), read_files.read_table(candidates_path)
+    jobs, people = read_files.read_tables([jobs_path, candidates_path], columns, values)
     needed = ["text"] if text else []
     # One file alone with occupations is a slip, not an audit without them.
     if "occupation" in jobs or "occupation" in people:
@@ -114,6 +120,8 @@ def _read_pairs(path: Path, jobs: Sequence[str], candidates: Sequence[str]) -> n
     if doubled.any():
         job, candidate = table.loc[doubled, ["job_id", "candidate_id"]].iloc[0]
         raise InputError(f"{path}: the pair {job!r}, {candidate!r} occurs twice ({doubled.sum():,} rows too many)")
+    if table.attrs.get("decimal") == ",":
+        table["score"] = table["score"].str.replace(",", ".")
     table["score"] = pd.to_numeric(table["score"], errors="coerce")
     wide = table.pivot(index="job_id", columns="candidate_id", values="score")
     return wide.reindex(index=jobs, columns=candidates).to_numpy(float)

@@ -4,6 +4,7 @@ Jobs: job_id, title, text, occupation, split (train, validation or test), and an
 Candidates: candidate_id, text, occupation, and any number of attribute columns such as gender, race, age_band.
 """
 
+import shlex
 from collections.abc import Sequence
 from difflib import get_close_matches
 
@@ -17,19 +18,29 @@ CANDIDATE_COLUMNS = ("candidate_id", "text", "occupation")
 SPLITS = ("train", "validation", "test")
 MOST_GROUPS = 10
 """A column of texts with more different values than this is no attribute."""
+_LONGEST_LABEL = 60  # characters; a column of longer ones holds texts
 LONGEST_TEXT = 1_000_000
 """Bytes of UTF-8. A longer text is probably a file in the wrong column."""
 
 
 def require_columns(df: pd.DataFrame, columns: Sequence[str], origin: str) -> None:
-    """Raise InputError for the first of `columns` that is missing; the message names the nearest existing column."""
-    for column in columns:
-        if column in df.columns:
-            continue
-        present = [str(name) for name in df.columns]
-        near = get_close_matches(column, present, n=1, cutoff=0.5)
-        hint = f"rename '{near[0]}' or map it" if near else "add it or map one of yours to it"
-        raise InputError(f"{origin}: no column '{column}' among {', '.join(present) or 'no columns'}; {hint}")
+    """Raise InputError if one of `columns` is missing; the message says what to add to the command for all that are."""
+    missing = [column for column in columns if column not in df.columns]
+    if not missing:
+        return
+    present = [str(name) for name in df.columns]
+    near = {column: get_close_matches(column, present, n=3, cutoff=0.5) for column in missing}
+    if not near.get("text", True):
+        lengths = {name: df[name].head(100).map(lambda value: len(str(value))).mean() for name in df.columns}
+        near["text"] = [str(name) for name, length in lengths.items() if length > _LONGEST_LABEL][:1]
+    yours = {column: shlex.quote(near[column][0]) if near[column] else "#" if column.endswith("_id") else ""
+             for column in missing}  # fmt: skip
+    options = " ".join(f"--map {column}={name or 'NAME'}" for column, name in yours.items())
+    hints = [f"rename {' or '.join(map(repr, near[missing[0]]))}"] if near[missing[0]] else []
+    hints.append(f"add {options} to the command" if all(yours.values()) else f"say which one is meant, as in {options}")
+    raise InputError(
+        f"{origin}: no column '{missing[0]}' among {', '.join(present) or 'no columns'}; {', or '.join(hints)}"
+    )
 
 
 def _name_rows(mask: pd.Series) -> str:

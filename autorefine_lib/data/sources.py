@@ -15,7 +15,7 @@ from datasets import Dataset, DownloadConfig, load_dataset
 
 from autorefine_lib import resources
 from autorefine_lib.data import corpus, schema
-from autorefine_lib.data.read_files import read_table
+from autorefine_lib.data.read_files import name_bias_in_bios, read_tables
 from autorefine_lib.errors import InputError
 from autorefine_lib.text import near_duplicates
 
@@ -42,11 +42,11 @@ class Options:
     candidates_path: Path | str = ""
     # Local: CSV, JSONL or Parquet file of candidates.
 
-    job_columns: Mapping[str, str] = field(default_factory=dict)
-    # Local: our column name -> the file's, for instance {"text": "description"}.
+    rename_columns: Sequence[str] = ()
+    # Local: "ours=theirs", for instance "text=description", as `read_files.read_tables` takes them.
 
-    candidate_columns: Mapping[str, str] = field(default_factory=dict)
-    # Local: the same for candidates.
+    rename_values: Sequence[str] = ()
+    # Local: "column:theirs=ours", for instance "gender:0=male".
 
     exclude_jobs: Mapping[str, Sequence[str]] = field(default_factory=dict)
     # Hub and local: leave out ads by the value of a column, for instance {"source": ["onet_descriptions"]}.
@@ -194,8 +194,8 @@ def _read_local(chosen: Options) -> tuple[pd.DataFrame, pd.DataFrame, tuple[str,
                 f"source='local' needs {name}, a .csv, .jsonl or .parquet file; on the command line: "
                 "--set jobs_file=ads.csv --set candidates_file=people.csv"
             )
-    jobs = read_table(Path(chosen.jobs_path), chosen.job_columns)
-    candidates = read_table(Path(chosen.candidates_path), chosen.candidate_columns)
+    paths = Path(chosen.jobs_path), Path(chosen.candidates_path)
+    jobs, candidates = read_tables(paths, chosen.rename_columns, chosen.rename_values)
     return jobs, candidates, (str(chosen.jobs_path), str(chosen.candidates_path))
 
 
@@ -217,21 +217,9 @@ def _read_hub(name: str, hub_dir: Path | str) -> pd.DataFrame:
 
 
 def _read_hub_candidates(hub_dir: Path | str) -> pd.DataFrame:
-    """Bias in Bios (De-Arteaga et al., 2019): hard_text, profession (0 to 27, alphabetical), gender (1: female)."""
     bios = _read_hub(BIOS, hub_dir)
     schema.require_columns(bios, ["hard_text", "profession", "gender"], BIOS)
-    names = dict(enumerate(sorted(corpus.occupations())))
-    unknown = set(bios["profession"]) - set(names) | set(bios["gender"]) - {0, 1}
-    if unknown:
-        raise InputError(f"{BIOS}: label {sorted(unknown)[0]!r} is not among professions 0 to 27 and genders 0 and 1")
-    return pd.DataFrame(
-        {
-            "candidate_id": [f"bio-{i}" for i in range(len(bios))],
-            "text": bios["hard_text"],
-            "occupation": bios["profession"].map(names),
-            "gender": bios["gender"].map({0: "male", 1: "female"}),
-        }
-    )
+    return name_bias_in_bios(bios, BIOS)
 
 
 def _read_hub_jobs(hub_dir: Path | str) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from autorefine_lib.data.read_files import FORMATS, read_table
+from autorefine_lib.data.read_files import FORMATS, decode, read_table
 from autorefine_lib.data.schema import LONGEST_TEXT, require_columns
 from autorefine_lib.errors import InputError
 from autorefine_lib.generator.generator import Generator, Rewrite
@@ -29,27 +29,27 @@ _SHOWN = 3  # passages that a reason names
 _LONGEST_PASSAGE = 40  # characters of each
 
 
-def read_ads(name: str) -> list[tuple[str, str]]:
+def read_ads(name: str, columns: Sequence[str] = ()) -> list[tuple[str, str]]:
     """(job_id, ad) of each ad in a file: a CSV, JSONL or Parquet table with both columns, or a text that is one ad.
 
-    "-" is standard input, one ad. A text's job_id is the file's name. An ad without text is "".
+    "-" is standard input, one ad. A text's job_id is the file's name. An ad without text is "". `columns`: other names
+    of columns in a table, as `read_files.read_tables` takes them.
 
     Raises:
-        InputError: the file cannot be read, is not UTF-8, or lacks a column.
+        InputError: the file cannot be read, or lacks a column.
     """
     if Path(name).suffix in FORMATS:
-        table = read_table(Path(name))
+        table = read_table(Path(name), columns)
         require_columns(table, ("job_id", "text"), name)
         rows = zip(table["job_id"], table["text"], strict=True)
         return [tuple("" if pd.isna(value) else str(value) for value in row) for row in rows]  # type: ignore[misc]
     try:
         data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-        return [(Path(name).name, data.decode("utf-8-sig"))]
     except OSError as error:
-        reason = f"cannot be read ({error.strerror}); give a text, CSV or JSONL file, or - for standard input"
-    except UnicodeDecodeError as error:
-        reason = f"byte {error.start} is not UTF-8; convert the file to UTF-8"
-    raise InputError(f"{name}: {reason}")
+        raise InputError(
+            f"{name}: cannot be read ({error.strerror}); give a text, CSV or JSONL file, or - for standard input"
+        ) from None
+    return [(Path(name).name, decode(data, name))]
 
 
 def rewrite_ads(generator: Generator, ads: Sequence[tuple[str, str]]) -> Iterator[dict[str, Any]]:

@@ -69,7 +69,15 @@ MISTAKES = {
     "a spreadsheet": (_write("scores.xlsx", "x"), {"scores": "scores.xlsx"}, "suffix '.xlsx' is not one of .npy"),
     "empty file": (_write("people.csv", b""), {}, "the file is empty"),
     "header only": (_write("ads.csv", "job_id,occupation\n"), {}, "no rows"),
-    "Latin-1": (_write("ads.csv", "job_id,occupation\n1,Krankenpfl\xe9ger\n".encode("latin-1")), {}, "is not UTF-8"),
+    "no encoding": (_write("ads.csv", b"job_id,occupation\n1,Krankenpfl\x81ger\n"), {}, "is not UTF-8"),
+    "a formula": (
+        _write("ads.csv", "job_id,occupation\n1,=cmd|'/C calc'!A0\n"),
+        {},
+        "row 1 of 'occupation' is a formula",
+    ),
+    "one name twice": (_write("people.csv", "gender;gender\nf;m\n"), {}, "two columns have the name 'gender'"),
+    "a mapped column": (None, {"map": "text=body"}, "no column 'body' among job_id, occupation, candidate_id, gender"),
+    "a value": (None, {"values": "gender:0=male"}, "'gender' has no value '0' for --values, only f, m"),
     "no id column": (_edit("people.csv", lambda t: t.rename(columns={"candidate_id": "id"})), {}, "'candidate_id'"),
     "no attribute": (None, {"groups": "gendr"}, "rename 'gender'"),
     "no groups": (None, {"groups": " , "}, "no attribute"),
@@ -134,6 +142,26 @@ def test_pairs_and_matrix_give_the_same_audit(folder: Path):
     files = ("scores.npy", "scores.csv")
     matrix, pairs = (json.loads(run(folder, "--json", scores=folder / name)[1]) for name in files)
     assert matrix["groups"] == pairs["groups"] and matrix["quality"] == pairs["quality"]
+
+
+def test_other_names_and_the_files_of_a_european_spreadsheet(folder: Path, monkeypatch):
+    plain = json.loads(run(folder, "--json")[1])
+    for name, names in (("ads.csv", {"job_id": "id"}), ("people.csv", {"candidate_id": "key", "gender": "sex"})):
+        table = pd.read_csv(folder / name, dtype=str).rename(columns=names).replace({"f": "0", "occupation": "Beruf"})
+        table.to_csv(folder / name, index=False, sep=";", encoding="utf-16")
+    scores = np.load(folder / "scores.npy")
+    rows = [(j + 1, c, f"{scores[j, c]:.17f}".replace(".", ",")) for j in range(3) for c in range(20)]
+    pairs = pd.DataFrame(rows, columns=["job_id", "candidate_id", "score"])
+    pairs.to_csv(folder / "scores.csv", index=False, sep=";", encoding="utf-8-sig")
+    words = ["--map", "candidate_id=key", "--map", "gender=sex", "--values", "gender:0=f"]
+    monkeypatch.setattr("sys.argv", ["autorefine", "audit", "--k", "3"])
+    code, _, error = run(folder, *words)
+    assert code == 2 and error.endswith(
+        "ads.csv: no column 'job_id' among id, occupation; rename 'id', or add --map job_id=id to the command: "
+        "autorefine audit --k 3 --map job_id=id\n"
+    )
+    code, out, _ = run(folder, "--json", *words, "--map", "job_id=id", scores=folder / "scores.csv")
+    assert json.loads(out)["groups"] == plain["groups"] and json.loads(out)["quality"] == plain["quality"]
 
 
 def test_who_has_no_group_is_unknown(folder: Path):

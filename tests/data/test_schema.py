@@ -44,7 +44,10 @@ def test_good_data_pass_and_keep_further_columns():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda df: df.rename(columns={"text": "texts"}), r"x: no column 'text' among .*; rename 'texts' or map it"),
+        (
+            lambda df: df.rename(columns={"text": "texts"}),
+            r"x: no column 'text' among .*; rename 'texts', or add --map text=texts to the command",
+        ),
         (lambda df: df.drop(columns="split"), "x: no column 'split'"),
         (lambda df: df.iloc[:0], "x: no rows"),
         (lambda df: df.assign(job_id=[1, 1, 2]), "'job_id' '1' occurs more than once"),
@@ -75,6 +78,21 @@ def test_bad_jobs(change, message):
 def test_bad_candidates(change, message):
     with pytest.raises(InputError, match=message):
         schema.check_candidates(change(good_candidates()), "y", ["gender"])
+
+
+def test_the_message_says_what_to_add_for_every_missing_column():
+    strange = pd.DataFrame({"hard_text": ["x"], "my occupations": ["y"]})
+    with pytest.raises(InputError) as error:
+        schema.require_columns(strange, ["candidate_id", "text", "occupation"], "people.csv")
+    assert str(error.value) == (
+        "people.csv: no column 'candidate_id' among hard_text, my occupations; add --map candidate_id=# "
+        "--map text=hard_text --map occupation='my occupations' to the command"
+    )
+    with pytest.raises(InputError, match="among a; say which one is meant, as in --map job_id=# --map text=NAME$"):
+        schema.require_columns(pd.DataFrame({"a": [1]}), ["job_id", "text"], "ads.csv")
+    long = pd.DataFrame({"Nr": [1], "Titel": ["Nurse"], "Beschreibung": ["We are looking for a nurse. " * 3]})
+    with pytest.raises(InputError, match="add --map job_id=# --map text=Beschreibung to the command$"):
+        schema.require_columns(long, ["job_id", "text"], "ads.csv")
 
 
 def test_numeric_groups_become_text():

@@ -98,9 +98,18 @@ def test_column_mapping_and_jsonl(local, tmp_path):
     options = local | dict(jobs_path=tmp_path / "jobs.jsonl")
     with pytest.raises(InputError, match="no column 'text'"):
         sources.load("local", **options)
-    assert len(sources.load("local", **options, job_columns={"text": "description"}).jobs) == 40
-    with pytest.raises(InputError, match="no column 'descripton' .*rename 'description'"):
-        sources.load("local", **options, job_columns={"text": "descripton"})
+    assert len(sources.load("local", **options, rename_columns=["text=description"]).jobs) == 40
+    with pytest.raises(InputError, match="no column 'descripton' .*give --map text=description instead"):
+        sources.load("local", **options, rename_columns=["text=descripton"])
+
+
+def test_numbers_get_names_and_rows_get_numbers(local):
+    table = candidates_frame().drop(columns="candidate_id").assign(gender=[1, 0] * 4)
+    table.to_parquet(local["candidates_path"])
+    renames = dict(rename_columns=["candidate_id=#"], rename_values=["gender:1=female", "gender:0=male"])
+    people = sources.load("local", **local, **renames).candidates.to_pandas()
+    assert people["candidate_id"].tolist() == list("12345678")
+    assert people["gender"].tolist() == ["female", "male"] * 4
 
 
 def test_unlabelled_and_unmatched_ads_are_dropped_only_when_asked(local):
@@ -138,7 +147,15 @@ def test_excluded_rows(local):
         ("a.csv", b"", "the file is empty"),
         ("a.csv", b"job_id,text\n", "no column 'title'"),
         ("a.csv", b"job_id,title,text,occupation\n", "no rows"),
-        ("a.csv", b"job_id,title\n1,caf\xe9\n", r"byte 18 \(0xe9, line 2\) is not UTF-8"),
+        ("a.csv", b"job_id,title\n1,caf\x81\n", r"byte 18 \(0x81, line 2\) is not UTF-8"),
+        ("a.csv", "job_id,title\n1,né".encode() + b" caf\xe9\n", r"byte 22 \(0xe9, line 2\) is not UTF-8"),
+        ("a.csv", "job_id,title\n1,Медсестра в больницу\n".encode("cp1251"), "not UTF-16 or cp1252; save it as UTF-8"),
+        ("a.csv", "job_id,title\n1,x\n".encode("utf-16")[:-1], "is not UTF-8"),
+        ("a.csv", "job_id,title\n1,x\n".encode("utf-16-le"), "has zero bytes, so it is no text"),
+        ("a.csv", b"job_id,title,title\n1,x,y\n", "two columns have the name 'title'; rename one"),
+        ("a.csv", b"Text,text \n1,x\n", "two columns have the name 'text'"),
+        ("a.csv", b"job_id,text\n1,x\n2,\"=cmd|' /C calc'!A0\"\n", "row 2 of 'text' is a formula .*save values"),
+        ("a.csv", b"job_id,text\n1,#NAME?\n", "row 1 of 'text' is a formula"),
         ("a.csv", b'job_id,title\n1,"open\n', "not readable as CSV"),
         ("a.jsonl", b'{"job_id": 1}\n{oops\n', "line 2 is not JSON"),
         ("a.jsonl", b"[1]\n", "line 1 is list, not an object"),
@@ -164,6 +181,55 @@ def test_csv_keeps_words_that_pandas_takes_for_missing(tmp_path):
     (tmp_path / "a.csv").write_text("candidate_id,race\n1,NA\n2,None\n3,\n", encoding="utf-8")
     table = read_files.read_table(tmp_path / "a.csv")
     assert table["race"].tolist()[:2] == ["NA", "None"] and table["race"].isna().tolist() == [False, False, True]
+
+
+ROWS = [["1", 'Nurse; "Pool"', "We’re a café – £2,400."], ["2", "Müller, DJ", "== Work ==\n=> clubs"]]
+
+
+@pytest.mark.parametrize("mark", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+def test_a_table_reads_the_same_however_a_spreadsheet_saves_it(tmp_path, mark, encoding):
+    table = pd.DataFrame(ROWS, columns=["job_id", "title", "text"])
+    path = tmp_path / "a.csv"
+    table.to_csv(path, index=False, sep=mark, encoding=encoding)
+    pd.testing.assert_frame_equal(read_files.read_table(path), table)
+    path.write_bytes(f"sep={mark}\r\n".encode() + path.read_bytes() if encoding == "cp1252" else path.read_bytes())
+    pd.testing.assert_frame_equal(read_files.read_table(path), table)
+
+
+@pytest.mark.parametrize(
+    ("columns", "values", "message"),
+    [
+        (["text"], [], "--map text: write it as OURS=YOURS"),
+        ([], ["gender=male"], "--values gender=male: write it as COLUMN:YOURS=OURS"),
+        (["text=body"], [], "no column 'body' among job_id, sex; give --map one of them"),
+        ([], ["gender:0=male"], "no column 'gender' for --values"),
+        ([], ["sex:2=male"], "'sex' has no value '2' for --values, only 0, 1"),
+    ],
+)
+def test_mistakes_in_other_names(tmp_path, columns, values, message):
+    (tmp_path / "a.csv").write_text("job_id,sex\n1,0\n2,1\n")
+    with pytest.raises(InputError, match=message):
+        read_files.read_table(tmp_path / "a.csv", columns, values)
+
+
+def test_a_mapping_reaches_each_file_that_has_the_column(tmp_path):
+    (tmp_path / "a.csv").write_text("text,sex\nx,0\n")
+    (tmp_path / "b.jsonl").write_text('{"body": "y\u2028z", "text": "short"}\n')
+    one, two = read_files.read_tables([tmp_path / "a.csv", tmp_path / "b.jsonl"], ["text=body"], ["sex:0=f"])
+    assert one.to_dict("list") == {"text": ["x"], "sex": ["f"]} and two.to_dict("list") == {"text": ["y\u2028z"]}
+
+
+def test_the_columns_of_bias_in_bios_are_known(tmp_path, capsys):
+    (tmp_path / "bios.csv").write_text("hard_text,profession,gender\nShe sues.,2,1\nHe sues.,2,0\n")
+    table = read_files.read_table(tmp_path / "bios.csv")
+    assert table.values.tolist() == [
+        ["bio-0", "She sues.", "attorney", "female"], ["bio-1", "He sues.", "attorney", "male"],
+    ]  # fmt: skip
+    assert "bios.csv: read as Bias in Bios" in capsys.readouterr().err
+    (tmp_path / "bios.csv").write_text("hard_text,profession,gender\nShe sues.,28,1\n")
+    with pytest.raises(InputError, match="label '28' is not among professions 0 to 27"):
+        read_files.read_table(tmp_path / "bios.csv")
 
 
 @pytest.fixture

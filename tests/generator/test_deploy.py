@@ -151,6 +151,9 @@ def test_files_of_every_kind_give_the_same_ads(tmp_path):
 def test_a_text_is_one_ad_and_missing_texts_are_empty(tmp_path):
     (tmp_path / "ad.txt").write_bytes(b"\xef\xbb\xbfA nurse.\r\n")
     assert deploy.read_ads(str(tmp_path / "ad.txt")) == [("ad.txt", "A nurse.\r\n")]
+    for encoding in ("utf-16", "cp1252"):
+        (tmp_path / "ad.md").write_bytes("A café’s nurse.\r\n".encode(encoding))
+        assert deploy.read_ads(str(tmp_path / "ad.md")) == [("ad.md", "A café’s nurse.\r\n")]
     (tmp_path / "ads.jsonl").write_text('{"job_id": 1, "text": null}\n{"job_id": 2, "text": "Nurse"}\n')
     assert deploy.read_ads(str(tmp_path / "ads.jsonl")) == [("1", ""), ("2", "Nurse")]
 
@@ -159,7 +162,7 @@ def test_a_text_is_one_ad_and_missing_texts_are_empty(tmp_path):
     ("name", "content", "message"),
     [
         ("ad.txt", None, "cannot be read"),
-        ("ad.txt", b"caf\xe9", "not UTF-8"),
+        ("ad.txt", b"caf\x81", "not UTF-8"),
         ("ads.csv", b"id,text\n1,x\n", "no column 'job_id'"),
         ("ads.jsonl", b"{", "line 1 is not JSON"),
     ],
