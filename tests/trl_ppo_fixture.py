@@ -77,7 +77,7 @@ PER_STEP = ("pg_loss", "vf_loss", "loss", "pg_clipfrac", "vf_clipfrac", "approxk
 
 
 class ValueHead(nn.Module):
-    """The value head of `autorefine_lib.policy` as TRL wants one: `[batch, time, width]` -> `[batch, time, 1]`."""
+    """The value head of `generator.actor` as TRL wants one: `[batch, time, width]` -> `[batch, time, 1]`."""
 
     def __init__(self, width: int, detach: bool):
         super().__init__()

@@ -1,9 +1,17 @@
-"""The bench of ranking, on a few texts."""
+"""The bench: of ranking on a few texts, of PPO on a model of a few thousand weights (fields, sums and arithmetic)."""
+
+import json
+from dataclasses import asdict, replace
 
 import pytest
+from tiny_models import tiny_model, tiny_tokenizer
+from typer.testing import CliRunner
 
 from autorefine_lib.bench import speed
+from autorefine_lib.bench.speed import Workload
+from autorefine_lib.cli import app
 from autorefine_lib.errors import InputError
+from autorefine_lib.generator.generator import Generator
 
 
 @pytest.mark.parametrize(
@@ -28,3 +36,65 @@ def test_a_rate_is_things_over_seconds(monkeypatch):
 def test_something_else_is_refused():
     with pytest.raises(InputError, match="one of rank, rewrite, ppo"):
         speed.measure("speed")
+
+
+TINY = Workload(batch=4, generations=2, epochs=2, steps=3, micro_batch=2, longest=6, lora_rank=2)
+
+
+def tiny_generator() -> Generator:
+    """O*NET's words are unknown to its tokenizer: every prompt is as long as its sentence."""
+    return Generator(tiny_model("llama"), tiny_tokenizer(), max_new_tokens=6, instruction="w1")
+
+
+def test_the_fields_and_that_the_phases_add_up_to_the_step():
+    figures = speed.measure_ppo(TINY, tiny_generator())
+    assert {name: figures[name] for name in asdict(TINY)} == asdict(TINY)
+    phases = sum(figures[f"{name}_s"] for name in (*speed.PHASES, "rest"))
+    assert phases == pytest.approx(figures["seconds_per_step"], rel=0.01, abs=0.003)
+    assert figures["episodes_per_s"] == pytest.approx(TINY.batch / figures["seconds_per_step"], rel=0.05)
+    assert 0 < figures["rollout_tokens_per_s"] < TINY.batch * TINY.longest / figures["rollout_s"] * 1.05
+    assert figures["generate_tokens_per_s"] > 0
+    assert figures["peak_rss_mib"] > 100 and figures["threads"] >= 1
+
+
+@pytest.mark.parametrize("steps, expected", [(1, 0.1), (2, 0.2), (3, 0.25), (4, 0.3)])
+def test_a_step_is_timed_end_to_end_and_the_median_taken(monkeypatch, steps, expected):
+    """The first step lasts 0.1 s and is not counted where there are others, the second 0.2, then 0.3 and 0.9."""
+    durations = iter([0.1, 0.2, 0.3, 0.9])
+
+    class Steps:
+        def __init__(self, *unused, on_step):
+            self.on_step = on_step
+
+        def train(self, resume):
+            for _ in range(steps):
+                step = next(durations)
+                clock[0] += step
+                half = {f"seconds/{name}": step / 8 for name in ("rollout", "reference", "reward", "update")}
+                self.on_step(half | {"response/length": 6.0})
+
+    clock = [0.0]
+    monkeypatch.setattr(speed, "PPOTrainer", Steps)
+    monkeypatch.setattr(speed.time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(speed, "_measure_generate", lambda *_: 1.0)
+    figures = speed.measure_ppo(replace(TINY, steps=steps), tiny_generator())
+    assert figures["rollout_tokens_per_s"] == pytest.approx(4 * 6 / (expected / 8), rel=0.01)
+    assert figures["seconds_per_step"] == pytest.approx(expected)
+    assert figures["rest_s"] == pytest.approx(expected / 2) and figures["update_s"] == pytest.approx(
+        expected / 8, abs=1e-3
+    )
+
+
+def test_the_command_prints_json(monkeypatch):
+    measured = []
+
+    def measure_ppo(work: Workload) -> dict:
+        measured.append(work)
+        return {"engine": "autorefine PPOTrainer", **asdict(work)}
+
+    monkeypatch.setattr(speed, "measure_ppo", measure_ppo)
+    result = CliRunner().invoke(app, ["bench", "ppo", "--bf16", "--json"])
+    assert result.exit_code == 0, result.output
+    figures = json.loads(result.stdout)
+    assert figures["what"] == "ppo" and figures["bf16"] and {"machine", "commit", "versions"} <= set(figures)
+    assert measured == [Workload(bf16=True)]

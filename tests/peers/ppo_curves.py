@@ -8,7 +8,7 @@
 
 Each run replaces its own rows of the CSV; 5 seeds take one to four minutes on one core. Equal for both engines: the
 task, the initial policy of a seed, the prompts, and the settings below; neither clips gradients, for TRL cannot. Left
-as each engine has it: the random numbers, and the place of the reward (`tests/test_trl_ppo.py`). Two comparisons:
+as each engine has it: the random numbers, and the place of the reward (`tests/ppo/test_trl_ppo.py`). Two comparisons:
 
 - same: both have this project's value function, a head of two layers on the policy's trunk, which it does not train,
   at the policy's learning rate;
@@ -132,7 +132,7 @@ class RewardModel(nn.Module):
 
 
 class ValueHead(nn.Sequential):
-    """The head of `autorefine_lib.policy`."""
+    """The head of `generator.actor`."""
 
     def __init__(self, width: int):
         super().__init__(nn.Linear(width, width), nn.Tanh(), nn.Linear(width, 1))

@@ -1,3 +1,5 @@
+"""PPO's arithmetic: GAE against its definition; losses, KL, leave-one-out and the switch of the value head by hand."""
+
 import math
 
 import pytest
@@ -6,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autorefine_lib.ppo import ppo_math
+from autorefine_lib.ppo.config import PPOConfig
 
 
 def gae_by_hand(rewards, values, gamma, lam):
@@ -96,3 +99,41 @@ def test_kl_controller():
     fixed = ppo_math.KLController(0.1)
     fixed.update(kl=60.0, responses=100)
     assert fixed.coef == 0.1
+
+
+CONFIG = PPOConfig(batch_size=4, generations=2, value_window=2)
+MASK = torch.tensor([[1, 1, 1], [1, 1, 0], [1, 0, 0], [1, 1, 1]], dtype=torch.bool)
+REWARDS = torch.tensor([[0.0, -0.5, 3.5], [0.0, 1.0, 0.0], [2.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
+
+
+def test_leave_one_out_by_hand():
+    totals = torch.tensor([3.0, 1.0, 2.0, 0.0, 0.0, 6.0])
+    # Of the first prompt: 3 - (1 + 2) / 2, 1 - (3 + 2) / 2, 2 - (3 + 1) / 2.
+    torch.testing.assert_close(ppo_math.leave_one_out(totals, 3), torch.tensor([1.5, -1.5, 0.0, -3.0, -3.0, 6.0]))
+
+
+def test_residual_returns_by_hand():
+    # Totals 3, 1 | 2, 0; residuals 2, -2 | 2, -2, whose standard deviation is sqrt(16 / 3).
+    # First response: 2 in all, of which -0.5 was spent on its second token; what comes after that is 2.5.
+    expected = torch.tensor([[2.0, 2.0, 2.5], [-2.0, -2.0, 0.0], [2.0, 0.0, 0.0], [-2.0, -2.0, -2.0]])
+    returns = ppo_math.residual_returns(REWARDS, MASK, 2)
+    torch.testing.assert_close(returns, expected / math.sqrt(16 / 3))
+    torch.testing.assert_close(ppo_math.residual_returns(100 * REWARDS, MASK, 2), returns)
+
+
+def test_the_critic_has_to_explain_something_over_the_last_steps():
+    assert not ppo_math.critic_helps([], 2) and not ppo_math.critic_helps([0.5], 2)
+    assert ppo_math.critic_helps([-9.0, 0.5, -0.4], 2)
+    assert not ppo_math.critic_helps([9.0, 0.4, -0.5], 2) and not ppo_math.critic_helps([0.4, math.nan], 2)
+
+
+@pytest.mark.parametrize("earlier, used", [([], 0), ([{"value/explained_variance": 0.5}], 1)])
+def test_the_critic_is_switched_on_and_off(earlier, used):
+    returns = ppo_math.residual_returns(REWARDS, MASK, 2)
+    values = 0.5 * returns  # explains 1 - 0.25 of the variance
+    advantages, targets, columns = ppo_math.estimate(CONFIG, REWARDS, values, MASK, earlier)
+    torch.testing.assert_close(targets, returns)
+    torch.testing.assert_close(advantages, ppo_math.masked_whiten(returns - used * values, MASK))
+    assert columns == {"value/explained_variance": pytest.approx(0.75), "value/used": used}
+    against = [{"value/explained_variance": -2.0}]
+    assert ppo_math.estimate(CONFIG, REWARDS, values, MASK, against)[2]["value/used"] == 0
