@@ -78,6 +78,7 @@ def place(tmp_path_factory) -> Path:
             few.to_csv(folder / "bios.csv", index=False, sep=";", encoding="utf-8-sig")
     np.save(folder / "scores.npy", np.random.default_rng(0).normal(size=(9, 75)))
     (folder / "ad.txt").write_text(loaded.jobs["text"][0])
+    (folder / "ad.html").write_text("<p>We seek a nurse for our ward.</p>")
     (folder / "pairs.csv").write_text("source,rewrite\nWe seek a nurse.,We are looking for a nurse.\n")
     writer = Generator(tiny_model("llama"), tiny_tokenizer(), max_new_tokens=4)
     writer.model.config.max_position_embeddings = 1024
