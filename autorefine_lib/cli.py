@@ -1,4 +1,4 @@
-"""The command line: reproduce the paper, audit a ranking, rewrite ads, judge rewrites, measure speed.
+"""The command line: reproduce the paper, audit a ranking, check files, rewrite ads, judge rewrites, measure speed.
 
 A user's mistake ends in one line on standard error and exit code 2, Ctrl-C in 130, a failed notebook in 1.
 Each command imports what it needs when it runs, so that --help answers at once.
@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 import typer
 
-from autorefine_lib.audit.command import MAP, VALUES, audit
+from autorefine_lib.audit.command import GROUPS, MAP, VALUES, audit
 from autorefine_lib.errors import InputError, disk_is_full
 
 DEFAULT_POLICY = "aligned"
@@ -119,6 +119,36 @@ def reproduce(
 
 
 app.command()(one_line_errors(audit))
+
+
+@app.command()
+@one_line_errors
+def check(
+    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Ads and candidates, in any order.")],
+    groups: Annotated[str, GROUPS] = "gender",
+    columns: Annotated[list[str] | None, MAP] = None,
+    values: Annotated[list[str] | None, VALUES] = None,
+) -> None:
+    """Say in plain words what is wrong with your ads and candidates, before anything is trained.
+
+    Looked for: groups that are too small, copies, the same ad in several splits, personal data, other languages, ads
+    shorter than three sentences, left-overs of HTML, texts longer than the recommender reads.
+
+    Exit code: 0 without a finding, 1 with findings, 2 where a file cannot be read.
+
+    Examples:
+
+    - `autorefine check ads.csv people.csv`
+
+    - `autorefine check ads.csv people.csv --groups gender,race --map text=description`
+    """
+    from autorefine_lib.data import check_files
+
+    names = [name.strip() for name in groups.split(",") if name.strip()]
+    findings = check_files.check_files(files, names, columns or (), values or ())
+    typer.echo("\n".join(findings) or "no finding")
+    if findings:
+        raise typer.Exit(1)
 
 
 FILES = typer.Argument(

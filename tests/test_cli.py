@@ -53,8 +53,8 @@ def test_help_answers_fast_and_has_examples():
     began = time.monotonic()
     page = subprocess.run([sys.executable, "-m", "autorefine_lib.cli", "--help"], capture_output=True, text=True)
     assert page.returncode == 0 and time.monotonic() - began < 5
-    assert all(command in page.stdout for command in ("reproduce", "audit", "rewrite", "faithful", "bench"))
-    for command in ("reproduce", "audit", "rewrite", "faithful", "bench"):
+    assert all(command in page.stdout for command in ("reproduce", "audit", "check", "rewrite", "faithful", "bench"))
+    for command in ("reproduce", "audit", "check", "rewrite", "faithful", "bench"):
         code, out, _ = run(command, "--help")
         assert code == 0 and f"autorefine {command}" in out and "Examples" in out
 
@@ -106,6 +106,16 @@ def test_reproduce_hands_other_names_to_the_notebooks(monkeypatch):
     assert seen[0].overrides == ["k=3", *lists]
     steps = reproduce.resolve_parameters(reproduce.read_steps(reproduce.NOTEBOOKS), "local", lists)
     assert steps[0].parameters["rename_columns"] == ["text=Stellentext für", "job_id=#"]
+
+
+def test_check_prints_findings_and_says_so_by_its_code(ads: Path, people: Path):
+    code, out, _ = run("check", ads, people)
+    assert code == 1 and len(out.splitlines()) == 6 and "fewer than 3 sentences in 2 rows" in out.splitlines()[0]
+    text = "You will work with the team. You like it. They do too."
+    ads.write_text(f"job_id,text\n1,{text}\n")
+    assert run("check", ads) == (0, "no finding\n", "")
+    code, out, error = run("check", ads, "--map", "text=body")
+    assert (code, out, error.count("\n")) == (2, "", 1) and "no column 'body' among job_id, text" in error
 
 
 @pytest.fixture

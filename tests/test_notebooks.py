@@ -16,6 +16,7 @@ from autorefine_lib.reproduce import KERNEL, NOTEBOOKS, RUNNER_PARAMETERS
 
 PATHS = sorted(NOTEBOOKS.glob("*.ipynb"))
 STEMS = [
+    "00_tour",
     "01_data_prep",
     "02_baseline",
     "03_align",

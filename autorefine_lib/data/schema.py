@@ -43,7 +43,7 @@ def require_columns(df: pd.DataFrame, columns: Sequence[str], origin: str) -> No
     )
 
 
-def _name_rows(mask: pd.Series) -> str:
+def name_rows(mask: pd.Series) -> str:
     """Where a mask is true, for a message: rows count from 1, without the header, as a reader of the file counts."""
     numbers = [str(i + 1) for i, bad in enumerate(mask) if bad]
     return f"row {numbers[0]}" if len(numbers) == 1 else f"{len(numbers)} rows, the first is row {numbers[0]}"
@@ -52,7 +52,7 @@ def _name_rows(mask: pd.Series) -> str:
 def _check_ids(df: pd.DataFrame, column: str, origin: str) -> None:
     missing = df[column].isna() | (df[column].astype(str).str.strip() == "")
     if missing.any():
-        raise InputError(f"{origin}: '{column}' is empty in {_name_rows(missing)}; give each row an id of its own")
+        raise InputError(f"{origin}: '{column}' is empty in {name_rows(missing)}; give each row an id of its own")
     doubled = df[column].astype(str).duplicated()
     if doubled.any():
         value = df[column].astype(str)[doubled].iloc[0]
@@ -62,7 +62,7 @@ def _check_ids(df: pd.DataFrame, column: str, origin: str) -> None:
 def _check_filled(df: pd.DataFrame, column: str, origin: str) -> None:
     blank = df[column].isna() | ~df[column].map(lambda value: isinstance(value, str) and bool(value.strip()))
     if blank.any():
-        raise InputError(f"{origin}: '{column}' is empty or not text in {_name_rows(blank)}; fill it in or remove them")
+        raise InputError(f"{origin}: '{column}' is empty or not text in {name_rows(blank)}; fill it in or remove them")
 
 
 def _check_text(df: pd.DataFrame, origin: str) -> None:
@@ -70,7 +70,7 @@ def _check_text(df: pd.DataFrame, origin: str) -> None:
     size = df["text"].map(lambda text: len(text.encode("utf-8", errors="replace")))
     if (size > LONGEST_TEXT).any():
         raise InputError(
-            f"{origin}: the text of {_name_rows(size > LONGEST_TEXT)} has {size.max():,} bytes; at most "
+            f"{origin}: the text of {name_rows(size > LONGEST_TEXT)} has {size.max():,} bytes; at most "
             f"{LONGEST_TEXT:,} are allowed, check that it is one ad or biography"
         )
 

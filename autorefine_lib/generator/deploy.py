@@ -4,10 +4,11 @@ No ad is lost. One that cannot be rewritten (empty, in another language, nothing
 record says why.
 """
 
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from itertools import groupby
+from itertools import accumulate, groupby, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,13 @@ _ADS_AT_ONCE = 64  # so that the first records of a long file come soon, and bat
 _TRIES = 4  # answers to a sentence before it is left as it is
 _SHOWN = 3  # passages that a reason names
 _LONGEST_PASSAGE = 40  # characters of each
+_HTML = (".html", ".htm")
+_BLOCK = "p|div|li|ul|ol|h[1-6]|td|th|tr|table|dd|dt|section|article|main|body|header|footer|br|hr"
+_TAG = re.compile(
+    r"<!--.*?-->|<(script|style|pre|code|head|textarea)\b.*?</\1\s*>|"
+    rf"</?(?=[a-z!?])(?P<block>(?:{_BLOCK})\b)?(?:\"[^\"]*\"|'[^']*'|[^'\">])*>",
+    re.IGNORECASE | re.DOTALL,
+)
 
 
 def read_ads(name: str, columns: Sequence[str] = ()) -> list[tuple[str, str]]:
@@ -67,10 +75,11 @@ def rewrite_ads(generator: Generator, ads: Sequence[tuple[str, str]]) -> Iterato
     for start in range(0, len(ads), _ADS_AT_ONCE):
         some = ads[start : start + _ADS_AT_ONCE]
         notes = [_explain_refusal(text) or _explain_length(text, generator) for _, text in some]
-        open_to_it = [text for (_, text), note in zip(some, notes, strict=True) if not note]
-        made = iter(generator.rewrite(open_to_it, progress=sys.stderr.isatty(), tries=_TRIES) if open_to_it else [])
-        for (job_id, text), note in zip(some, notes, strict=True):
-            yield _record(job_id, text, Rewrite(text) if note else next(made), note)
+        parts = [[] if note else _find_prose(*ad) for ad, note in zip(some, notes, strict=True)]
+        prose = [text[start:end] for (_, text), found in zip(some, parts, strict=True) for start, end in found]
+        made = iter(generator.rewrite(prose, progress=sys.stderr.isatty(), tries=_TRIES) if prose else [])
+        for (job_id, text), found, note in zip(some, parts, notes, strict=True):
+            yield _record(job_id, text, [(start, end, next(made)) for start, end in found], note)
 
 
 def explain_edit(source: str, rewrite: str) -> str:
@@ -88,22 +97,35 @@ def explain_edit(source: str, rewrite: str) -> str:
     return "; ".join(reasons)
 
 
-def _record(job_id: str, text: str, made: Rewrite, note: str) -> dict[str, Any]:
-    starts = [0]
-    for piece in sentences.split(text):
-        starts.append(starts[-1] + len(piece))
-    edits = [
-        {
-            "source": edit.source,
-            "rewrite": edit.rewrite,
-            "position": starts[max(edit.position, 0)],
-            "reason": explain_edit(edit.source, edit.rewrite),
-        }
-        for edit in made.edits
-    ]
-    refused = [{"source": e.source, "rewrite": e.rewrite, "guard": ", ".join(e.refused)} for e in made.refused]
-    note = note or ("" if edits else _explain_copy(text, made))
-    record = {"job_id": job_id, "original": text, "rewrite": made.text}
+def _find_prose(job_id: str, text: str) -> list[tuple[int, int]]:
+    """(start, end) of what may be rewritten: all of a text; of an HTML file what stands between two tags of blocks."""
+    if not job_id.lower().endswith(_HTML):
+        return [(0, len(text))]
+    # A passage beside <b> or <a> is a part of a sentence.
+    tags = [(0, 0, True), *((tag.start(), tag.end(), bool(tag["block"] or tag[1])) for tag in _TAG.finditer(text))]
+    tags.append((len(text), len(text), True))
+    return [(end, start) for (_, end, one), (start, _, other) in pairwise(tags)
+            if one and other and text[end:start].strip()]  # fmt: skip
+
+
+def _record(job_id: str, text: str, parts: list[tuple[int, int, Rewrite]], note: str) -> dict[str, Any]:
+    pieces, edits, refused, past = [], [], [], 0
+    for start, end, made in parts:
+        starts = [start, *(start + length for length in accumulate(map(len, sentences.split(text[start:end]))))]
+        edits += [
+            {
+                "source": edit.source,
+                "rewrite": edit.rewrite,
+                "position": starts[max(edit.position, 0)],
+                "reason": explain_edit(edit.source, edit.rewrite),
+            }
+            for edit in made.edits
+        ]
+        refused += [{"source": e.source, "rewrite": e.rewrite, "guard": ", ".join(e.refused)} for e in made.refused]
+        pieces += [text[past:start], made.text]
+        past = end
+    note = note or ("" if edits else _explain_copy(text, parts))
+    record = {"job_id": job_id, "original": text, "rewrite": "".join([*pieces, text[past:]])}
     return record | {"edits": edits, "refused": refused, "note": note}
 
 
@@ -131,16 +153,17 @@ def _explain_length(text: str, generator: Generator) -> str:
     return f"{tokens:,} tokens with the answer are more than the {limit:,} that the model reads"
 
 
-def _explain_copy(text: str, made: Rewrite) -> str:
+def _explain_copy(text: str, parts: list[tuple[int, int, Rewrite]]) -> str:
     """Why nothing changed in an ad that went to the generator."""
-    left = Counter(reason for _, _, reason in explain_sentences(text))
+    left = Counter(reason for start, end, _ in parts for _, _, reason in explain_sentences(text[start:end]))
+    refused = [edit for _, _, made in parts for edit in made.refused]
     asked = left.pop(None, 0)
-    if not asked and not made.refused:
-        return f"nothing to rewrite: {_counted(left)}"
-    guards = Counter(guard for edit in made.refused for guard in edit.refused)
-    reasons = [f"rewrites refused: {len(made.refused)} ({_counted(guards)})"] if made.refused else []
-    if asked > len(made.refused):
-        reasons.append(f"sentences that the model left as they are: {asked - len(made.refused)}")
+    if not asked and not refused:
+        return f"nothing to rewrite: {_counted(left) or 'no text between tags of blocks'}"
+    guards = Counter(guard for edit in refused for guard in edit.refused)
+    reasons = [f"rewrites refused: {len(refused)} ({_counted(guards)})"] if refused else []
+    if asked > len(refused):
+        reasons.append(f"sentences that the model left as they are: {asked - len(refused)}")
     return "; ".join(reasons)
 
 

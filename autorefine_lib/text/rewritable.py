@@ -48,7 +48,7 @@ def sentences_to_rewrite(ad: str) -> Iterator[tuple[int, str]]:
 def explain_sentences(ad: str) -> Iterator[tuple[int, str, str | None]]:
     """(position, sentence, why it is left as it is or None) of each sentence of `ad`."""
     parts = sentences.split(ad)
-    end = _find_window_end(ad)
+    end = find_window_end(ad)
     past = 0
     for position, part in enumerate(parts):
         past += len(part)
@@ -116,7 +116,7 @@ def _tokenizer() -> Tokenizer:
     return tokenizer
 
 
-def _find_window_end(ad: str) -> int:
+def find_window_end(ad: str) -> int:
     """Characters of `ad` that lie within the recommender's window; two of its tokens are special ones."""
     offsets = _tokenizer().encode(ad, add_special_tokens=False).offsets
     return len(ad) if len(offsets) <= WINDOW - 2 else offsets[WINDOW - 3][1]

@@ -96,6 +96,24 @@ def test_everything_but_the_wording_is_kept(writer, kind):
     assert record["rewrite"] == ad.replace(SOURCE, GOOD) and len(record["edits"]) == 1
 
 
+def test_an_html_file_changes_between_its_blocks_only(writer):
+    ad = (
+        f"<!DOCTYPE html>\r\n<html><head><title>{SOURCE}</title></head><body><!-- <p>{SOURCE}</p> -->\n"
+        f"<h1>Nurse &amp; carer</h1><p class='a > b'>\n\t{SOURCE} The pay is good &ndash; you will like it.</p>"
+        f"<ul><LI>{SOURCE}<li>{SOURCE} <b>Now</b></ul><pre>{SOURCE}</pre><p>1 < 2 and {SOURCE}<br/>{SOURCE}</p>\n"
+    )
+    [record] = deploy.rewrite_ads(writer, [("ad.HTML", ad)])
+    places = [match.start() for match in re.finditer(re.escape(SOURCE), ad)]
+    changed = [edit["position"] for edit in record["edits"]]
+    assert changed == [places[2], places[3], places[7]]
+    expected = ad
+    for place in reversed(changed):
+        expected = expected[:place] + GOOD + expected[place + len(SOURCE) :]
+    assert record["rewrite"] == expected
+    [record] = deploy.rewrite_ads(writer, [("ad.htm", f"<b>{SOURCE}</b>")])
+    assert record["note"] == "nothing to rewrite: no text between tags of blocks"
+
+
 def test_no_ad_is_lost_and_a_long_one_is_rewritten_where_it_is_read(writer):
     long = f"{SOURCE} " + "The ward is quiet and the people are kind. " * 2_500
     assert len(long.split()) > 20_000
