@@ -100,13 +100,11 @@ def format_headline(rows: pd.DataFrame, group: str = "female") -> str:
 
 
 def fill_readme(
-    readme: Path = provenance.ROOT / "README.md",
-    run_dir: Path = provenance.ROOT / "reports/embedded",
-    mark: str = "headline",
+    readme: Path = provenance.ROOT / "README.md", run_dir: Path = provenance.ROOT / "reports/embedded"
 ) -> Path:
-    """Put the headline table of `run_dir` between the lines `<mark>:start` and `<mark>:end` of a Markdown file."""
+    """Put the headline table of `run_dir` between the lines headline:start and headline:end of a Markdown file."""
     table = format_headline(read_results(run_dir))
-    marks = re.compile(rf"(<!-- {mark}:start -->\n).*?(<!-- {mark}:end -->)", re.DOTALL)
+    marks = re.compile(r"(<!-- headline:start -->\n).*?(<!-- headline:end -->)", re.DOTALL)
     return write_text(readme, marks.sub(lambda found: f"{found[1]}{table}\n{found[2]}", readme.read_text("utf-8")))
 
 
