@@ -105,7 +105,8 @@ def test_reproduce_hands_other_names_to_the_notebooks(monkeypatch):
     lists = ['rename_columns=["text=Stellentext für", "job_id=#"]', 'rename_values=["gender:0=male"]']
     assert seen[0].overrides == ["k=3", *lists]
     steps = reproduce.resolve_parameters(reproduce.read_steps(reproduce.NOTEBOOKS), "local", lists)
-    assert steps[0].parameters["rename_columns"] == ["text=Stellentext für", "job_id=#"]
+    data = next(step for step in steps if step.name == "01_data_prep")
+    assert data.parameters["rename_columns"] == ["text=Stellentext für", "job_id=#"]
 
 
 def test_check_prints_findings_and_says_so_by_its_code(ads: Path, people: Path):
