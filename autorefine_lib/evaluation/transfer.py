@@ -7,6 +7,7 @@ two judges differ before anything is rewritten.
 """
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -141,7 +142,8 @@ def measure(
     pairs = [(name, pool) for name in recommenders for pool in pools]
     with tqdm(total=len(pairs) * sum(map(len, methods.values())), desc="Ranking again", unit="method") as bar:
         for name, pool in pairs:
-            fitted: Any = recommenders[name].fit(pools[pool])
+            # A copy: the caller's own goes on ranking the pool that it was fitted to.
+            fitted: Any = copy(recommenders[name]).fit(pools[pool])
             other = replace(judge, recommender=fitted, candidates=pools[pool])
             judged: dict[str, list[Method]] = {method: [] for method in methods}
             for method, run in ((method, run) for method, runs in methods.items() for run in runs):
