@@ -85,6 +85,13 @@ def test_measure_by_hand():
     assert table.loc[("A", "original ads"), ["change", "closer", "mrr_change"]].isna().all()
 
 
+def test_the_callers_recommender_goes_on_ranking_its_own_pool():
+    own = Judge("strong").fit(CANDIDATES)
+    before = own.rank(SOFT)
+    measured({"A": own}, {"seen": CANDIDATES, "never seen": CANDIDATES.select(range(6))})
+    assert np.array_equal(own.rank(SOFT), before)
+
+
 def test_in_the_whole_pool_every_job_counts():
     """The cook's ad too: k = 2 of all seven, and the three cooks share two places."""
     whole = {name: [replace(run, pool="whole") for run in runs] for name, runs in METHODS.items()}
