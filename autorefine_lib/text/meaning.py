@@ -33,6 +33,7 @@ _SUFFIX = re.compile(
 _STRUCTURAL = frozenset(
     ("be", "have", "do", "need", "want", "require", "make", "get", "give", "keep", "take", "put", "go", "come")
 )
+_LONGEST_PHRASE = 4  # tokens
 _DOER = ("ee", "er", "or")  # who is trained is no trainer
 _PREFIX = re.compile(r"^(?:un|in|im|ir|non|dis|mis)-?")
 
@@ -91,10 +92,10 @@ def _find_phrases(lemmas: list[str]) -> dict[str, list[int]]:
     """The places of the listed phrases, and of single words that are partners of one."""
     found: dict[str, list[int]] = {}
     for start in range(len(lemmas)):
-        for length in range(1, 5):
-            phrase = " ".join(lemmas[start : start + length]).replace(" - ", " ")
+        for end in range(start + 1, min(start + _LONGEST_PHRASE, len(lemmas)) + 1):
+            phrase = " ".join(lemmas[start:end]).replace(" - ", " ")
             if phrase in _phrases():
-                found.setdefault(phrase, []).extend(range(start, start + length))
+                found.setdefault(phrase, []).extend(range(start, end))
     return found
 
 
@@ -273,9 +274,16 @@ def _weight(word: Word, others: list[Word]) -> float:
 
 def _not_of_manner(source: str, words: list[Word]) -> list[Word]:
     """The words outside the phrase sets of which the source has a phrase: a person's manner may be put otherwise."""
+    return [word for word in words if word.text.lower() not in _manner_words(source)]
+
+
+@lru_cache(maxsize=8192)
+def _manner_words(source: str) -> frozenset[str]:
+    # Remembered: every check of content asks, for every rewrite of the same source.
     sets = [found.phrase_set for found in wording.find(source)]
-    manner = {word for phrase_set in sets for phrase in phrase_set.phrases() for word in re.findall(r"\w+", phrase)}
-    return [word for word in words if word.text.lower() not in manner]
+    return frozenset(
+        word for phrase_set in sets for phrase in phrase_set.phrases() for word in re.findall(r"\w+", phrase)
+    )
 
 
 RULES = (polarity, modality, limits, roles, content)
