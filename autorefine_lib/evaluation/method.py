@@ -12,11 +12,14 @@ import numpy as np
 import pandas as pd
 
 from autorefine_lib.errors import InputError
-from autorefine_lib.files import write_atomic, write_json
+from autorefine_lib.files import write_atomic, write_csv, write_json
 from autorefine_lib.metrics import bootstrap, ranking
 from autorefine_lib.reward.judge import Judge
 
-QUALITY = ("mrr", "ndcg", "similarity")
+QUALITY = ("mrr", "ndcg", "similarity", "overlap", "ndcg_to_original")
+RATES = {"impact_ratio_between": ranking.BETWEEN, "impact_ratio_within": ranking.WITHIN}
+BY_AD = {"impact_ratio_by_ad": ranking.impact_ratio_by_ad, "q_by_ad": ranking.q_by_ad}
+"""The authors' own measures, ad by ad."""
 ORIGINAL = "original ads"
 PLACEBOS = ("word swap", "random paraphrase", "keyword stuffing")
 ORDER = (
@@ -43,30 +46,36 @@ class Method:
     groups: pd.DataFrame
     """From `ranking.per_job`."""
     quality: pd.DataFrame
-    """job_id, mrr, ndcg, similarity, protected, changed."""
+    """From `Judge.measure`."""
+    selected: pd.DataFrame
+    """From `Judge.find_selected`."""
     training_precision: str = ""
     """What its training computed in, "float32" or "bfloat16"; empty for a method that trains nothing."""
     pool: str = "whole"
     """Whose impact ratio is the headline, the pool of the judge (`ranking.POOLS`)."""
 
 
+FACTS = ("name", "seed", "seconds", "reward_calls", "training_precision", "pool")
+TABLES = ("groups", "quality", "selected")
+"""The parts of a method that hold ids and numbers and no text."""
+
+
 def save_method(run_dir: Path | str, method: Method) -> Path:
-    """Write one method's texts and per-job numbers under `<run>/artefacts/methods/`."""
+    """Write one method under `<run>/artefacts/methods/`: texts in `ads.parquet`, and in no other file of it."""
     folder = _folder(run_dir, method.name, method.seed)
     ads = pd.DataFrame({"job_id": method.quality["job_id"], "text": method.texts})
-    for name, table in (("ads", ads), ("groups", method.groups), ("quality", method.quality)):
+    for name, table in {"ads": ads, **{name: getattr(method, name) for name in TABLES}}.items():
         write_atomic(folder / f"{name}.parquet", partial(table.to_parquet, index=False))
-    facts = ("name", "seed", "seconds", "reward_calls", "training_precision", "pool")
-    write_json(folder / "method.json", {name: getattr(method, name) for name in facts})
+    write_json(folder / "method.json", {name: getattr(method, name) for name in FACTS})
     return folder
 
 
 def load_method(run_dir: Path | str, name: str, seed: int = 0) -> Method:
     """What `save_method` wrote."""
     folder = _folder(run_dir, name, seed)
-    ads, groups, quality = (pd.read_parquet(folder / f"{part}.parquet") for part in ("ads", "groups", "quality"))
+    ads, *tables = (pd.read_parquet(folder / f"{part}.parquet") for part in ("ads", *TABLES))
     facts = json.loads((folder / "method.json").read_text("utf-8"))
-    return Method(**facts, texts=list(ads["text"]), groups=groups, quality=quality)
+    return Method(**facts, texts=list(ads["text"]), **dict(zip(TABLES, tables, strict=True)))
 
 
 def saved_methods(run_dir: Path | str) -> dict[str, list[int]]:
@@ -105,7 +114,8 @@ def measure_method(
     judge.recommender.keep_queries(texts)  # Later notebooks rank for them again.
     groups, quality = judge.measure(texts)
     precision = "" if bf16 is None else "bfloat16" if bf16 else "float32"
-    method = Method(name, seed, seconds, reward_calls, texts, groups, quality, precision, judge.pool)
+    selected = judge.find_selected(texts)
+    method = Method(name, seed, seconds, reward_calls, texts, groups, quality, selected, precision, judge.pool)
     save_method(run_dir, method)
     return method
 
@@ -131,28 +141,63 @@ def read_methods(run_dir: Path | str) -> dict[str, list[Method]]:
     return methods
 
 
+def write_per_ad(run_dir: Path | str, methods: Mapping[str, Sequence[Method]]) -> list[Path]:
+    """Write what all tables are made of, ids and numbers without a text, to `<run>/per_ad/`; returns the files.
+
+    One Parquet file for each of `TABLES`, with the columns method and seed, and `methods.csv` with `FACTS`.
+    """
+    runs, folder = [run for of_method in methods.values() for run in of_method], Path(run_dir) / "per_ad"
+    facts = pd.DataFrame([{name: getattr(run, name) for name in FACTS} for run in runs])
+    written = [write_csv(folder / "methods.csv", facts)]
+    for name in TABLES:
+        table = pd.concat([getattr(run, name).assign(method=run.name, seed=run.seed) for run in runs])
+        # Six digits of every number are kept, in half the bytes.
+        table = table.astype(dict.fromkeys(table.select_dtypes("float64"), "float32"))
+        write = partial(table.to_parquet, index=False, compression="zstd")
+        written.append(write_atomic(folder / f"{name}.parquet", write))
+    return written
+
+
+def read_per_ad(run_dir: Path | str) -> dict[str, list[Method]]:
+    """What `write_per_ad` wrote, as from `read_methods` but without texts: enough to make the result rows again."""
+    folder = Path(run_dir) / "per_ad"
+    tables = {name: pd.read_parquet(folder / f"{name}.parquet") for name in TABLES}
+    methods: dict[str, list[Method]] = {}
+    for facts in pd.read_csv(folder / "methods.csv", keep_default_na=False).to_dict("records"):
+        own = {
+            name: table[(table["method"] == facts["name"]) & (table["seed"] == facts["seed"])]
+            .drop(columns=["method", "seed"])
+            .reset_index(drop=True)
+            for name, table in tables.items()
+        }
+        methods.setdefault(facts["name"], []).append(Method(**facts, texts=[], **own))
+    return methods
+
+
 def per_job_numbers(runs: Sequence[Method], group: str, reference: str) -> dict[str, np.ndarray]:
     """Per-job numbers of one method, averaged over its seeds, for `bootstrap.interval`.
 
-    impact_ratio (the pool of the runs), impact_ratio_all (the whole one) and impact_ratio_qualified are counts [jobs,
-    4]; the others are one number a job. A number that some jobs do not have is left out for them, as `pools` says for
-    each ratio, and altogether where no job has it.
+    impact_ratio (the pool of the runs), its factors impact_ratio_between and impact_ratio_within, impact_ratio_all (the
+    whole pool) and impact_ratio_qualified are counts [jobs, 4]; the others are one number a job. A number that some
+    jobs do not have is left out for them, as `pools` says for each ratio, and altogether where no job has it.
     """
-    of_pool = {name: pool for name, pool in pools(runs).items() if (runs[0].groups["pool"] == pool).any()}
-    numbers = {
-        name: np.mean([ranking.rate_counts(run.groups, group, reference, pool) for run in runs], axis=0)
-        for name, pool in of_pool.items()
-    }
+    numbers = {}
+    for name, pool in pools(runs).items():
+        if (runs[0].groups["pool"] == pool).any():
+            rate = RATES.get(name, ("selected", "available"))
+            counts = [ranking.rate_counts(run.groups, group, reference, pool, rate) for run in runs]
+            numbers[name] = np.mean([BY_AD[name](of_run) for of_run in counts] if name in BY_AD else counts, axis=0)
     quality = {name: np.mean([run.quality[name] for run in runs], axis=0) for name in QUALITY}
     numbers |= {name: values[~np.isnan(values)] for name, values in quality.items() if not np.isnan(values).all()}
     numbers["ads_changed"] = np.mean([run.quality["changed"] for run in runs], axis=0)
-    numbers["ads_naming_protected"] = np.mean([run.quality["protected"] != "" for run in runs], axis=0)
+    numbers["ads_naming_protected"] = np.mean([run.quality["protected"] > 0 for run in runs], axis=0)
     return numbers
 
 
 def pools(runs: Sequence[Method]) -> dict[str, str]:
-    """The pool of each impact ratio of `per_job_numbers`."""
-    return {"impact_ratio": runs[0].pool, "impact_ratio_all": "whole", "impact_ratio_qualified": "qualified"}
+    """The pool of each measure of groups in `per_job_numbers`."""
+    own = dict.fromkeys(("impact_ratio", *RATES), runs[0].pool)
+    return own | {"impact_ratio_all": "whole", "impact_ratio_qualified": "qualified"} | dict.fromkeys(BY_AD, "nearest")
 
 
 def nearness(

@@ -70,7 +70,8 @@ def of_some_ads(methods: dict[str, Sequence[Method]], rows: np.ndarray) -> dict[
 def _select(run: Method, rows: np.ndarray) -> Method:
     quality = run.quality.iloc[rows].reset_index(drop=True)
     counts = run.groups[run.groups["job_id"].isin(quality["job_id"])].reset_index(drop=True)
-    return replace(run, texts=[run.texts[row] for row in rows], groups=counts, quality=quality)
+    selected = run.selected[run.selected["job_id"].isin(quality["job_id"])].reset_index(drop=True)
+    return replace(run, texts=[run.texts[row] for row in rows], groups=counts, quality=quality, selected=selected)
 
 
 def answerable(judge: Judge) -> np.ndarray:
@@ -90,7 +91,7 @@ def answerable(judge: Judge) -> np.ndarray:
 
 
 def rejudge(method: Method, judge: Judge) -> Method:
-    """The method as another judge measures it: same texts, groups and ranking quality anew.
+    """The method as another judge measures it: same texts, groups, MRR and NDCG anew, all else as it was measured.
 
     Args:
         judge: its recommender is fitted to its candidates; its jobs are all that the method rewrote, in that order. Of

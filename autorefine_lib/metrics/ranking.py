@@ -1,18 +1,24 @@
 """What a ranking does to groups (selection rate, impact ratio) and how good it is (MRR, NDCG, recall, precision).
 
 A job *selects* its k best-scored candidates. Where scores are tied, every number here is the mean over all orders of
-the candidates within a tie (`scores`), so that the order of a file decides nothing. Two pools are looked at:
+the candidates within a tie (`scores`), so that the order of a file decides nothing. Three pools are looked at:
 
 - "whole": every candidate, the ranking as a recruiter sees it. An ad for a nurse ranks nurses first, and most nurses
   are women: a ratio holds the mix of the occupations as well as what the wording does.
 - "qualified": the candidates with the job's occupation, ranked among themselves, which leaves the wording. A job
   without an occupation, or with fewer than k such candidates, has no such pool.
+- "nearest": the `NEAREST` best candidates of the job, of whom it selects the first `FIRST`: the pool of the authors'
+  evaluation (github.com/buseskorkmaz/FMs-at-work), which compares the top of the ranking with what comes next.
 
 Selection rate of group g over jobs J = sum over J of selected members of g / sum over J of members of g in the pool.
 Impact ratio of g = selection rate of g / selection rate of the reference group: the most selected group in New York
 City's rules for automated employment decision tools (Local Law 144 of 2021; 6 RCNY § 5-300, "impact ratio" and
 "selection rate", § 5-301), or a group named by the caller. Below 4/5 it is generally regarded as evidence of
 adverse impact under the Uniform Guidelines on Employee Selection Procedures, 29 CFR 1607.4(D).
+
+The impact ratio is a product of two. *Between* occupations: the ratio if each selected place went to the groups as they
+share its occupation in the whole pool. *Within*: what was selected against that expectation. It is the standardisation
+of Kitagawa (1955, "Components of a difference between two rates", JASA 50, 1168-1194), taken as a ratio.
 """
 
 import numpy as np
@@ -24,7 +30,9 @@ from autorefine_lib.metrics import groups
 from autorefine_lib.recommender.scores import best_ties, check_k, check_scores, share
 
 POOLS = ("whole", "qualified")
+NEAREST, FIRST = 50, 10
 MOST_SELECTED = "most_selected"
+BETWEEN, WITHIN = ("expected", "available"), ("selected", "expected")
 
 
 def qualified(jobs: Dataset, candidates: Dataset) -> dict[str, np.ndarray]:
@@ -43,9 +51,10 @@ def per_job(scores: np.ndarray, jobs: Dataset, candidates: Dataset, attribute: s
         k: how many candidates a job selects, from either pool.
 
     Returns:
-        One row per job, pool and group: job_id, occupation, pool, group, selected and available. `selected` is the
-        expected number, which is a fraction where a tie reaches across rank k; `available` is a count. A job has no
-        rows of the pool "qualified" where it has no occupation, or fewer than k candidates have it.
+        One row per job, pool and group: job_id, occupation, pool, group, selected, available and expected. `selected`
+        is the mean number, which is a fraction where a tie reaches across rank k; `available` is a count, in the pool
+        "nearest" a mean number too; `expected` is what the occupations of the selected alone would give the group. A
+        job has no rows of the pool "qualified" where it has no occupation, or fewer than k candidates have it.
 
     Raises:
         InputError: wrong scores, unknown attribute, k larger than the whole pool.
@@ -55,17 +64,32 @@ def per_job(scores: np.ndarray, jobs: Dataset, candidates: Dataset, attribute: s
     names, codes = divided.names, divided.codes  # the last name is for those who belong to no group
     qualified_pools, everyone = qualified(jobs, candidates), np.arange(len(candidates))
     check_k(k, len(candidates))
-    rows, places = [], np.ones(k)
+    occupations = np.asarray(candidates["occupation"][:], dtype=object)
+    trades = pd.factorize(occupations, sort=True, use_na_sentinel=False)[0]
+    members = np.zeros((1 + trades.max(), len(names)))
+    np.add.at(members, (trades, codes), 1)
+    shares = members / members.sum(axis=1, keepdims=True)  # of each occupation that the groups have
+
+    def count(row: np.ndarray, indices: np.ndarray, places: int) -> tuple[np.ndarray, np.ndarray]:
+        best, starts = best_ties(row[indices], places)
+        people, chances = indices[best], share(np.ones(places), starts, len(best))
+        return np.bincount(codes[people], chances, len(names)), np.bincount(
+            trades[people], chances, len(shares)
+        ) @ shares
+
+    first, nearest = (min(places, len(candidates)) for places in (FIRST, NEAREST))
+    rows = []
     for job_id, occupation, row in zip(jobs["job_id"][:], jobs["occupation"][:], scores, strict=True):
-        pools = {"whole": everyone, "qualified": qualified_pools.get(occupation, everyone[:0])}
-        for pool, indices in pools.items():
-            if len(indices) < k:
-                continue
-            best, starts = best_ties(row[indices], k)
-            selected = np.bincount(codes[indices[best]], share(places, starts, len(best)), len(names))
-            available = np.bincount(codes[indices], minlength=len(names))
-            rows += [(job_id, occupation, pool, *of) for of in zip(names[:-1], selected, available, strict=False)]
-    return pd.DataFrame(rows, columns=["job_id", "occupation", "pool", "group", "selected", "available"])
+        fit = qualified_pools.get(occupation, everyone[:0])
+        counted = [("whole", count(row, everyone, k), divided.sizes)]
+        if len(fit) >= k:
+            counted.append(("qualified", count(row, fit, k), np.bincount(codes[fit], minlength=len(names))))
+        counted.append(("nearest", count(row, everyone, first), count(row, everyone, nearest)[0]))
+        for pool, (selected, expected), available in counted:
+            numbers = zip(names[:-1], selected, available, expected, strict=False)
+            rows += [(job_id, occupation, pool, *of_group) for of_group in numbers]
+    columns = ["job_id", "occupation", "pool", "group", "selected", "available", "expected"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def ranking_quality(scores: np.ndarray, jobs: Dataset, candidates: Dataset, k: int) -> pd.DataFrame:
@@ -171,7 +195,7 @@ def impact_ratio(table: pd.DataFrame, pool: str = "whole", reference: str = MOST
 
     Args:
         table: from `per_job`.
-        pool: "whole" or "qualified".
+        pool: "whole", "qualified" or "nearest".
         reference: the group whose rate is the denominator; "most_selected" takes the group of the highest rate.
 
     Returns:
@@ -204,14 +228,48 @@ def most_selected(rates: np.ndarray) -> int:
     return int(np.nan_to_num(rates, nan=-1).round(12).argmax())
 
 
-def rate_counts(table: pd.DataFrame, group: str, reference: str, pool: str = "whole") -> np.ndarray:
+def rate_counts(
+    table: pd.DataFrame,
+    group: str,
+    reference: str,
+    pool: str = "whole",
+    rate: tuple[str, str] = ("selected", "available"),
+) -> np.ndarray:
     """Job by job what the impact ratio is made of: float [jobs with this pool, 4], in the order of `table`.
 
     Columns: selected and available of `group`, selected and available of `reference`. `bootstrap.interval` takes it.
+    With `BETWEEN` or `WITHIN` as `rate` it is made of other counts; those two ratios multiply to the impact ratio.
     """
     one_pool = table[table["pool"] == pool]
-    counts = one_pool.pivot(index="job_id", columns="group", values=["selected", "available"])
+    counts = one_pool.pivot(index="job_id", columns="group", values=list(rate))
     for name in (group, reference):
         groups.check_group(name, one_pool["group"].unique())
-    columns = [(count, name) for name in (group, reference) for count in ("selected", "available")]
+    columns = [(count, name) for name in (group, reference) for count in rate]
     return counts.loc[one_pool["job_id"].drop_duplicates(), columns].to_numpy(float)
+
+
+def impact_ratio_by_ad(counts: np.ndarray) -> np.ndarray:
+    """The authors' impact ratio of each ad: the group's selection rate over the higher of the two rates, float [ads].
+
+    As in their code, a group without a member among the nearest has a rate of 0. Where nobody of either group is
+    selected the ratio is 1; theirs is undefined there, which cannot happen with two groups and nobody unknown.
+
+    Args:
+        counts: from `rate_counts` of the pool "nearest"; with ties the ratio is that of the mean numbers.
+    """
+    rates = np.divide(counts[:, ::2], counts[:, 1::2], out=np.zeros((len(counts), 2)), where=counts[:, 1::2] > 0)
+    highest = rates.max(axis=1)
+    return np.divide(rates[:, 0], highest, out=np.ones(len(counts)), where=highest > 0)
+
+
+def q_by_ad(counts: np.ndarray) -> np.ndarray:
+    """The gender part of the authors' reward q, for each ad: from 0 at equal numbers to -50, float [ads].
+
+    -100 x the Wasserstein distance between the two groups' shares of the nearest and (0.5, 0.5), which is the distance
+    of either share to 0.5. -50 where nobody of either group is among the nearest.
+
+    Args:
+        counts: as in `impact_ratio_by_ad`.
+    """
+    near, both = counts[:, 1], counts[:, 1::2].sum(axis=1)
+    return -100 * np.abs(np.divide(near, both, out=np.zeros(len(counts)), where=both > 0) - 0.5)

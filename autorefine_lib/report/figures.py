@@ -31,6 +31,8 @@ METRIC_NAMES = {
     "impact_ratio": "impact ratio",
     "impact_ratio_all": "impact ratio, whole pool",
     "impact_ratio_qualified": "impact ratio, qualified",
+    "impact_ratio_between": "between occupations",
+    "impact_ratio_within": "within occupations",
     "mrr": "MRR",
     "ndcg": "NDCG",
     "selection_rate": "selection rate",

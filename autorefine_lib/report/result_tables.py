@@ -8,10 +8,11 @@ import pandas as pd
 from autorefine_lib import provenance
 from autorefine_lib.evaluation import paper
 from autorefine_lib.evaluation.method import ORIGINAL, Method, nearness, per_job_numbers, pools
-from autorefine_lib.metrics import bootstrap
+from autorefine_lib.metrics import bootstrap, ranking, top_k
 from autorefine_lib.metrics.bootstrap import Interval
 from autorefine_lib.report.pages import COLUMNS, COSTS
 
+AUTHORS_K = {"impact_ratio_by_ad": ranking.FIRST, "q_by_ad": ranking.NEAREST}
 LOST_AT_MOST = 0.02
 """Share of its value that MRR or NDCG may lose."""
 
@@ -24,8 +25,9 @@ def rows(
     `methods` maps the name in the table to its runs, one per seed; the first entry must be the original ads. Each
     metric has its value with a bootstrap interval over the jobs that have it (n), and, as `<metric>_change`, the paired
     difference to the original ads. `pool` says whose selection an impact ratio is. A metric that is the same for every
-    job has no interval. Reward calls and seconds are those of one seed, on average. The training precision is that of
-    all seeds; seeds that differ are separated by a slash.
+    job has no interval, nor has people_selected, the number of different people that the jobs select together. Reward
+    calls and seconds are those of one seed, on average. The training precision is that of all seeds; seeds that differ
+    are separated by a slash.
     """
     baseline = per_job_numbers(methods[ORIGINAL], group, reference)
     facts = {
@@ -41,11 +43,14 @@ def rows(
         for metric, values in numbers.items():
             of = group if metric.startswith("impact_ratio") else "all"
             found = {metric: _interval(values, seed=seed)}
-            if name != ORIGINAL and (metric.startswith("impact_ratio") or metric in ("mrr", "ndcg")):
+            if name != ORIGINAL and (metric.startswith("impact_ratio") or metric in ("mrr", "ndcg", "q_by_ad")):
                 found[f"{metric}_change"] = _interval(baseline[metric], values, seed=seed)
             for label, interval in found.items():
                 row = {"pool": pools(runs).get(metric, "whole"), "group": of, "metric": label, "n": len(values)}
-                table.append(shared | row | interval._asdict())
+                table.append(shared | row | {"k": AUTHORS_K.get(metric, k)} | interval._asdict())
+        people = float(np.mean([top_k.count_people(run.selected) for run in runs]))
+        row = {"pool": "whole", "group": "all", "metric": "people_selected", "n": len(runs[0].quality)}
+        table.append(shared | row | {"value": people})
     return pd.DataFrame(table).reindex(columns=COLUMNS)
 
 
@@ -131,7 +136,7 @@ def goals(rows: pd.DataFrame, runs: Sequence[Method], method: str = "PPO") -> pd
         gain = end / start - 1
         goal = f"{metric.upper()} loses at most {LOST_AT_MOST:.0%} of its value"
         found.append((goal, f"{start:.4f} -> {end:.4f}, {gain:+.2%}", gain >= -LOST_AT_MOST))
-    naming = sum(int((run.quality["protected"] != "").sum()) for run in runs)
+    naming = sum(int((run.quality["protected"] > 0).sum()) for run in runs)
     total = sum(len(run.quality) for run in runs)
     goal = "no rewrite names a protected attribute that its original did not"
     found.append((goal, f"{naming} of {total} do", naming == 0))

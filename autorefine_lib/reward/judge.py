@@ -11,7 +11,7 @@ import pandas as pd
 from datasets import Dataset
 
 from autorefine_lib.data import data_prep
-from autorefine_lib.metrics import ranking
+from autorefine_lib.metrics import ranking, top_k
 from autorefine_lib.recommender.dense import DenseRecommender
 from autorefine_lib.text.protected import protected_words
 
@@ -43,21 +43,28 @@ class Judge:
     def measure(self, texts: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Rank for `texts`, one per job; returns the groups of `ranking.per_job` and the quality table.
 
-        Quality has one row a job: job_id; mrr, ndcg, recall and precision; similarity, the cosine between rewritten and
-        original ad; protected, the words naming a protected attribute that the rewrite brings in and its original does
-        not have, separated by spaces; and changed, whether the text is another.
+        Quality has one row a job: job_id; mrr, ndcg, recall and precision; overlap and ndcg_to_original, which compare
+        the ranking with that of the original ad (`top_k`); similarity, the cosine between rewritten and original ad;
+        protected, how many words naming a protected attribute the rewrite brings in that its original does not have;
+        and changed, whether the text is another.
         """
-        scores = self.recommender.rank(texts)
+        originals = list(self.jobs["text"])
+        scores, before = self.recommender.rank(texts), self.recommender.rank(originals)
         groups = ranking.per_job(scores, self.jobs, self.candidates, self.attribute, self.k)
         quality = ranking.ranking_quality(scores, self.jobs, self.candidates, self.k)
-        originals = list(self.jobs["text"])
+        quality["overlap"] = top_k.overlap(scores, before, self.k)
+        quality["ndcg_to_original"] = top_k.ndcg_to_original(scores, before, self.k)
         new, old = self.recommender.embed(texts), self.recommender.embed(originals)
         quality["similarity"] = np.einsum("ij,ij->i", new, old)
         pairs = list(zip(texts, originals, strict=True))
-        added = [protected_words(text) - protected_words(original) for text, original in pairs]
-        quality["protected"] = [" ".join(sorted(words)) for words in added]
+        quality["protected"] = [len(protected_words(text) - protected_words(original)) for text, original in pairs]
         quality["changed"] = [text != original for text, original in pairs]
         return groups, quality
+
+    def find_selected(self, texts: list[str]) -> pd.DataFrame:
+        """Who the k best of the whole pool are for `texts`, one per job (`top_k.find_selected`)."""
+        scores = self.recommender.rank(texts)
+        return top_k.find_selected(scores, self.jobs, self.candidates, self.attribute, self.k)
 
 
 def load_judge(

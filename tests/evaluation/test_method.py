@@ -9,7 +9,16 @@ from datasets import Dataset
 
 from autorefine_lib.data import data_prep
 from autorefine_lib.errors import InputError
-from autorefine_lib.evaluation.method import clear_methods, load_method, measure_method, saved_methods
+from autorefine_lib.evaluation.method import (
+    clear_methods,
+    load_method,
+    measure_method,
+    read_methods,
+    read_per_ad,
+    saved_methods,
+    write_per_ad,
+)
+from autorefine_lib.report import result_tables
 from autorefine_lib.reward.judge import Judge, load_judge
 
 CANDIDATES = Dataset.from_dict(
@@ -61,12 +70,16 @@ def test_measure_by_hand(judge: Judge):
     assert quality["mrr"].tolist() == pytest.approx([1, 1 / 3])
     assert quality["ndcg"].tolist() == pytest.approx([0.61315, 0], abs=1e-5)
     assert quality["similarity"].tolist() == [1, 1] and not quality["changed"].any()
-    assert quality["protected"].tolist() == ["", ""]
+    assert quality["protected"].tolist() == [0, 0]
+    assert quality["overlap"].tolist() == [1, 1] and quality["ndcg_to_original"].tolist() == [1, 1]
 
     groups, quality = judge.measure(["A nurse.", "A cook, she leads."])
     assert quality["mrr"].tolist() == [1, 1] and quality["ndcg"].tolist() == pytest.approx([0.61315, 1], abs=1e-5)
     assert quality["similarity"].tolist() == pytest.approx([1, 0.5])
-    assert quality["changed"].tolist() == [False, True] and quality["protected"].tolist() == ["", "she"]
+    assert quality["changed"].tolist() == [False, True] and quality["protected"].tolist() == [0, 1]
+    # The cook's ad selects e and f in the place of a and b: gains of 0.5 and 0.7 in the place of 0.9 and 0.8.
+    assert quality["overlap"].tolist() == [1, 0]
+    assert quality["ndcg_to_original"].tolist() == pytest.approx([1, (0.5 + 0.44165) / (0.9 + 0.50474)], abs=1e-5)
     cooks = groups[(groups["job_id"] == "c1") & (groups["pool"] == "qualified")].set_index("group")
     assert cooks["selected"].to_dict() == {"f": 1, "m": 1} and cooks["available"].to_dict() == {"f": 1, "m": 2}
 
@@ -85,8 +98,26 @@ def test_run_times_measures_and_saves(judge: Judge, kept: list[str], tmp_path):
     assert (read.name, read.seed, read.seconds, read.reward_calls) == ("best of N", 3, made.seconds, 16)
     assert read.training_precision == made.training_precision == "bfloat16"
     assert read.texts == ["A nurse.", "A cook, she leads."]
-    pd.testing.assert_frame_equal(read.groups, made.groups, check_dtype=False)
-    pd.testing.assert_frame_equal(read.quality, made.quality, check_dtype=False)
+    for table in ("groups", "quality", "selected"):
+        pd.testing.assert_frame_equal(getattr(read, table), getattr(made, table), check_dtype=False)
+    assert "".join(made.selected["candidate_id"]) == "aeef" and made.selected["selected"].eq(1).all()
+
+
+def test_what_tables_are_made_of_is_written_without_a_text(judge: Judge, tmp_path):
+    measure_method(tmp_path, judge, "original ads", lambda ads: ads)
+    for seed in (1, 2):
+        measure_method(tmp_path, judge, "PPO", lambda ads: ["A nurse.", "A cook, she leads."], seed, bf16=False)
+    methods = read_methods(tmp_path)
+    written = write_per_ad(tmp_path, methods)
+    assert [path.name for path in written] == ["methods.csv", "groups.parquet", "quality.parquet", "selected.parquet"]
+    for path in (*written, *tmp_path.glob("artefacts/methods/*/*/*")):
+        found = path.read_text() if path.suffix != ".parquet" else pd.read_parquet(path).to_csv()
+        assert ("A cook" in found) == (path.name == "ads.parquet"), path
+    again = read_per_ad(tmp_path)
+    assert {name: [run.seed for run in runs] for name, runs in again.items()} == {"original ads": [0], "PPO": [1, 2]}
+    before, after = (result_tables.rows(found, "d", "f", "m", 2, "", seed=3) for found in (methods, again))
+    assert set(before["metric"]) >= {"impact_ratio_by_ad", "overlap", "people_selected"}
+    pd.testing.assert_frame_equal(before, after, rtol=1e-6)
 
 
 @pytest.mark.parametrize(("bf16", "expected"), [(None, ""), (False, "float32"), (True, "bfloat16")])

@@ -54,9 +54,11 @@ class Judge:
 
 
 def method(name: str, texts: list[str], seed: int = 0) -> Method:
-    quality = pd.DataFrame({"job_id": JOBS["job_id"], "mrr": 0.0, "ndcg": 0.0, "similarity": 1.0, "protected": ""})
+    quality = pd.DataFrame({"job_id": JOBS["job_id"], "mrr": 0.0, "ndcg": 0.0, "similarity": 1.0, "protected": 0})
+    quality[["overlap", "ndcg_to_original"]] = 1.0
     quality["changed"] = [new != old for new, old in zip(texts, JOBS["text"], strict=True)]
-    return Method(name, seed, 0.0, 0, texts, pd.DataFrame(columns=["job_id"]), quality, pool="qualified")
+    nobody = pd.DataFrame(columns=["job_id"])
+    return Method(name, seed, 0.0, 0, texts, nobody, quality, nobody, pool="qualified")
 
 
 METHODS = {"original ads": [method("original ads", list(JOBS["text"]))], "PPO": [method("PPO", SOFT)]}
@@ -158,10 +160,11 @@ def test_candidates_of_a_file_without_those_already_seen(tmp_path):
 
 
 def test_some_ads():
-    saved = replace(METHODS["PPO"][0], groups=pd.DataFrame({"job_id": ["n1", "n1", "n2", "c1"], "selected": range(4)}))
+    table = pd.DataFrame({"job_id": ["n1", "n1", "n2", "c1"], "selected": range(4)})
+    saved = replace(METHODS["PPO"][0], groups=table, selected=table)
     [part] = transfer.of_some_ads({"PPO": [saved]}, np.array([0, 2]))["PPO"]
     assert part.texts == ["nurse kind", "cook"] and part.quality["job_id"].tolist() == ["n1", "c1"]
-    assert part.groups["selected"].tolist() == [0, 1, 3]
+    assert part.groups["selected"].tolist() == part.selected["selected"].tolist() == [0, 1, 3]
 
 
 def test_bad_input():

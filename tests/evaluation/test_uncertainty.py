@@ -34,6 +34,7 @@ PEOPLE = Dataset.from_dict(
     }
 )
 RACES = np.array(PEOPLE["race"])
+NOBODY = pd.DataFrame()
 
 
 def rank(ads: list[str]) -> np.ndarray:
@@ -48,8 +49,9 @@ JUDGE = Judge(SimpleNamespace(rank=rank), JOBS, PEOPLE, "race", K, "qualified")
 
 def method(name: str, texts: list[str], seed: int = 0) -> Method:
     groups = ranking.per_job(rank(texts), JOBS, PEOPLE, "race", K)
-    quality = pd.DataFrame({"job_id": JOBS["job_id"], "mrr": 1.0, "ndcg": 1.0, "similarity": 1.0, "protected": ""})
-    return Method(name, seed, 0.0, 0, texts, groups, quality.assign(changed=False), pool="qualified")
+    quality = pd.DataFrame({"job_id": JOBS["job_id"], "mrr": 1.0, "ndcg": 1.0, "similarity": 1.0, "protected": 0})
+    quality[["overlap", "ndcg_to_original"]] = 1.0
+    return Method(name, seed, 0.0, 0, texts, groups, quality.assign(changed=False), NOBODY, pool="qualified")
 
 
 ADS = list(JOBS["text"])
@@ -118,7 +120,7 @@ def test_an_undefined_ratio_is_told_and_not_counted(floor: uncertainty.NoiseFloo
     texts = list(jobs["text"])
     groups = ranking.per_job(rank(texts), jobs, people, "race", K)
     quality = METHODS["nothing"][0].quality.iloc[1::2].reset_index(drop=True)
-    run = Method("x", 0, 0.0, 0, texts, groups, quality, pool="qualified")
+    run = Method("x", 0, 0.0, 0, texts, groups, quality, NOBODY, pool="qualified")
     judge = replace(JUDGE, jobs=jobs, candidates=people)
     found = uncertainty.table({"original ads": [run], "x": [run]}, judge, "white", floor, n_boot=20)
     assert np.isnan(found.loc[0, ["change", "low_both", "p_value", "p_holm", "p_holm_all"]].astype(float)).all()

@@ -9,9 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from ranx import Qrels, Run, evaluate
+from scipy.stats import wasserstein_distance
 
 from autorefine_lib.errors import InputError
 from autorefine_lib.metrics import ranking
+from autorefine_lib.metrics.bootstrap import interval
 
 # Four nurses (2 f, 2 m) and three cooks (1 f, 2 m); one nurse job, one cook job.
 CANDIDATES = Dataset.from_dict(
@@ -45,7 +47,8 @@ def test_per_job_counts_by_hand():
     assert counts(frame, "n1", "whole") == {"f": (2, 3), "m": (0, 4)}  # a e
     assert counts(frame, "c1", "qualified") == {"f": (0, 1), "m": (2, 2)}  # f g
     assert counts(frame, "c1", "whole") == {"f": (2, 3), "m": (0, 4)}  # a b
-    assert len(frame) == 8 and frame["job_id"].drop_duplicates().tolist() == ["n1", "c1"]
+    assert counts(frame, "n1", "nearest") == {"f": (3, 3), "m": (4, 4)}  # all seven: there are no 10 of 50
+    assert len(frame) == 12 and frame["job_id"].drop_duplicates().tolist() == ["n1", "c1"]
 
 
 def test_a_job_without_enough_qualified_candidates_counts_in_the_whole_pool_alone():
@@ -60,6 +63,65 @@ def test_a_job_without_enough_qualified_candidates_counts_in_the_whole_pool_alon
         quality = ranking.ranking_quality(SCORES, jobs, CANDIDATES, 2)
         assert quality["job_id"].tolist() == ["n1", "c1"] and quality.loc[0, "mrr"] == 1
         assert quality.loc[1, ["mrr", "ndcg", "recall", "precision"]].isna().all()
+
+
+# Ten people, half of them women: four of five nurses, one of five engineers.
+TEN = Dataset.from_dict(
+    {"occupation": ["nurse"] * 5 + ["engineer"] * 5, "gender": ["f"] * 4 + ["m"] + ["f"] + ["m"] * 4}
+)
+
+
+def test_between_and_within_occupations_by_hand():
+    """One ad selects a nurse, a woman, and three engineers, all men."""
+    scores = np.array([[9.0, 0, 0, 0, 0, 0, 8, 7, 6, 0]])
+    jobs = Dataset.from_dict({"job_id": ["j"], "occupation": ["engineer"]})
+    frame = ranking.per_job(scores, jobs, TEN, "gender", 4)
+    whole = frame[frame["pool"] == "whole"].set_index("group")
+    assert whole["selected"].to_dict() == {"f": 1, "m": 3}
+    # Of a nurse's place women have 4/5, of an engineer's 1/5: 0.8 + 3 x 0.2 = 1.4 of four places, and men 2.6.
+    assert whole["expected"].to_dict() == pytest.approx({"f": 1.4, "m": 2.6})
+    made_of = (("selected", "available"), ranking.BETWEEN, ranking.WITHIN)
+    total, between, within = (
+        interval(ranking.rate_counts(frame, "f", "m", rate=rate), n_boot=5).value for rate in made_of
+    )
+    assert (total, between, within) == pytest.approx((1 / 3, 1.4 / 2.6, (1 / 1.4) / (3 / 2.6)))
+    assert total == pytest.approx(between * within)
+    # Among the qualified all have one occupation, and nothing lies between.
+    engineers = ranking.rate_counts(frame, "f", "m", "qualified", ranking.BETWEEN)
+    assert interval(engineers, n_boot=5).value == pytest.approx(1)
+
+
+def test_the_shares_of_an_occupation_count_the_unknown_too():
+    gender = ["f", None, "m", "m", None, "f", "f", "f", "m", "m"]
+    people = Dataset.from_dict({"occupation": ["nurse"] * 4 + [None] * 6, "gender": gender})
+    jobs = Dataset.from_dict({"job_id": ["j"], "occupation": [None]})
+    frame = ranking.per_job(np.arange(10.0)[None, ::-1], jobs, people, "gender", 5)
+    whole = frame[frame["pool"] == "whole"].set_index("group")["expected"].to_dict()
+    # Four nurses, 1/4 of them women and 1/2 men; then one of the six without an occupation, 3/6 women and 2/6 men.
+    assert whole == pytest.approx({"f": 4 / 4 + 3 / 6, "m": 4 / 2 + 2 / 6})
+
+
+def test_the_authors_measure_ad_by_ad_by_hand():
+    """60 people: of the 50 nearest 20 are women, and of the first 10 two are."""
+    gender = ["f"] * 2 + ["m"] * 8 + ["f"] * 18 + ["m"] * 22 + ["f"] * 10
+    people = Dataset.from_dict({"occupation": ["cook"] * 60, "gender": gender})
+    jobs = Dataset.from_dict({"job_id": ["j", "k"], "occupation": ["cook", "cook"]})
+    scores = np.stack([-np.arange(60.0), np.where(np.array(gender) == "f", 0, 1.0)])
+    frame = ranking.per_job(scores, jobs, people, "gender", 20)
+    women, men = (ranking.rate_counts(frame, *pair, "nearest") for pair in (("f", "m"), ("m", "f")))
+    # Rates 2/20 and 8/30. The other ad takes all 30 men first, then 20 of 30 tied women, none of them in the first 10.
+    assert women.tolist() == [[2, 20, 8, 30], [0, pytest.approx(20), 10, 30]]
+    assert ranking.impact_ratio_by_ad(women) == pytest.approx([3 / 8, 0])
+    assert ranking.impact_ratio_by_ad(men).tolist() == [1, 1]
+    assert ranking.q_by_ad(women) == pytest.approx([-10, -10]) and ranking.q_by_ad(men) == pytest.approx([-10, -10])
+    shares = women[0, 1::2] / 50
+    assert ranking.q_by_ad(women)[0] == pytest.approx(-100 * wasserstein_distance(shares, [0.5, 0.5]))
+    nobody = np.array([[0.0, 0, 10, 50], [0, 5, 0, 5], [0, 0, 0, 0]])
+    assert ranking.impact_ratio_by_ad(nobody).tolist() == [0, 1, 1] and ranking.q_by_ad(nobody).tolist() == [
+        -50,
+        0,
+        -50,
+    ]
 
 
 def test_impact_ratio_pools_over_jobs():

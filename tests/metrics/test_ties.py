@@ -75,9 +75,18 @@ def test_selections_and_counts_are_the_means_over_all_orders(stars, cut, who):
 
     chances = mean_over_orders(row, lambda order: np.isin(np.arange(people), order[:k]))
     np.testing.assert_allclose(selection(row[None], k)[0], chances, atol=1e-12)
-    if k <= fit.sum():
-        table = ranking.per_job(row[None], jobs, candidates, "gender", k).query("pool == 'whole'")
-        np.testing.assert_allclose(table["selected"], expected[: len(names)], atol=1e-12)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ranking, "FIRST", 2)
+        patch.setattr(ranking, "NEAREST", k)
+        pools = dict(iter(ranking.per_job(row[None], jobs, candidates, "gender", k).groupby("pool")))
+    np.testing.assert_allclose(pools["whole"]["selected"], expected[: len(names)], atol=1e-12)
+    np.testing.assert_allclose(pools["nearest"]["available"], expected[: len(names)], atol=1e-12)
+    assert pools["nearest"]["selected"].sum() == pytest.approx(2)
+    # Each selected place goes to the groups as they share its occupation.
+    of_trade = np.array([np.bincount(code[np.array(trade) == one], minlength=2) / trade.count(one) for one in trade])
+    places = mean_over_orders(row, lambda order: of_trade[order[:k]].sum(axis=0))
+    np.testing.assert_allclose(pools["whole"]["expected"], places[: len(names)], atol=1e-12)
+    assert ("qualified" in pools) == (k <= fit.sum())
 
 
 @settings(max_examples=60, deadline=None)

@@ -13,26 +13,31 @@ from autorefine_lib.report import pages, result_tables
 JOBS = ("j1", "j2")
 
 
-def method(name: str, seed: int, women: tuple[int, int], mrr: tuple, ndcg: tuple, protected=("", "")) -> Method:
-    """Each of two ads, a nurse's and a cook's, selects 4 of 4 women and 4 men (qualified) or 8 and 8 (all)."""
+def method(name: str, seed: int, women: tuple[int, int], mrr: tuple, ndcg: tuple, protected=(0, 0)) -> Method:
+    """Each of two ads, a nurse's and a cook's, selects 4 of 4 women and 4 men (qualified) or 8 and 8 (all).
+
+    From their occupations 1 woman and 3 men are expected. Of the nearest 20 women and 30 men the first are the same.
+    """
     table = [
-        (job, occupation, pool, group, count, size)
+        (job, occupation, pool, group, count, size, expected)
         for job, occupation, chosen in zip(JOBS, ("nurse", "cook"), women, strict=True)
-        for pool, size in (("qualified", 4), ("whole", 8))
-        for group, count in (("female", chosen), ("male", 4 - chosen))
+        for pool, sizes in (("qualified", (4, 4)), ("whole", (8, 8)), ("nearest", (20, 30)))
+        for group, count, size, expected in zip(("female", "male"), (chosen, 4 - chosen), sizes, (1, 3), strict=True)
     ]
-    groups = pd.DataFrame(table, columns=["job_id", "occupation", "pool", "group", "selected", "available"])
+    names = ["job_id", "occupation", "pool", "group", "selected", "available", "expected"]
+    groups = pd.DataFrame(table, columns=names)
     changed = name != "original ads"
     quality = pd.DataFrame({"job_id": JOBS, "mrr": mrr, "ndcg": ndcg, "similarity": 1.0 - 0.1 * changed})
-    quality = quality.assign(protected=protected, changed=changed)
+    quality = quality.assign(protected=protected, changed=changed, overlap=1.0 - 0.2 * changed, ndcg_to_original=1.0)
+    selected = pd.DataFrame({"candidate_id": ["a", "b", "b"], "selected": [1.0, 0.5, 0.5 * changed]})
     calls, precision = (100, "bfloat16") if name == "PPO" else (0, "")
-    return Method(name, seed, 10.0 + seed, calls, ["", ""], groups, quality, precision)
+    return Method(name, seed, 10.0 + seed, calls, ["", ""], groups, quality, selected, precision)
 
 
 # Ratio (2/8) / (6/8) = 1/3.
 ORIGINAL = method("original ads", 0, (1, 1), (1.0, 0.5), (0.8, 0.6))
 # Ratios 1 and (3/8) / (5/8) = 0.6; over both seeds (3.5/8) / (4.5/8) = 7/9.
-PPO = [method("PPO", 0, (2, 2), (1.0, 0.5), (0.8, 0.6)), method("PPO", 1, (1, 2), (1.0, 0.4), (0.7, 0.6), ("", "she"))]
+PPO = [method("PPO", 0, (2, 2), (1.0, 0.5), (0.8, 0.6)), method("PPO", 1, (1, 2), (1.0, 0.4), (0.7, 0.6), (0, 1))]
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +47,7 @@ def rows() -> pd.DataFrame:
 
 
 def test_rows_by_hand(rows: pd.DataFrame):
-    assert list(rows.columns) == pages.COLUMNS and len(rows) == 8 + 13
+    assert list(rows.columns) == pages.COLUMNS and len(rows) == 15 + 24
     value = rows.set_index(["method", "metric"])["value"]
     assert value["original ads", "impact_ratio"] == pytest.approx(1 / 3)
     assert value["PPO", "impact_ratio"] == pytest.approx(7 / 9)
@@ -54,7 +59,21 @@ def test_rows_by_hand(rows: pd.DataFrame):
     assert value["PPO", "mrr"] == pytest.approx(0.725) and value["PPO", "mrr_change"] == pytest.approx(-0.025)
     assert value["PPO", "ndcg"] == pytest.approx(0.675) and value["PPO", "ndcg_change"] == pytest.approx(-0.025)
     assert value["PPO", "ads_changed"] == 1 and value["PPO", "ads_naming_protected"] == 0.25
-    assert rows["n"].eq(2).all() and rows["split"].eq("test").all() and rows["k"].eq(4).all()
+    # Women are expected to be 2 of the 8 selected, a ratio of 1/3: the originals' gap lies between occupations.
+    assert value["original ads", "impact_ratio_between"] == value["PPO", "impact_ratio_between"] == pytest.approx(1 / 3)
+    assert value["original ads", "impact_ratio_within"] == pytest.approx(1)
+    assert value["PPO", "impact_ratio_within"] == pytest.approx(7 / 3)
+    assert value["PPO", "impact_ratio_between_change"] == 0
+    assert value["PPO", "impact_ratio_within_change"] == pytest.approx(4 / 3)
+    # Ad by ad: 1/20 over 3/30 of the original ads; of the rewritten 2/20 over 2/30, of which women are the higher.
+    assert value["original ads", "impact_ratio_by_ad"] == pytest.approx(1 / 2)
+    assert value["PPO", "impact_ratio_by_ad"] == pytest.approx((1 + 1 + 1 / 2 + 1) / 4)
+    assert value["PPO", "q_by_ad"] == pytest.approx(-10) and value["PPO", "q_by_ad_change"] == 0
+    assert value["PPO", "overlap"] == 0.8 and value["PPO", "ndcg_to_original"] == 1
+    assert value["original ads", "people_selected"] == 1.5 and value["PPO", "people_selected"] == 1.75
+    by_ad = rows["metric"].str.contains("by_ad")
+    assert pools[["impact_ratio_by_ad", "q_by_ad"]].eq("nearest").all() and set(rows.loc[by_ad, "k"]) == {10, 50}
+    assert rows["n"].eq(2).all() and rows["split"].eq("test").all() and rows.loc[~by_ad, "k"].eq(4).all()
     ppo = rows[rows["method"] == "PPO"]
     assert ppo["reward_calls"].eq(100).all() and rows.loc[rows["method"] == "original ads", "reward_calls"].eq(0).all()
     assert ppo["seeds"].eq("0 1").all() and ppo["seconds"].eq(10.5).all()
@@ -65,8 +84,8 @@ def test_the_headline_is_the_pool_of_the_runs_and_jobs_without_a_number_are_left
     """The second ad has no occupation: no qualified candidates, no MRR."""
 
     def part(run: Method, **facts) -> Method:
-        groups = run.groups[(run.groups["pool"] == "whole") | (run.groups["job_id"] == "j1")]
-        groups = groups.assign(selected=groups["selected"].where(groups["pool"] == "whole", groups["available"]))
+        groups = run.groups[(run.groups["pool"] != "qualified") | (run.groups["job_id"] == "j1")]
+        groups = groups.assign(selected=groups["selected"].where(groups["pool"] != "qualified", groups["available"]))
         return replace(run, groups=groups, quality=run.quality.assign(**{"mrr": [1.0, np.nan]} | facts))
 
     def table(**facts) -> pd.DataFrame:
