@@ -48,7 +48,7 @@ def per_job(scores: np.ndarray, jobs: Dataset, candidates: Dataset, attribute: s
     Args:
         scores: float [jobs, candidates], higher is better.
         attribute: column of the candidates that names the groups.
-        k: how many candidates a job selects, from either pool.
+        k: how many candidates a job selects from the pools "whole" and "qualified".
 
     Returns:
         One row per job, pool and group: job_id, occupation, pool, group, selected, available and expected. `selected`
@@ -73,9 +73,8 @@ def per_job(scores: np.ndarray, jobs: Dataset, candidates: Dataset, attribute: s
     def count(row: np.ndarray, indices: np.ndarray, places: int) -> tuple[np.ndarray, np.ndarray]:
         best, starts = best_ties(row[indices], places)
         people, chances = indices[best], share(np.ones(places), starts, len(best))
-        return np.bincount(codes[people], chances, len(names)), np.bincount(
-            trades[people], chances, len(shares)
-        ) @ shares
+        expected = np.bincount(trades[people], chances, len(shares)) @ shares
+        return np.bincount(codes[people], chances, len(names)), expected
 
     first, nearest = (min(places, len(candidates)) for places in (FIRST, NEAREST))
     rows = []
