@@ -2,6 +2,7 @@
 # make test                           lint, unit tests, notebooks in the smoke profile
 # make lab                            JupyterLab on the notebooks
 # make lint                           style, order of the packages, declared dependencies, types
+# make exercises                      cut notebooks/exercises/ from its sources
 # make notebooks | clean              record the checked outputs in notebooks/; remove .venv and caches
 SHELL := /bin/bash
 PROFILE ?= embedded
@@ -17,7 +18,7 @@ ARGS ?=
 # Threads that wait give their core away; otherwise another program beside the tests slows them many times.
 export OMP_WAIT_POLICY = PASSIVE
 
-.PHONY: help env reproduce test lab lint notebooks clean
+.PHONY: help env reproduce test lab lint exercises notebooks clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -60,6 +61,10 @@ test: lint
 
 lab: env
 	$(BIN)/jupyter lab notebooks
+
+# A developer's step after a change of notebooks/exercises/source/; the tests refuse notebooks that are not those of their source.
+exercises: env
+	$(BIN)/python notebooks/exercises/cut.py
 
 # A developer's step after a change of the notebooks or of the numbers; a run never writes notebooks/.
 notebooks: env
