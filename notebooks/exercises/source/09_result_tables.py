@@ -57,7 +57,7 @@ else:
 
 # %%
 figure, ax = plt.subplots(figsize=(7, 3.2))
-for y, (name, values) in enumerate({"before": before - 1, "after": after - 1, "change": after - before}.items()):
+for y, values in enumerate((before - 1, after - 1, after - before)):
     ax.plot(values, np.full(12, y), "o", alpha=0.5, color="#0072B2")
     ax.plot(find_interval(values), [y, y], lw=4, color="#D55E00")
 ax.axvline(0, color="grey", lw=1)
@@ -119,9 +119,9 @@ else:
 # %% [markdown]
 # ## 3. Explain: what may be written?
 #
-# A trained policy changes the impact ratio by +0.027, with the interval from −0.044 to 0.120, on 20 test ads and with
-# one seed. To paraphrase at random changes it by −0.06 to +0.06. **Your turn.** Which sentences may stand in the
-# report?
+# A case near to a real one: a trained policy changes the impact ratio by +0.027, with the interval from −0.044 to
+# 0.120, on 20 test ads and with one seed. To paraphrase at random changes it by −0.06 to +0.06. **Your turn.** Which
+# sentences may stand in the report?
 #
 # - `"A"`: "The policy made the ranking less fair."
 # - `"B"`: "On these 20 ads no effect was shown."
