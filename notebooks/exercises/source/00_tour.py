@@ -1,11 +1,11 @@
 # %% [markdown]
 # # Exercises 00 · One rewrite
 #
-# **Read before:** `notebooks/00_tour.ipynb`. **Needs** no file: this notebook starts alone. **Takes** 20 minutes of
-# thinking; every cell answers within seconds.
+# **Read before:** `notebooks/00_tour.ipynb`. **Needs** no file: this notebook starts alone. **Takes** about 15
+# minutes; every cell answers within seconds.
 #
 # Where a cell says *your turn*, fill it in and run it. Then run the cell below it: it says what is right, what is
-# not, and why.
+# not, and why. The answers are in `solutions/`.
 
 # %%
 import matplotlib.pyplot as plt
@@ -47,6 +47,7 @@ may_be_rewritten = {1, 2, 4}
 
 # %% tags=["check"]
 left = [reason for _, _, reason in explain_sentences("\n".join(LINES))]
+may_be_rewritten = may_be_rewritten and set(may_be_rewritten)  # a list does as well
 if may_be_rewritten is None:
     print("No answer yet.")
 elif may_be_rewritten == {number for number, reason in enumerate(left) if reason is None}:
@@ -112,6 +113,7 @@ likelier = None  # your answer, for instance {0}
 likelier = {0, 2, 3}
 
 # %% tags=["check"]
+likelier = likelier and set(likelier)  # a list does as well
 if likelier is None:
     print("No answer yet.")
 elif likelier == set(np.flatnonzero(rewards > rewards.mean())):
@@ -135,7 +137,7 @@ plt.show()
 
 # %% [markdown]
 # This is why the fee matters so much: where many samples are refused, a policy first learns to be accepted. Only then
-# do the small differences between accepted rewrites count. `docs/results.md` shows that this happened.
+# do the small differences between accepted rewrites count. `docs/results.md` tells what came of it.
 
 # %% [markdown]
 # ## 4. Explain: from tokens to the whole rewrite

@@ -1,11 +1,11 @@
 # %% [markdown]
 # # Exercises 01 · Labels, splits, groups
 #
-# **Read before:** `notebooks/01_data_prep.ipynb`. **Needs** no file: this notebook starts alone. **Takes** 25 minutes
-# of thinking; every cell answers within seconds.
+# **Read before:** `notebooks/01_data_prep.ipynb`. **Needs** no file: this notebook starts alone. **Takes** about 15
+# minutes; every cell answers within seconds.
 #
 # Where a cell says *your turn*, fill it in and run it. Then run the cell below it: it says what is right, what is
-# not, and why.
+# not, and why. The answers are in `solutions/`.
 
 # %%
 import re
@@ -13,7 +13,7 @@ import re
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from autorefine_lib.data import sources
+from autorefine_lib.data import corpus
 
 plt.style.use("autorefine_lib.resources.figures")
 
@@ -21,8 +21,8 @@ plt.style.use("autorefine_lib.resources.figures")
 # ## 1. Change: a label from pronouns
 #
 # Real biographies come without a gender. In *Bias in Bios* it was taken from the pronouns. **Your turn.** The
-# function below looks for letters. Change it so that it looks for whole words, in capitals or not, and returns None
-# where it finds no pronoun or pronouns of both kinds.
+# function below looks for letters. Change it so that it looks for whole words, in capital letters or not, and returns
+# None where it finds no pronoun or pronouns of both kinds.
 
 # %%
 WORD = re.compile(r"\w+")  # WORD.findall(text) gives the words of a text
@@ -51,7 +51,7 @@ def find_label(text: str) -> str | None:
 CASES = {
     "She teaches yoga.": ("female", "a capital letter changes nothing"),
     "He has shipped three products.": ("male", "a capital letter changes nothing"),
-    "His shelter is known in the town.": ("male", "'shelter' holds 'she' and 'her', but is no pronoun"),
+    "His shelter is known in the town.": ("male", "'shelter' holds 'she', but is no pronoun"),
     "The teacher works with others.": (None, "'teacher', 'the' and 'others' hold 'he' or 'her', but are no pronouns"),
     "They write code.": (None, "'they' says neither"),
     "She works with her brother and his firm.": (None, "pronouns of both kinds: the text does not say whose is whose"),
@@ -68,7 +68,7 @@ print("" if wrong else "Right: all six.")
 # data not say?
 
 # %% [markdown]
-# ## 2. Change: a test set that is not known already
+# ## 2. Compute: a test set that is not known already
 #
 # A model that has seen an ad's sentences in training looks better on this ad than it is. Ads of one company share
 # sentences. So they must share a split.
@@ -94,6 +94,7 @@ splits = ads.groupby("company")["split"].nunique()
 leaking = set(splits[splits > 1].index)
 
 # %% tags=["check"]
+leaking = leaking and set(leaking)  # a list does as well
 if leaking is None:
     print("No answer yet.")
 elif "Riverside" in leaking:
@@ -108,8 +109,9 @@ else:
 # %% [markdown]
 # ## 3. Predict: the groups of an occupation
 #
-# The embedded corpus, cut small: 28 occupations, 20 synthetic candidates each. **Your turn**, before you run the next
-# cell: which of these three has the smallest share of women, `"nurse"`, `"surgeon"` or `"professor"`?
+# The candidates of the embedded corpus, cut small: 28 occupations, 20 synthetic people each. **Your turn**, before
+# you run the next cell: which of these three has the smallest share of women, `"nurse"`, `"surgeon"` or
+# `"professor"`?
 
 # %% tags=["exercise"]
 fewest_women = None  # your answer
@@ -118,8 +120,7 @@ fewest_women = None  # your answer
 fewest_women = "surgeon"
 
 # %%
-limits = {"occupations": 1, "jobs_per_occupation": 1, "candidates_per_occupation": 20, "min_group": 1}
-people = sources.load("embedded", attributes=["gender"], **limits).candidates.to_pandas()
+people = corpus.make_candidates(corpus.CorpusConfig(candidates_per_occupation=20))
 shares = people.groupby("occupation")["gender"].agg(lambda labels: (labels == "female").mean()).sort_values()
 figure, ax = plt.subplots(figsize=(7, 6))
 ax.barh(shares.index, shares, color="#0072B2")
@@ -147,6 +148,7 @@ possible_rates = None  # your answer: a set of numbers, for instance {0.25, 0.5}
 possible_rates = {0.0, 1.0}
 
 # %% tags=["check"]
+possible_rates = possible_rates and set(possible_rates)  # a list does as well
 if possible_rates is None:
     print("No answer yet.")
 elif possible_rates == {0, 1}:

@@ -1,11 +1,11 @@
 # %% [markdown]
 # # Exercises 02 · Impact ratio, pools, intervals
 #
-# **Read before:** `notebooks/02_baseline.ipynb`. **Needs** no file: this notebook starts alone. **Takes** 25 minutes
-# of thinking; every cell answers within seconds.
+# **Read before:** `notebooks/02_baseline.ipynb`. **Needs** no file: this notebook starts alone. **Takes** about 25
+# minutes; every cell answers within seconds.
 #
 # Where a cell says *your turn*, fill it in and run it. Then run the cell below it: it says what is right, what is
-# not, and why.
+# not, and why. The answers are in `solutions/`.
 
 # %%
 import matplotlib.pyplot as plt
@@ -99,27 +99,36 @@ else:
     print("Right: 3.27 and 0.44. The same selection favors women in one pool and men in the other.")
 
 # %% [markdown]
-# **Your turn.** Next week the firm puts up nine more ads for nurses, with the same selection. Another week it puts up
-# ads for surgeons only. Which of the two ratios changes its level with *which occupations are advertised*, even if
-# nobody changes a word?
-#
-# - `"a"`: the ratio among the qualified
-# - `"b"`: the ratio in the whole pool
-# - `"c"`: neither, because the wording stays the same
+# **Your turn.** Now a selection that favors nobody: half of the women and half of the men *of the occupation*. One
+# week the firm looks for a nurse and selects 9 women and 1 man. The next week it looks for a surgeon and selects 2
+# women and 8 men. What are the two ratios in the **whole** pool, and what is the ratio among the qualified in both
+# weeks?
 
 # %% tags=["exercise"]
-moves_with_the_ads = None  # your answer: "a", "b" or "c"
+whole_nurse = None  # your answer
+whole_surgeon = None  # your answer
+qualified_both = None  # your answer
 
 # %% tags=["solution"]
-moves_with_the_ads = "b"
+whole_nurse = (9 / 22) / (1 / 18)
+whole_surgeon = (2 / 22) / (8 / 18)
+qualified_both = (9 / 18) / (1 / 2)
 
 # %% tags=["check"]
-said = {
-    "a": "Not yet: the qualified are looked at occupation by occupation, so the shares of the occupations drop out.",
-    "b": "Right. Ads for nurses select women, ads for surgeons men. That is a mix of occupations, not of wording.",
-    "c": "Not yet: an ad for a surgeon selects surgeons, and 16 of 20 are men. What does that do to all 40?",
-}
-print(said.get(moves_with_the_ads, "No answer yet."))
+if None in (whole_nurse, whole_surgeon, qualified_both):
+    print("No answer yet.")
+elif abs(qualified_both - 1) > 0.01:
+    print("Not yet: half of the women and half of the men of the occupation: equal rates. So the ratio is ...")
+elif abs(whole_nurse - (9 / 22) / (1 / 18)) > 0.1:
+    print("Not yet: the nurse's week. 9 of all 22 women, 1 of all 18 men.")
+elif abs(whole_surgeon - (2 / 22) / (8 / 18)) > 0.01:
+    print("Not yet: the surgeon's week. 2 of all 22 women, 8 of all 18 men.")
+else:
+    print("Right: 7.36 and 0.20, though no wording favors anybody. The whole pool shows who works in which occupation.")
+
+# %% [markdown]
+# So notebook 02 looks at the qualified first. One caution: where the occupations have different gaps of their own, a
+# ratio over all ads still mixes them. Notebook 09 takes that apart.
 
 # %% [markdown]
 # ## 3. Change: an interval by resampling ads

@@ -1,11 +1,11 @@
 # %% [markdown]
 # # Exercises 03 · Guards, temperature, and what alignment learns
 #
-# **Read before:** `notebooks/03_align.ipynb`. **Needs** no file: this notebook starts alone. **Takes** 25 minutes of
-# thinking; every cell answers within seconds.
+# **Read before:** `notebooks/03_align.ipynb`. **Needs** no file: this notebook starts alone. **Takes** about 15
+# minutes; every cell answers within seconds.
 #
 # Where a cell says *your turn*, fill it in and run it. Then run the cell below it: it says what is right, what is
-# not, and why.
+# not, and why. The answers are in `solutions/`.
 
 # %%
 import matplotlib.pyplot as plt
@@ -42,6 +42,7 @@ accepted = {"A", "E"}
 
 # %% tags=["check"]
 refused = {name: faithfulness.violations(SENTENCE, text) for name, text in REWRITES.items()}
+accepted = accepted and set(accepted)  # a list does as well
 if accepted is None:
     print("No answer yet.")
 else:

@@ -1,11 +1,11 @@
 # %% [markdown]
 # # Exercises 04 · From REINFORCE to PPO, one idea at a time
 #
-# **Read before:** `notebooks/04_ppo_finetuning.ipynb`, at least its first half. **Needs** no file: this notebook
-# starts alone. **Takes** 60 minutes of thinking; every cell answers within seconds.
+# **Read before:** `notebooks/04_ppo_finetuning.ipynb`, at least to its first update. **Needs** no file: this notebook
+# starts alone. **Takes** about 50 minutes; every cell answers within seconds.
 #
 # Where a cell says *your turn*, fill it in and run it. Then run the cell below it: it says what is right, what is
-# not, and why.
+# not, and why. The answers are in `solutions/`.
 #
 # The ladder has five rungs. Each adds one idea to the loss of the rung before: **REINFORCE**, **baseline**, **clip**,
 # **KL**, **critic**. The fifth is what `autorefine_lib/ppo/minimal.py` does with a language model.
@@ -288,6 +288,7 @@ gradient_is_zero = None  # your answer, for instance {"A", "B"}
 gradient_is_zero = {"A", "D"}
 
 # %% tags=["check"]
+gradient_is_zero = gradient_is_zero and set(gradient_is_zero)  # a list does as well
 if gradient_is_zero is None:
     print("No answer yet.")
 elif gradient_is_zero == {"A", "B", "C", "D"}:
@@ -383,11 +384,9 @@ if asked.abs().max() == 0:
 elif asked[0] > 0:
     print("Not yet: the text far from the reference is rewarded for it. Turn the sign around.")
 elif torch.allclose(asked, torch.tensor(-PRICE)):
-    print("Right: 2 nats cost 1, the other text pays nothing; less the mean of the two this is -0.5.")
+    print(f"Right: 2 nats cost {2 * PRICE}, the other text pays nothing; less the mean this is {-PRICE}.")
 else:
-    print(
-        f"Not yet: the first text's advantage is {asked[0]:.2f}, and should be -0.5. Sum over the words, times PRICE."
-    )
+    print(f"Not yet: the first text's advantage is {asked[0]:.2f}, not {-PRICE}. Sum over the words, times PRICE.")
 
 # %%
 runs["4 KL"] = train(with_kl, communal, passes=4)
@@ -556,8 +555,8 @@ print(*read(sample(runs["3 clip"]["table"], 4)), sep="\n")
 compare({"3 clip": runs["3 clip"]}, "reward", "share of different words")
 
 # %% [markdown]
-# The reward counts words, so the cheapest text repeats one. Nobody would want this text, and the reward curve alone
-# looks like success.
+# The reward counts words and does not mind that they repeat. So the policy settles on one that it found early. Nobody
+# would want this text, and the reward curve alone looks like success.
 #
 # **Your turn.** Write a reward of your own for `text`: as `communal`, but a word that comes again pays nothing. It
 # must still cost something to write a masculine-coded word.
@@ -613,6 +612,7 @@ ask_for = None  # your answer: three letters, for instance {"A", "B", "C"}
 ask_for = {"A", "C", "D"}
 
 # %% tags=["check"]
+ask_for = ask_for and set(ask_for)  # a list does as well
 if ask_for is None:
     print("No answer yet.")
 elif "B" in ask_for:

@@ -1,11 +1,11 @@
 # %% [markdown]
 # # Exercises 05 · Learning from a fixed set of rewrites
 #
-# **Read before:** `notebooks/05_ilql.ipynb`. **Needs** no file: this notebook starts alone. **Takes** 30 minutes of
-# thinking; every cell answers within seconds.
+# **Read before:** `notebooks/05_ilql.ipynb`. **Needs** no file: this notebook starts alone. **Takes** about 20
+# minutes; every cell answers within seconds.
 #
 # Where a cell says *your turn*, fill it in and run it. Then run the cell below it: it says what is right, what is
-# not, and why.
+# not, and why. The answers are in `solutions/`.
 
 # %%
 import matplotlib.pyplot as plt

@@ -1,11 +1,11 @@
 # %% [markdown]
 # # Exercises 09 · What a result allows you to say
 #
-# **Read before:** `notebooks/09_result_tables.ipynb`. **Needs** no file: this notebook starts alone. **Takes** 20
-# minutes of thinking; every cell answers within seconds.
+# **Read before:** `notebooks/09_result_tables.ipynb`. **Needs** no file: this notebook starts alone. **Takes** about
+# 20 minutes; every cell answers within seconds.
 #
 # Where a cell says *your turn*, fill it in and run it. Then run the cell below it: it says what is right, what is
-# not, and why.
+# not, and why. The answers are in `solutions/`.
 
 # %%
 import matplotlib.pyplot as plt
@@ -141,9 +141,10 @@ REASONS = {
     "C": "the interval also holds 0.1. Nothing shown is not the same as nothing there",
     "E": "one seed says nothing about another",
 }
+allowed = allowed and set(allowed)  # a list does as well
 if allowed is None:
     print("No answer yet.")
-elif too_much := sorted(set(allowed) & set(REASONS)):
+elif too_much := sorted(allowed & set(REASONS)):
     print(f"Not yet: {too_much[0]} goes too far: {REASONS[too_much[0]]}.")
 elif allowed != {"B", "D"}:
     print("Not yet: there are two. One is about the interval, one about the noise floor.")
