@@ -76,29 +76,31 @@ def _check_text(df: pd.DataFrame, origin: str) -> None:
 
 
 def check_table(df: pd.DataFrame, columns: Sequence[str], origin: str) -> None:
-    """Raise InputError unless there are rows, all of `columns`, ids in the first, and no blank text or occupation."""
+    """Raise InputError unless there are rows, all of `columns`, ids in the first, and no blank text."""
     if len(df) == 0:
         raise InputError(f"{origin}: no rows; at least one is needed")
     require_columns(df, columns, origin)
     _check_ids(df, columns[0], origin)
     if "text" in columns:
         _check_text(df, origin)
-    if "occupation" in columns:
-        _check_filled(df, "occupation", origin)
 
 
 def check_jobs(df: pd.DataFrame, origin: str) -> Dataset:
     """Check ads against the schema and return them as a Hugging Face data set.
 
     Args:
-        df: one row an ad, with `JOB_COLUMNS`; further columns are kept.
+        df: one row an ad, with `JOB_COLUMNS`; further columns are kept. An occupation may be missing: nobody is known to
+            be qualified for such an ad, and it is measured among all candidates alone.
         origin: what an error message calls the data, for instance the file's name.
 
     Raises:
-        InputError: a missing or misnamed column, no rows, empty or doubled ids, empty or NaN text, title or
-            occupation, a text over `LONGEST_TEXT` bytes, an unknown split.
+        InputError: a missing or misnamed column, no rows, empty or doubled ids, empty or NaN text or title, an
+            occupation that is no text, a text over `LONGEST_TEXT` bytes, an unknown split.
     """
     check_table(df, JOB_COLUMNS, origin)
+    unknown = df["occupation"].map(lambda name: pd.isna(name) or name == "").astype(bool)
+    df = df.assign(occupation=df["occupation"].astype(object).where(~unknown, None))
+    _check_filled(df.assign(occupation=df["occupation"].where(~unknown, "none")), "occupation", origin)
     _check_filled(df, "title", origin)
     unknown = sorted(set(df["split"].astype(str)) - set(SPLITS))
     if unknown:
@@ -120,6 +122,7 @@ def check_candidates(df: pd.DataFrame, origin: str, attributes: Sequence[str]) -
         InputError: as `check_jobs`; also an empty value of an attribute, or an attribute with fewer than two groups.
     """
     check_table(df, [*CANDIDATE_COLUMNS, *attributes], origin)
+    _check_filled(df, "occupation", origin)
     df = df.assign(**{column: df[column].map(str, na_action="ignore") for column in ("candidate_id", *attributes)})
     for attribute in attributes:
         _check_filled(df, attribute, origin)
@@ -146,18 +149,17 @@ def check_match(jobs: Dataset, candidates: Dataset, attribute: str, min_group: i
         min_group: the fewest candidates a group may have in the whole pool.
 
     Raises:
-        InputError: an occupation of a job that no candidate has, or a group smaller than `min_group`.
+        InputError: an occupation of a job that no candidate has but one nearly like it, or a group smaller than
+            `min_group`. A quite different occupation may stand: nobody is qualified for such an ad.
     """
     require_columns(pd.DataFrame(columns=candidates.column_names), [attribute], "candidates")
     known = set(candidates["occupation"])
-    unmatched = sorted(set(jobs["occupation"]) - known)
-    if unmatched:
-        near = get_close_matches(unmatched[0], known, n=1)
-        hint = f"the nearest is {near[0]!r}; " if near else ""
-        raise InputError(
-            f"jobs: no candidate has the occupation {unmatched[0]!r} ({len(unmatched)} such in all); {hint}"
-            "rename it, or drop such ads with drop_unmatched=True"
-        )
+    for name in sorted(set(jobs["occupation"]) - known - {None}):
+        if near := get_close_matches(name, known, n=1, cutoff=0.8):
+            raise InputError(
+                f"jobs: no candidate has the occupation {name!r}; the nearest is {near[0]!r}: where that is meant, add "
+                f"--values {shlex.quote(f'occupation:{name}={near[0]}')} to the command, or else rename one of them"
+            )
     sizes = pd.Series(candidates[attribute]).value_counts()
     if sizes.min() < min_group:
         raise InputError(

@@ -51,14 +51,8 @@ class Options:
     exclude_jobs: Mapping[str, Sequence[str]] = field(default_factory=dict)
     # Hub and local: leave out ads by the value of a column, for instance {"source": ["onet_descriptions"]}.
 
-    drop_unlabelled: bool = False
-    # Hub and local: leave out ads without an occupation. Otherwise they are an error.
-
-    drop_unmatched: bool = False
-    # Hub and local: leave out ads whose occupation has fewer than `min_group` candidates of a group.
-
     min_group: int = 2
-    # All: the fewest candidates of each group in the pool and, for hub and local, in each occupation of an ad.
+    # All: the fewest candidates of each group in the pool.
 
     hub_dir: Path | str = ""
     # Hub: folder with copies of the two data sets, one folder each under the data set's own name. "": download them.
@@ -118,8 +112,6 @@ def _select(jobs: pd.DataFrame, candidates: pd.DataFrame, origins: tuple[str, st
     schema.require_columns(jobs, [*(c for c in schema.JOB_COLUMNS if c != "split"), *chosen.exclude_jobs], of_jobs)
     for column, values in chosen.exclude_jobs.items():
         jobs = leave_out(f"ads whose {column} is {' or '.join(map(str, values))}", jobs[column].isin(values))
-    if chosen.drop_unlabelled:
-        jobs = leave_out("ads without an occupation", jobs["occupation"].isna())
     if "split" not in jobs.columns:
         # The check comes first, with a split for show, so that a blank text gets its own message.
         schema.check_jobs(jobs.assign(split="train"), of_jobs)
@@ -127,14 +119,6 @@ def _select(jobs: pd.DataFrame, candidates: pd.DataFrame, origins: tuple[str, st
         jobs = leave_out("ads that repeat another word for word", copies)
         jobs = jobs.assign(split=split_by_group(jobs, chosen.seed))
     candidates = schema.check_candidates(candidates, of_candidates, chosen.attributes).to_pandas()
-    if chosen.drop_unmatched:
-        unmatched = ~jobs["occupation"].isin(_find_measurable(candidates, chosen))
-        jobs = leave_out(f"ads of occupations with a group under {chosen.min_group} candidates", unmatched)
-        if jobs.empty:
-            raise InputError(
-                f"{of_jobs}: no ad is left whose occupation has {chosen.min_group} candidates of each group; "
-                "lower min_group or bring more candidates"
-            )
     if chosen.occupations:
         names = sorted(set(jobs["occupation"].dropna()))
         rows = np.linspace(0, len(names) - 1, min(chosen.occupations, len(names))).round().astype(int)
@@ -149,20 +133,11 @@ def _select(jobs: pd.DataFrame, candidates: pd.DataFrame, origins: tuple[str, st
     return Loaded(checked_jobs, checked_candidates, dropped)
 
 
-def _find_measurable(candidates: pd.DataFrame, chosen: Options) -> set[str]:
-    """Occupations in which each group of each attribute has at least `min_group` candidates."""
-    kept = set(candidates["occupation"])
-    for attribute in chosen.attributes:
-        sizes = pd.crosstab(candidates["occupation"], candidates[attribute])
-        kept &= set(sizes.index[(sizes >= chosen.min_group).all(axis=1)])
-    return kept
-
-
 def _limit(df: pd.DataFrame, by: list[str], most: int, seed: int) -> pd.DataFrame:
-    """At most `most` rows of each group of `by`, drawn by `seed`; all of them for 0."""
+    """At most `most` rows of each group of `by`, drawn by `seed`; all of them for 0. No occupation is a group too."""
     if not most:
         return df
-    kept = df.sample(frac=1.0, random_state=seed).groupby(by, sort=False).head(most)
+    kept = df.sample(frac=1.0, random_state=seed).groupby(by, sort=False, dropna=False).head(most)
     return kept.sort_index()
 
 

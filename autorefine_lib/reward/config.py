@@ -8,6 +8,8 @@ from autorefine_lib.errors import InputError
 from autorefine_lib.text import faithfulness
 from autorefine_lib.text.guards import GUARDS
 
+SIGNALS = ("selection", "projection", "hard")
+"""What a move towards parity can be measured by; `LinearGap.signals` says how."""
 LOSSES = ("mrr_loss", "ndcg_loss")
 """The parts that are taken off, each between 0 and 1."""
 
@@ -16,6 +18,8 @@ LOSSES = ("mrr_loss", "ndcg_loss")
 class RewardConfig:
     """What a rewrite's reward is made of; every weight is in units of the gap, a natural logarithm of a ratio."""
 
+    signal: str = "selection"
+    """One of `SIGNALS`: the move towards parity that is paid for."""
     w_parity: float = 1.0
     """Weight of the move towards parity."""
     w_quality: float = 1.0
@@ -32,6 +36,8 @@ class RewardConfig:
     """The guards that a rewrite must pass (`guards.GUARDS`); leave one out to see what it is for."""
 
     def __post_init__(self) -> None:
+        if self.signal not in SIGNALS:
+            raise InputError(f"signal={self.signal!r} is not one of {', '.join(SIGNALS)}")
         for name in ("w_parity", "w_quality", "w_violation", "w_protected"):
             if not 0 <= getattr(self, name) < np.inf:
                 raise InputError(f"{name}={getattr(self, name)} is negative or no number; allowed: 0 or more")

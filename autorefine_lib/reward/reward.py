@@ -107,7 +107,7 @@ class RankingReward:
         before, after = self.measures([originals[job] for job in jobs], jobs), self.measures(ads, jobs)
         table["setting"] = [self.linear.setting[job] for job in jobs]
         table = table.join(self.linear.signals(before, after, jobs))
-        table["parity"] = table["selection"]
+        table["parity"] = table[self.config.signal]
         table[list(LOSSES)] = np.nan_to_num(np.maximum(0, before["quality"] - after["quality"]))
         table[self.measures.names] = after["exposure"] - before["exposure"]
         lost = table[list(LOSSES)].sum(axis=1)

@@ -112,25 +112,13 @@ def test_numbers_get_names_and_rows_get_numbers(local):
     assert people["gender"].tolist() == ["female", "male"] * 4
 
 
-def test_unlabelled_and_unmatched_ads_are_dropped_only_when_asked(local):
+def test_ads_without_an_occupation_and_of_one_that_nobody_has_stay(local):
     jobs_frame().assign(occupation=[None, "nurse", "welder", "poet"] * 10).to_csv(local["jobs_path"], index=False)
-    with pytest.raises(InputError, match="'occupation' is empty"):
-        sources.load("local", **local)
-    with pytest.raises(InputError, match="no candidate has the occupation 'welder'"):
-        sources.load("local", **local, drop_unlabelled=True)
-    loaded = sources.load("local", **local, drop_unlabelled=True, drop_unmatched=True)
-    assert sorted(set(loaded.jobs["occupation"])) == ["nurse", "poet"] and len(loaded.jobs) == 20
-    assert list(loaded.dropped.values()) == [10, 0, 10]
-
-
-def test_min_group_drops_occupations_with_a_small_group(local):
-    frame = candidates_frame()
-    frame.loc[[5, 7], "gender"] = "female"  # no male poet is left
-    frame.to_parquet(local["candidates_path"])
-    loaded = sources.load("local", **local, drop_unmatched=True)
-    assert set(loaded.jobs["occupation"]) == {"nurse"}
-    with pytest.raises(InputError, match="no ad is left"):
-        sources.load("local", **local, drop_unmatched=True, min_group=3)
+    loaded = sources.load("local", **local)
+    assert pd.Series(loaded.jobs["occupation"]).isna().sum() == 10 and len(loaded.jobs) == 40
+    limited = sources.load("local", **local, jobs_per_occupation=1).jobs.to_pandas()
+    assert limited.groupby(["split", "occupation"], dropna=False).size().eq(1).all()
+    assert limited["occupation"].isna().sum() == limited["split"][limited["occupation"].isna()].nunique() > 0
 
 
 def test_excluded_rows(local):
@@ -258,12 +246,12 @@ def hub_dir(tmp_path, monkeypatch):
 
 
 def test_hub_files(hub_dir):
-    loaded = sources.load("hub", hub_dir=hub_dir, drop_unlabelled=True)
+    loaded = sources.load("hub", hub_dir=hub_dir)
     jobs = loaded.jobs.to_pandas()
-    assert len(jobs) == 30 and set(jobs["occupation"]) == {"software_engineer"}
+    assert len(jobs) == 31 and set(jobs["occupation"].dropna()) == {"software_engineer"}
     assert jobs["title"][0] == "Acme 0 | Senior Software Engineer | Berlin"
     assert "& more" in jobs["text"][0] and "<" not in jobs["text"][0]
-    assert loaded.dropped["ads without an occupation"] == 1
+    assert jobs["occupation"].isna().sum() == 1
     candidates = loaded.candidates.to_pandas()
     assert len(candidates) == 30 and set(candidates["occupation"]) == {"software_engineer", "yoga_teacher"}
     assert candidates["gender"].tolist()[:2] == ["male", "female"]
