@@ -1,8 +1,8 @@
 """The paper profile's code path, on tiny checkpoints of the same classes and tiny files in the Hub data sets' formats.
 
 Its numbers mean nothing: what is tested is that Hub data and a chat model with LoRA go through all notebooks. No guard
-accepts what a random model writes, so the optimisers that learn from accepted rewrites (reward-weighted, DPO) are left
-out; `tests/others` has them.
+accepts what a random model writes, so what learns from accepted rewrites (the warm start, DPO) is left out;
+`tests/others` has it.
 """
 
 import json
@@ -73,6 +73,7 @@ def test_paper_profile_end_to_end(hub, tmp_path, monkeypatch):
         "limits": {"jobs_per_occupation": 6}, "max_new_tokens": 12, "seeds": [0], "steps": 2, "batch_size": 4,
         "generations": 2, "samples": 2, "updates": 5, "betas": [8.0], "held_out_ads": 6,
         "best_of": 2, "optimisers": {"RLOO": 1e-5, "GRPO": 1e-5}, "lora_rank": 2, "bf16": False,
+        "warm_start": False,
     }  # fmt: skip
     words = [sys.executable, "-m", "autorefine_lib.cli", "reproduce", "--profile", "paper"]
     words += ["--out", str(tmp_path / "run")]

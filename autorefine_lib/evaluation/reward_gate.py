@@ -25,6 +25,19 @@ def accepted(cache: pd.DataFrame) -> pd.DataFrame:
     return passed.drop_duplicates(["job_id", "position", "text"], ignore_index=True)
 
 
+def spread(cache: pd.DataFrame) -> float:
+    """Standard deviation of the reward among the accepted rewrites of one sentence, pooled over the sentences.
+
+    A copy of the source counts with its 0. NaN where no sentence has two accepted rewrites.
+    """
+    passed = cache[(cache["reasons"].str.len() == 0) & ~cache["protected"]]
+    of_sentence = passed.groupby(["job_id", "position"])["reward"]
+    several = passed[of_sentence.transform("size") > 1]
+    residuals = several["reward"] - of_sentence.transform("mean")[several.index]
+    free = len(several) - several.groupby(["job_id", "position"]).ngroups
+    return float(np.sqrt((residuals**2).sum() / free)) if free else float("nan")
+
+
 def random_per_sentence(cache: pd.DataFrame, seed: int = 0) -> Chosen:
     """One accepted rewrite of every sentence that has any, drawn at random."""
     shuffled = accepted(cache).sample(frac=1, random_state=seed)

@@ -41,7 +41,7 @@ def collect(
     time goes on from its last whole batch when it is called again.
 
     Args:
-        batch_size: completions sampled and rewarded together; the last batch may be smaller.
+        batch_size: most completions sampled and rewarded together: fewer where there are fewer texts, and in the last.
         folder: gets one Parquet file a batch. What is there already is read as it is, so the path must name everything
             that the data depend on (`ppo_finetuning.training_key`).
 
@@ -51,11 +51,12 @@ def collect(
         share of its batch's sampling and reward).
 
     Raises:
-        InputError: fewer than one sample, or fewer texts than a batch.
+        InputError: fewer than one sample, or no text to rewrite.
     """
     if samples < 1:
         raise InputError(f"samples={samples} is below 1; choose for instance 8")
-    dataset = episodes(generator, judge.jobs, batch_size)
+    dataset = episodes(generator, judge.jobs, 1)
+    batch_size = min(batch_size, len(dataset))
     batches = Batches(dataset, batch_size, seed, group_column="job_id")
     total = samples * len(dataset)
     parts = [folder / f"batch-{number:05d}.parquet" for number in range(-(-total // batch_size))]

@@ -33,8 +33,8 @@ from autorefine_lib.ppo.ppo_finetuning import episodes, ranking_reward
 from autorefine_lib.reward.config import RewardConfig
 from autorefine_lib.reward.judge import Judge
 
-NAMES = ("reward-weighted", "DPO", "RLOO", "GRPO")
-"""Of the methods that learn, as the tables call them."""
+NAMES = ("DPO", "RLOO", "GRPO")
+"""Of the methods that notebook 06 trains, as the tables call them."""
 OnStep = Callable[[dict[str, float]], None]
 
 
@@ -279,10 +279,12 @@ def reward_weighted(
     """Fine-tune `generator.model` in place on its own rewrites, each weighted by what it earned; returns the log.
 
     Reward-weighted regression (Peters and Schaal, 2007, eq. 5) with the clipped weights of Peng et al. (2019, section
-    3.2): a rewrite weighs exp(z / temperature), z being its reward standardised over all of `data`.
+    3.2): a rewrite weighs exp(z / temperature). z is its advantage, the reward less the mean of its sentence's
+    rewrites, in standard deviations over `data`: a sentence that pays whatever is said is no better example.
 
     Args:
-        data: columns prompt, tokens (ids of the completion) and reward, as `offline.collect` returns them.
+        data: columns job_id, position, prompt, tokens (ids of the completion) and reward, as `offline.collect` returns
+            them.
         epochs: passes over the data.
         batch_size: rewrites in a gradient step; their weights are normalised to a sum of 1.
         micro_batch_size: rewrites in one forward and backward pass.
@@ -304,8 +306,9 @@ def reward_weighted(
     generator.model = add_lora(generator.model, lora_rank, PPOConfig.lora_alpha, PPOConfig.lora_targets)
     parameters = trained_parameters(generator.model)
     optimizer = torch.optim.AdamW(parameters, learning_rate, weight_decay=0.0)
-    reward = torch.tensor(data["reward"].to_numpy(), dtype=torch.float32)
-    weights = (((reward - reward.mean()) / (reward.std() + 1e-8)) / temperature).exp().clamp(max=max_weight)
+    advantage = data["reward"] - data.groupby(["job_id", "position"])["reward"].transform("mean")
+    advantage = torch.tensor(advantage.to_numpy(), dtype=torch.float32)
+    weights = (advantage / (advantage.std(correction=0) + 1e-8) / temperature).exp().clamp(max=max_weight)
     lengths = torch.tensor([len(ids) for ids in data["tokens"]])
     order = torch.Generator().manual_seed(seed)
     per_epoch = len(data) // batch_size

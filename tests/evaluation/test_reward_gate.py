@@ -44,6 +44,15 @@ JUDGE = Judge(SimpleNamespace(rank=rank, embed=embed), JOBS, PEOPLE, "gender", 8
 COMPLETIONS = ["We hire kind cooks.", "We hire hard cooks.", "The kitchen is warm.", "The kitchen is hard.", "", "x"]
 
 
+def test_the_spread_is_that_of_the_accepted_rewrites_of_one_sentence():
+    rows = [("a", 0, 1.0, []), ("a", 0, 3.0, []), ("a", 0, 9.0, ["form"]), ("a", 2, 50.0, []), ("a", 2, 50.0, []),
+            ("a", 2, 53.0, []), ("b", 0, 7.0, [])]  # fmt: skip
+    cache = pd.DataFrame(rows, columns=["job_id", "position", "reward", "reasons"]).assign(protected=False)
+    # Squares 1, 1 and 1, 1, 4; two sentences with two and three rewrites have 3 degrees of freedom.
+    assert reward_gate.spread(cache) == pytest.approx((8 / 3) ** 0.5)
+    assert np.isnan(reward_gate.spread(cache.iloc[[2, 3, 6]]))
+
+
 @pytest.fixture(scope="module")
 def reward() -> RankingReward:
     def finish(source: str, completion: str) -> tuple[str, dict]:

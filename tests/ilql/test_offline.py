@@ -89,6 +89,9 @@ def test_what_was_stopped_goes_on_from_its_last_whole_batch(tmp_path, monkeypatc
 def test_bad_numbers_are_one_clear_error(tmp_path):
     with pytest.raises(InputError, match="samples=0 is below 1"):
         collect(tmp_path, samples=0)
-    with pytest.raises(InputError, match="fewer than batch_size=16"):
-        collect(tmp_path, batch_size=16)
     assert not list(tmp_path.glob("*"))
+
+
+def test_a_batch_is_at_most_all_texts(tmp_path):
+    data = collect(tmp_path, samples=1, batch_size=1000)
+    assert set(data["batch"]) == {0} and not data.duplicated(["job_id", "position"]).any()

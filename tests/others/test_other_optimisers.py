@@ -137,8 +137,8 @@ def test_batches_that_do_not_fit_are_one_clear_error(changed: dict, message: str
 
 
 def test_an_unknown_optimiser_is_one_clear_error():
-    other_optimisers.check_names({"GRPO": 1e-5, "reward-weighted": 1e-5})
-    with pytest.raises(InputError, match="optimisers holds 'grpo'; allowed: reward-weighted, DPO, RLOO, GRPO"):
+    other_optimisers.check_names({"GRPO": 1e-5, "DPO": 1e-5})
+    with pytest.raises(InputError, match="optimisers holds 'grpo'; allowed: DPO, RLOO, GRPO"):
         other_optimisers.check_names(["RLOO", "grpo"])
 
 
@@ -148,7 +148,8 @@ def offline_data(made: Writer, rows: int) -> pd.DataFrame:
     texts = made.complete(prompts, temperature=1.0, seed=0, progress=False)
     tokens = [made.tokenizer(text).input_ids + [1] for text in texts]
     reward = [float("w9" in text.split()) for text in texts]
-    return pd.DataFrame({"prompt": prompts, "completion": texts, "tokens": tokens, "reward": reward})
+    ids = {"job_id": "j1", "position": 0}
+    return pd.DataFrame({"prompt": prompts, "completion": texts, "tokens": tokens, "reward": reward}).assign(**ids)
 
 
 def test_nothing_accepted_is_one_clear_error():
@@ -168,9 +169,9 @@ def test_reward_weighting_makes_the_rewarded_likelier():
 
 def test_reward_weights_by_hand():
     made = writer()
-    data = offline_data(made, 4).assign(reward=[1.0, 0.0, 0.0, 0.0])
-    # Standardised (n - 1): mean 1/4, deviation 1/2, so z is 1.5 and three times -0.5.
-    weights = np.exp([1.5, -0.5, -0.5, -0.5])
+    data = offline_data(made, 4).assign(reward=[9.0, 5.0, 5.0, 1.0], position=[0, 0, 2, 2])
+    # Advantages 2, -2, 2 and -2 whatever their sentence pays, of deviation 2, so z is 1 and -1.
+    weights = np.exp([1.0, -1.0, 1.0, -1.0])
     log = other_optimisers.reward_weighted(made, data, epochs=1, batch_size=4, micro_batch_size=3, learning_rate=0.0)
     assert log["effective_batch"].item() == pytest.approx(weights.sum() ** 2 / (weights**2).sum(), rel=1e-5)
     capped = other_optimisers.reward_weighted(made, data, epochs=1, batch_size=4, max_weight=0.1, learning_rate=0.0)

@@ -330,6 +330,7 @@ def test_no_rows():
         (lambda: RewardConfig(w_parity=float("nan")), "w_parity=nan"),
         (lambda: RewardConfig(w_protected=0), "below w_violation"),
         (lambda: RewardConfig(smoothing=0), "smoothing=0"),
+        (lambda: RewardConfig(signal="soft"), "signal='soft' is not one of selection, projection, hard"),
         (lambda: RewardConfig(guards=("facts", "fact")), "'fact' is no guard"),
     ],
 )
