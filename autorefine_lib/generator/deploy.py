@@ -25,7 +25,6 @@ from autorefine_lib.text.tokens import WORD, words
 from autorefine_lib.text.word_diff import word_diff
 
 _ADS_AT_ONCE = 64  # so that the first records of a long file come soon, and batches are full all the same
-_TRIES = 4  # answers to a sentence before it is left as it is
 _SHOWN = 3  # passages that a reason names
 _LONGEST_PASSAGE = 40  # characters of each
 _HTML = (".html", ".htm")
@@ -77,7 +76,7 @@ def rewrite_ads(generator: Generator, ads: Sequence[tuple[str, str]]) -> Iterato
         notes = [_explain_refusal(text) or _explain_length(text, generator) for _, text in some]
         parts = [[] if note else _find_prose(*ad) for ad, note in zip(some, notes, strict=True)]
         prose = [text[start:end] for (_, text), found in zip(some, parts, strict=True) for start, end in found]
-        made = iter(generator.rewrite(prose, progress=sys.stderr.isatty(), tries=_TRIES) if prose else [])
+        made = iter(generator.rewrite(prose, progress=sys.stderr.isatty()) if prose else [])
         for (job_id, text), found, note in zip(some, parts, notes, strict=True):
             yield _record(job_id, text, [(start, end, next(made)) for start, end in found], note)
 

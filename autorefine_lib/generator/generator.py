@@ -168,7 +168,7 @@ class Generator:
         return [likeliest[source] for source in sources]
 
     def rewrite(
-        self, ads: list[str], temperature: float = 0.0, seed: int = 0, progress: bool = True, tries: int = 1
+        self, ads: list[str], temperature: float = 0.0, seed: int = 0, progress: bool = True, tries: int = 4
     ) -> list[Rewrite]:
         """Rewrite `ads` as they would be deployed.
 

@@ -18,11 +18,12 @@ LOSSES = ("mrr_loss", "ndcg_loss")
 class RewardConfig:
     """What a rewrite's reward is made of; every weight is in units of the gap, a natural logarithm of a ratio."""
 
-    signal: str = "selection"
-    """One of `SIGNALS`: the move towards parity that is paid for."""
+    signal: str = "projection"
+    """One of `SIGNALS`: the move towards parity that is paid for. What is reported is the hard selection whatever is paid:
+    the projection says least about it, but a policy can learn it from the text alone."""
     w_parity: float = 1.0
     """Weight of the move towards parity."""
-    w_quality: float = 1.0
+    w_quality: float = 0.2
     """Weight of the MRR and the NDCG@k lost against the original ad; gains are not paid."""
     w_violation: float = 0.03
     """Taken off for a completion that is refused; the text it was to replace stays."""
