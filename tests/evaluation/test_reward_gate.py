@@ -148,3 +148,20 @@ def test_additivity_by_hand(reward: RankingReward, cache: pd.DataFrame):
     assert table.loc[("all", "selection"), "ads"] == 6 and table.loc["one"][["r", "slope"]].isna().all(axis=None)
     singles = reward.score([COMPLETIONS[0], COMPLETIONS[2]], ["j0", "j0"], [0, 2])["selection"].sum()
     assert singles != pytest.approx(0)
+
+
+def test_what_the_words_decide_is_foretold_and_chance_is_not():
+    rng = np.random.default_rng(0)
+    worth = {"kind": 1.0, "warm": 0.5, "hard": -1.0}
+    rows = [
+        (f"ad {ad}", place, f"we hire {ad}", f"we hire {ad} {word}", worth[word], rng.normal())
+        for ad, place, word in itertools.product(range(20), (0, 2), worth)
+    ]
+    names = ["job_id", "position", "source", "text", "projection", "selection"]
+    cache = pd.DataFrame(rows, columns=names).assign(changed=True, protected=False, reasons=[[]] * len(rows))
+    cache["hard"] = 2 * cache["projection"]
+    told = reward_gate.predictability(cache).set_index("signal")
+    assert told.loc["projection", "r_within"] > 0.99 and abs(told.loc["selection", "r_within"]) < 0.3
+    assert told.loc["projection", "rank_with_hard"] == pytest.approx(1) and set(told["rewrites"]) == {120}
+    # One ad: nothing is left to learn from.
+    assert reward_gate.predictability(cache[cache["job_id"] == "ad 0"])[["r", "r_within"]].isna().all(axis=None)

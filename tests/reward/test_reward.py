@@ -36,7 +36,7 @@ def finish(source: str, completion: str) -> tuple[str, dict[str, list[str]]]:
     return (source, {"form": ["is empty"]}) if not completion else (completion, {})
 
 
-CONFIG = RewardConfig(w_quality=0.0, w_violation=0.07, w_protected=0.3, smoothing=0.5)
+CONFIG = RewardConfig(signal="selection", w_quality=0.0, w_violation=0.07, w_protected=0.3, smoothing=0.5)
 JUDGE = Judge(SimpleNamespace(rank=rank, embed=None), JOBS, PEOPLE, "gender", 2)
 
 
