@@ -125,6 +125,7 @@ def resolve_parameters(steps: list[Step], profile: str, overrides: Sequence[str]
     chosen = read_profiles().get(profile)
     if chosen is None:
         raise InputError(f"unknown profile '{profile}': one of {', '.join(read_profiles())}")
+    steps = [step for step in steps if step.name not in chosen.get("leave_out", ())]
     for step in steps:
         common = {name: value for name, value in chosen["common"].items() if name in step.defaults}
         step.parameters = common | chosen["notebooks"].get(step.name, {})

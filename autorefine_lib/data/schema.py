@@ -89,8 +89,8 @@ def check_jobs(df: pd.DataFrame, origin: str) -> Dataset:
     """Check ads against the schema and return them as a Hugging Face data set.
 
     Args:
-        df: one row an ad, with `JOB_COLUMNS`; further columns are kept. An occupation may be missing: nobody is known to
-            be qualified for such an ad, and it is measured among all candidates alone.
+        df: one row an ad, with `JOB_COLUMNS`; further columns are kept. An occupation may be missing: nobody is known
+            to be qualified for such an ad, and it is measured among all candidates alone.
         origin: what an error message calls the data, for instance the file's name.
 
     Raises:

@@ -19,8 +19,8 @@ class RewardConfig:
     """What a rewrite's reward is made of; every weight is in units of the gap, a natural logarithm of a ratio."""
 
     signal: str = "projection"
-    """One of `SIGNALS`: the move towards parity that is paid for. What is reported is the hard selection whatever is paid:
-    the projection says least about it, but a policy can learn it from the text alone."""
+    """One of `SIGNALS`: the move towards parity that is paid for. The hard selection is reported whatever is paid. The
+    projection has least in common with it, but it alone can be learned from texts (`reward_gate.predictability`)."""
     w_parity: float = 1.0
     """Weight of the move towards parity."""
     w_quality: float = 0.2
