@@ -86,7 +86,7 @@ def find_probabilities(logits: np.ndarray, temperature: float) -> np.ndarray:
 # %% tags=["check"]
 cold, warm = (find_probabilities(LOGITS, temperature) for temperature in (0.5, 2.0))
 if np.allclose(cold, warm):
-    print("No answer yet: the temperature changes nothing.")
+    print("No answer yet, or the temperature cancels out: it changes nothing.")
 elif not np.isclose(cold.sum(), 1):
     print(f"Not yet: the probabilities add up to {cold.sum():.2f}.")
 elif cold[0] < warm[0]:

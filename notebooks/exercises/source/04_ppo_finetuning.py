@@ -104,7 +104,7 @@ def train(loss, reward, steps: int = 40, passes: int = 1, rate: float = 0.5, see
 def collect(table, critic, reward, seen: dict, texts: int = 16) -> tuple[torch.Tensor, dict]:
     """Sample a batch, have it rewarded, and note what is seen."""
     words = sample(table, texts)
-    batch = {"reward": torch.tensor([reward(text) for text in read(words)])}
+    batch = {"reward": torch.tensor([float(reward(text)) for text in read(words)])}
     batch["old"] = find_logprobs(table, words)
     batch["reference"] = find_logprobs(torch.zeros_like(table), words)
     batch["old_value"] = critic[torch.arange(LENGTH), shift(words)]
@@ -248,7 +248,7 @@ compare(runs, "reward", "kl")
 # The picture on the right is explained in rung 4: it says how far the policy has gone from its start. Rung 1 pushes
 # up whatever it happened to sample, so it commits early. With `seed=4` it ends with one text that is worth 13 and
 # never leaves it. With `seed=0` it is lucky, and even faster than rung 2: large rewards are large steps. Try both
-# seeds.
+# seeds. (On another kind of CPU the lucky seed may be another.)
 
 # %% [markdown]
 # ## Rung 3: the clip
@@ -394,6 +394,39 @@ compare({name: runs[name] for name in ("3 clip", "4 KL")}, "reward", "kl")
 
 # %% [markdown]
 # Less reward, less distance. Where the two balance is *your* choice of `PRICE`. Try 0.1 and 2.
+#
+# For this toy the best policy is known: $\pi^*(\text{text}) \propto p_\text{reference}(\text{text})\, \exp(R / c)$.
+# The reward adds up over the words, so each word stands by itself: a feminine-coded one has the weight $e^{1/c}$, a
+# masculine-coded one $e^{-1/c}$, *reliable* has 1.
+#
+# **Your turn.** Three of the seven words are feminine-coded, three masculine-coded. Which share of the words of the
+# best policy is feminine-coded, for your `PRICE`?
+
+# %% tags=["exercise"]
+best_share = None  # your answer, to two digits
+
+# %% tags=["solution"]
+weights = np.exp(np.array([1, 1, 1, 0, -1, -1, -1]) / PRICE)
+best_share = weights[:3].sum() / weights.sum()
+
+# %% tags=["check"]
+up, down = np.exp(1 / PRICE), np.exp(-1 / PRICE)
+share = 3 * up / (3 * up + 1 + 3 * down)
+learned = (sample(runs["4 KL"]["table"], 500) < 3).float().mean().item()
+if best_share is None:
+    print("No answer yet.")
+elif abs(best_share - share) < 0.006:
+    print(f"Right: {share:.2f}. Rung 4 has learned {learned:.2f} in 40 steps.")
+elif abs(best_share - up / (up + 1 + down)) < 0.006:
+    print("Not yet: three words have the high weight, three the low one, and one has 1.")
+elif abs(best_share - 3 * np.exp(PRICE) / (3 * np.exp(PRICE) + 1 + 3 * np.exp(-PRICE))) < 0.006:
+    print("Not yet: the reward is divided by c, not multiplied by it. A low price lets the weights differ more.")
+else:
+    print("Not yet: divide the three high weights by the sum of all seven.")
+
+# %% [markdown]
+# A price that is too low gives the hack, one that is too high gives the start. This is the one formula to keep in
+# mind when a training on language does "nothing": compare the spread of the reward with the price of a nat.
 
 # %% [markdown]
 # ## GAE by hand, on five words
