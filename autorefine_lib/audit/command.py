@@ -13,10 +13,7 @@ import typer
 
 from autorefine_lib.errors import InputError
 
-JOBS = typer.Option(help="Ads: CSV, JSONL or Parquet with job_id, text and occupation.")
-CANDIDATES = typer.Option(help="Candidates: candidate_id, text, occupation and the groups' columns.")
 GROUPS = typer.Option(help="Columns of the candidates that name their groups, separated by commas.")
-K = typer.Option("--k", help="How many candidates an ad selects.")
 SCORES = typer.Option(
     help="What a recommender gave: .npy with a row for each ad and a column for each candidate, in the order of the "
     "files, or a table with job_id, candidate_id, score. Texts are not needed then."
@@ -26,8 +23,6 @@ RECOMMENDER = typer.Option(
     "or a Hub name."
 )
 THRESHOLD = typer.Option(help="A finding is a ratio below this that chance does not explain; see above.")
-OUT = typer.Option(help="Folder for the page (audit.html) and all numbers (audit.json).")
-JSON = typer.Option("--json", help="Print JSON for a machine.")
 MAP = typer.Option(
     "--map", metavar="OURS=YOURS", help="A column has another name in your file (# numbers the rows); repeatable."
 )
@@ -35,15 +30,19 @@ VALUES = typer.Option("--values", metavar="COLUMN:YOURS=OURS", help="So has a va
 
 
 def audit(
-    jobs: Annotated[Path, JOBS],
-    candidates: Annotated[Path, CANDIDATES],
+    jobs: Annotated[Path, typer.Option(help="Ads: CSV, JSONL or Parquet with job_id, text and occupation.")],
+    candidates: Annotated[
+        Path, typer.Option(help="Candidates: candidate_id, text, occupation and the groups' columns.")
+    ],
     scores: Annotated[Path | None, SCORES] = None,
     recommender: Annotated[str, RECOMMENDER] = "minilm",
     groups: Annotated[str, GROUPS] = "gender",
-    k: Annotated[int, K] = 20,
+    k: Annotated[int, typer.Option("--k", help="How many candidates an ad selects.")] = 20,
     threshold: Annotated[float, THRESHOLD] = 0.8,
-    out: Annotated[Path | None, OUT] = None,
-    as_json: Annotated[bool, JSON] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the page (audit.html) and all numbers (audit.json).")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for a machine.")] = False,
     columns: Annotated[list[str] | None, MAP] = None,
     values: Annotated[list[str] | None, VALUES] = None,
 ) -> None:
@@ -87,10 +86,8 @@ def audit(
     result = measure.measure(ranking, ads, people, attributes, criteria)
     sources = {"ads": jobs, "candidates": candidates} | ({"scores": scores} if scores else {})
     facts = page.collect_facts(result, sources, tool=f"scores of {scores.name}" if scores else recommender)
-    if as_json:
-        typer.echo(json.dumps(page.to_dict(result, facts), indent=1, ensure_ascii=False))
-    else:
-        typer.echo(page.to_text(result, facts))
+    record = json.dumps(page.to_dict(result, facts), indent=1, ensure_ascii=False)
+    typer.echo(record if as_json else page.to_text(result, facts))
     if out is not None:
         written = page.write_page(result, facts, out, shlex.join(["autorefine", *sys.argv[1:]]))
         typer.echo(f"page: {written}", err=True)

@@ -14,8 +14,7 @@ from datasets import Dataset
 
 from autorefine_lib.data import read_files, schema
 from autorefine_lib.errors import InputError
-
-SCORE_FORMATS = (".npy", *read_files.FORMATS)
+from autorefine_lib.recommender.scores import check_scores
 
 
 def read_tables(
@@ -39,18 +38,16 @@ def read_tables(
         Jobs and candidates with the columns that an audit needs. `occupation` is among them when a file has it.
 
     Raises:
-        InputError: as `read_files.read_tables`; a missing column, an empty or doubled id, an empty text or occupation,
+        InputError: as `read_files.read_tables`; a missing column, an empty or doubled id, an empty text,
             an occupation in one file only.
     """
     jobs, people = read_files.read_tables([jobs_path, candidates_path], columns, values)
-    needed = ["text"] if text else []
+    of_jobs, of_people = (["job_id", "text"], ["candidate_id", "text"]) if text else (["job_id"], ["candidate_id"])
     # One file alone with occupations is a slip, not an audit without them.
-    if "occupation" in jobs or "occupation" in people:
-        needed.append("occupation")
-    schema.check_table(jobs, ["job_id", *needed], str(jobs_path))
-    schema.check_table(people, ["candidate_id", *needed], str(candidates_path))
-    schema.require_columns(people, attributes, str(candidates_path))
-    tables = jobs[["job_id", *needed]], people[["candidate_id", *needed, *attributes]]
+    more = ["occupation"] if "occupation" in jobs or "occupation" in people else []
+    schema.check_table(jobs, of_jobs, str(jobs_path), more)
+    schema.check_table(people, of_people, str(candidates_path), [*more, *attributes])
+    tables = jobs[[*of_jobs, *more]], people[[*of_people, *more, *attributes]]
     # As text, because a Parquet file may hold numbers and a data set needs one type a column.
     jobs, people = (
         Dataset.from_pandas(table.map(str, na_action="ignore").astype(object), preserve_index=False) for table in tables
@@ -74,37 +71,14 @@ def read_scores(path: Path, jobs: Sequence[str], candidates: Sequence[str]) -> n
         InputError: no such file, another format, another shape, an id that the other files do not have, a doubled or
             missing pair, a score that is not a finite number.
     """
-    if path.suffix not in SCORE_FORMATS:
-        raise InputError(f"{path}: the suffix {path.suffix!r} is not one of {', '.join(SCORE_FORMATS)}; convert it")
-    read = _read_matrix if path.suffix == ".npy" else _read_pairs
-    scores = read(path, jobs, candidates)
-    finite = np.isfinite(scores)
-    if not finite.all():
-        row, column = np.argwhere(~finite)[0]
-        raise InputError(
-            f"{path}: the score of ad {jobs[row]!r}, candidate {candidates[column]!r} is missing or not a number "
-            f"({scores[row, column]}); give every pair a finite number"
-        )
-    return scores
-
-
-def _read_matrix(path: Path, jobs: Sequence[str], candidates: Sequence[str]) -> np.ndarray:
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; check the path (relative paths start at {Path.cwd()})")
+    read_files.check_path(path, (".npy", *read_files.FORMATS))
+    if path.suffix != ".npy":
+        return _read_pairs(path, jobs, candidates)
     try:
         scores = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
         raise InputError(f"{path}: not a matrix in NumPy's format ({error}); write it with numpy.save") from None
-    if scores.dtype.kind not in "fiu":
-        raise InputError(f"{path}: holds {scores.dtype}, not numbers; give float32 or float64")
-    wanted = len(jobs), len(candidates)
-    if scores.shape != wanted:
-        hint = "; this is the transpose" if scores.shape == wanted[::-1] else ""
-        raise InputError(
-            f"{path}: shape {scores.shape}, but the files have {wanted[0]:,} ads and {wanted[1]:,} candidates; give "
-            f"[ads, candidates] = {wanted}{hint}"
-        )
-    return scores
+    return check_scores(scores, len(jobs), len(candidates), str(path))
 
 
 def _read_pairs(path: Path, jobs: Sequence[str], candidates: Sequence[str]) -> np.ndarray:
@@ -124,4 +98,8 @@ def _read_pairs(path: Path, jobs: Sequence[str], candidates: Sequence[str]) -> n
         table["score"] = table["score"].str.replace(",", ".")
     table["score"] = pd.to_numeric(table["score"], errors="coerce")
     wide = table.pivot(index="job_id", columns="candidate_id", values="score")
-    return wide.reindex(index=jobs, columns=candidates).to_numpy(float)
+    scores = wide.reindex(index=jobs, columns=candidates).stack(future_stack=True)
+    if not np.isfinite(scores).all():
+        job, candidate = scores.index[~np.isfinite(scores)][0]
+        raise InputError(f"{path}: the score of ad {job!r}, candidate {candidate!r} is missing or not a finite number")
+    return scores.to_numpy(float).reshape(len(jobs), len(candidates))

@@ -200,23 +200,22 @@ def _p_values(
 
 
 def _note(row: Any, criteria: Criteria) -> str:
-    if row.group == groups.UNKNOWN:
-        return "ranked with the others, in no category" if row.candidates else ""
-    if not row.candidates:
-        return "no candidate in this category"
-    if not row.available:
-        return "no candidate of this category in the pool of these ads"
-    if not row.compared:
-        return (
+    only = (
+        (row.group == groups.UNKNOWN, "ranked with the others, in no category" if row.candidates else ""),
+        (not row.candidates, "no candidate in this category"),
+        (not row.available, "no candidate of this category in the pool of these ads"),
+        (
+            not row.compared,
             f"{100 * row.share:.1f} % of the candidates, under {100 * group_counts.SMALL:g} %: counts and rates shown, "
-            "left out of the ratios as 6 RCNY § 5-301(d) allows"
-        )
-    if row.reference_rate == 0:
-        return f"nobody of the reference group {row.reference} is selected: no ratio"
-    if np.isnan(row.impact_ratio):
-        return "the only category that is compared: no ratio"
-    if row.group == row.reference:
-        return "reference"
+            "left out of the ratios as 6 RCNY § 5-301(d) allows",
+        ),
+        (row.reference_rate == 0, f"nobody of the reference group {row.reference} is selected: no ratio"),
+        (np.isnan(row.impact_ratio), "the only category that is compared: no ratio"),
+        (row.group == row.reference, "reference"),
+    )
+    for holds, note in only:
+        if holds:
+            return note
     few = "fewer than 30 candidates" if row.candidates < FEW else ""
     none = "" if row.selected or np.isnan(row.high) else "nobody selected: upper limit of a count of 0 (Poisson)"
     below = ""
@@ -234,9 +233,9 @@ def _note(row: Any, criteria: Criteria) -> str:
 def _quality(scores: np.ndarray, jobs: Dataset, candidates: Dataset, k: int) -> pd.DataFrame:
     """Means over the ads with their intervals."""
     table = ranking.ranking_quality(scores, jobs, candidates, k)
-    resampled = bootstrap.resample(*(table[name].to_numpy() for name in QUALITY), n_boot=N_BOOT)
-    found = pd.DataFrame(map(bootstrap.percentile, resampled), columns=["value", "low", "high"])
+    means = [bootstrap.interval(table[name].to_numpy(), n_boot=N_BOOT) for name in QUALITY]
+    found = pd.DataFrame(means).assign(n=len(table))
     if len(table) == 1:
         found[["low", "high"]] = np.nan
     found.insert(0, "metric", list(QUALITY))
-    return found.assign(n=len(table))
+    return found

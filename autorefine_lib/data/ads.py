@@ -10,8 +10,7 @@ from collections.abc import Iterator
 
 from autorefine_lib import resources
 from autorefine_lib.data import onet
-from autorefine_lib.text import wording
-from autorefine_lib.text.articles import article_for
+from autorefine_lib.text import articles, wording
 
 DEALT = ("employer", "role", "needs", "quality", "culture", "benefit")
 """Sections whose sentences are dealt to the splits. Headlines, notes, legal and contact lines are the same for all."""
@@ -20,12 +19,12 @@ DEALT = ("employer", "role", "needs", "quality", "culture", "benefit")
 def fill(template: str, facts: dict[str, str], shares: dict[str, float], rng: random.Random) -> str:
     """Fill a template: {fact} from `facts`, <phrase set> by a phrase drawn by `shares`, a~ by the right article."""
     filled = re.sub(r"<(\w+)>", lambda m: _draw_phrase(m[1], shares, rng), template).format_map(facts)
-    filled = re.sub(r"\b([Aa])~ (?=(\w+))", lambda m: m[1] + article_for(m[2])[1:] + " ", filled)
+    filled = re.sub(r"\b([Aa])~ (?=(\w+))", lambda m: m[1] + articles.article_for(m[2])[1:] + " ", filled)
     return filled[0].upper() + filled[1:]
 
 
 def _draw_phrase(name: str, shares: dict[str, float], rng: random.Random) -> str:
-    phrase_set = wording.phrase_sets()[name]
+    phrase_set = wording.PHRASE_SETS[name]
     coding = rng.choices(list(shares), weights=list(shares.values()))[0]
     phrases = phrase_set.phrases(coding) or phrase_set.neutral
     return rng.choice([p for p in phrases if p not in phrase_set.into_only] or list(phrases))

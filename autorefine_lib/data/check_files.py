@@ -8,12 +8,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from autorefine_lib.data import schema
-from autorefine_lib.data.read_files import FORMATS, decode, read_tables
+from autorefine_lib.data import read_files, schema
 from autorefine_lib.errors import InputError
 from autorefine_lib.text import near_duplicates, sentences
-from autorefine_lib.text.language import is_english
-from autorefine_lib.text.rewritable import WINDOW, find_window_end
+from autorefine_lib.text.rewritable import WINDOW, find_window_end, is_english
 
 FEWEST = 5
 """Candidates of a group in an occupation below which the local profile leaves its ads out."""
@@ -42,19 +40,22 @@ def check_files(
         InputError: a file cannot be read, has no rows, or has no column text.
     """
     paths = [Path(name) for name in names]
-    in_tables = [path for path in paths if path.suffix in FORMATS]
-    tables = dict(zip(in_tables, read_tables(in_tables, columns, values), strict=True))
+    in_tables = [path for path in paths if path.suffix in read_files.FORMATS]
+    tables = dict(zip(in_tables, read_files.read_tables(in_tables, columns, values), strict=True))
     ads: list[pd.DataFrame] = []
     people: list[pd.DataFrame] = []
     findings = []
     for path in paths:
-        table = tables[path] if path in tables else _read_text(path)
+        table = tables[path] if path in tables else _read_ad(path)
         of_people = not {"candidate_id", *groups}.isdisjoint(table.columns)
         schema.require_columns(table, ["text"], str(path))
         if table.empty:
             raise InputError(f"{path}: no rows; at least one is needed")
         (people if of_people else ads).append(table)
-        found = _check_columns(table, ["candidate_id", "occupation", *groups] if of_people else ["job_id"])
+        found: list[str] = []
+        for column in ["candidate_id", "occupation", *groups] if of_people else ["job_id"]:
+            missing = [f"no column '{column}'; add it, or give --map {column}=YOURS"]
+            found += schema.find_faults(table[column].map(str, na_action="ignore")) if column in table else missing
         texts = table["text"].fillna("").map(str)
         same = pd.Series(near_duplicates.group_texts(list(texts)), index=table.index)
         found += _check_texts(texts, same, of_people, path.suffix in (".html", ".htm"))
@@ -69,33 +70,13 @@ def check_files(
     return findings
 
 
-def _read_text(path: Path) -> pd.DataFrame:
-    try:
-        return pd.DataFrame({"job_id": [path.name], "text": [decode(path.read_bytes(), str(path))]})
-    except OSError as error:
-        raise InputError(
-            f"{path}: cannot be read ({error.strerror}); give texts, CSV, JSONL or Parquet files"
-        ) from None
+def _read_ad(path: Path) -> pd.DataFrame:
+    return pd.DataFrame({"job_id": [path.name], "text": [read_files.read_text(path)]})
 
 
 def _list(names: set[str]) -> str:
     shown = ", ".join(map(repr, sorted(map(str, names))[:5]))
     return f"{shown} and {len(names) - 5} more" if len(names) > 5 else shown
-
-
-def _check_columns(table: pd.DataFrame, columns: Sequence[str]) -> list[str]:
-    findings = []
-    for column in columns:
-        if column not in table:
-            findings.append(f"no column '{column}'; add it, or give --map {column}=YOURS")
-            continue
-        blank = table[column].isna() | (table[column].map(str).str.strip() == "")
-        if blank.any():
-            findings.append(f"'{column}' is empty in {schema.name_rows(blank)}; fill it in")
-        copies = table[column].duplicated() & ~blank
-        if column.endswith("_id") and copies.any():
-            findings.append(f"'{column}' repeats another in {schema.name_rows(copies)}; give each row an id of its own")
-    return findings
 
 
 def _check_texts(texts: pd.Series, same: pd.Series, of_people: bool, is_html: bool) -> list[str]:

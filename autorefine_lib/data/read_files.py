@@ -3,6 +3,7 @@
 import codecs
 import io
 import json
+import re
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,8 @@ from autorefine_lib.data import corpus, schema
 from autorefine_lib.errors import InputError
 
 FORMATS = (".csv", ".jsonl", ".parquet")
+BIAS_IN_BIOS = ("hard_text", "profession", "gender")
+"""The columns by which that data set is known."""
 ROW_NUMBER = "#"
 """Stands for the number of the row, from 1, where a file has no ids of its own."""
 _FORMULA = r"=[\w@+-]|#(?:NAME\?|REF!|VALUE!|N/A|DIV/0!)$"
@@ -47,7 +50,7 @@ def read_tables(paths: Sequence[Path], columns: Sequence[str] = (), values: Sequ
     """
     tables = [_read_file(Path(path)) for path in paths]
     origin = " and ".join(map(str, paths))
-    pairs = _parse_columns(columns)
+    pairs = _parse("--map", columns, "OURS=YOURS", "text=description")
     found = list(dict.fromkeys(str(name) for table in tables for name in table.columns))
     for ours, theirs in pairs:
         if theirs not in (*found, ROW_NUMBER):
@@ -55,28 +58,23 @@ def read_tables(paths: Sequence[Path], columns: Sequence[str] = (), values: Sequ
             hint = f"; give --map {ours}={shlex.quote(near[0])} instead" if near else "; give --map one of them"
             raise InputError(f"{origin}: no column {theirs!r} among {', '.join(found)}{hint}")
     tables = [_rename(table, pairs, path) for table, path in zip(tables, paths, strict=True)]
-    for column, names in _parse_values(values).items():
+    renamed: dict[str, dict[str, str]] = {}
+    for column, theirs, ours in _parse("--values", values, "COLUMN:YOURS=OURS", "gender:0=male"):
+        renamed.setdefault(column, {})[theirs] = ours
+    for column, names in renamed.items():
         _rename_values([table for table in tables if column in table], column, names, origin)
     return tables
 
 
-def _parse_columns(columns: Sequence[str]) -> list[tuple[str, str]]:
-    pairs = [(ours, theirs) for ours, _, theirs in (text.partition("=") for text in columns)]
-    for text, pair in zip(columns, pairs, strict=True):
-        if not all(pair):
-            raise InputError(f"--map {text}: write it as OURS=YOURS, for example --map text=description")
-    return pairs
-
-
-def _parse_values(values: Sequence[str]) -> dict[str, dict[str, str]]:
-    parsed: dict[str, dict[str, str]] = {}
-    for text in values:
-        column, _, pair = text.partition(":")
-        theirs, _, ours = pair.partition("=")
-        if not (column and theirs and ours):
-            raise InputError(f"--values {text}: write it as COLUMN:YOURS=OURS, for example --values gender:0=male")
-        parsed.setdefault(column, {})[theirs] = ours
-    return parsed
+def _parse(option: str, texts: Sequence[str], form: str, example: str) -> list[tuple[str, ...]]:
+    """The parts of each text of `option`; `form` has the marks between them, as in "OURS=YOURS"."""
+    pattern = re.compile(re.sub("[A-Z]+", "(.+?)", form), re.DOTALL)
+    parts = []
+    for text in texts:
+        if not (match := pattern.fullmatch(text)):
+            raise InputError(f"{option} {text}: write it as {form}, for example {option} {example}")
+        parts.append(match.groups())
+    return parts
 
 
 def _rename_values(tables: list[pd.DataFrame], column: str, names: Mapping[str, str], origin: str) -> None:
@@ -93,13 +91,33 @@ def _rename_values(tables: list[pd.DataFrame], column: str, names: Mapping[str, 
         table[column] = table[column].map(lambda value: names.get(str(value), value), na_action="ignore")
 
 
-def _read_file(path: Path) -> pd.DataFrame:
-    if path.suffix not in FORMATS:
-        raise InputError(f"{path}: the suffix {path.suffix!r} is not one of {', '.join(FORMATS)}; convert the file")
+def check_path(path: Path, formats: Sequence[str] = FORMATS) -> None:
+    """Raise InputError for a path without one of the suffixes `formats`, for a missing file and for an empty one."""
+    if path.suffix not in formats:
+        raise InputError(f"{path}: the suffix {path.suffix!r} is not one of {', '.join(formats)}; convert the file")
     if not path.is_file():
         raise InputError(f"{path}: no such file; check the path (relative paths start at {Path.cwd()})")
     if path.stat().st_size == 0:
         raise InputError(f"{path}: the file is empty; it needs a header and at least one row")
+
+
+def read_text(path: str | Path) -> str:
+    """The text of a file, or of standard input for "-"; its encoding is found by `decode`.
+
+    Raises:
+        InputError: as `decode`, or the file cannot be read.
+    """
+    try:
+        data = sys.stdin.buffer.read() if str(path) == "-" else Path(path).read_bytes()
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be read ({error.strerror}); give texts, CSV, JSONL or Parquet files"
+        ) from None
+    return decode(data, str(path))
+
+
+def _read_file(path: Path) -> pd.DataFrame:
+    check_path(path)
     return {".csv": _read_csv, ".jsonl": _read_jsonl, ".parquet": _read_parquet}[path.suffix](path)
 
 
@@ -148,8 +166,9 @@ def name_bias_in_bios(bios: pd.DataFrame, origin: str) -> pd.DataFrame:
     """Bias in Bios (De-Arteaga et al., 2019): hard_text, profession (0 to 27, alphabetical), gender (1: female).
 
     Raises:
-        InputError: another label.
+        InputError: a missing column, or another label.
     """
+    schema.require_columns(bios, BIAS_IN_BIOS, origin)
     professions = {str(number): name for number, name in enumerate(sorted(corpus.occupations()))}
     labels = bios[["profession", "gender"]].astype(str)
     unknown = set(labels["profession"]) - set(professions) | set(labels["gender"]) - {"0", "1"}
@@ -165,8 +184,8 @@ def name_bias_in_bios(bios: pd.DataFrame, origin: str) -> pd.DataFrame:
     )
 
 
-def _rename(table: pd.DataFrame, pairs: list[tuple[str, str]], path: Path) -> pd.DataFrame:
-    if not pairs and "text" not in table and {"hard_text", "profession", "gender"} <= set(table.columns):
+def _rename(table: pd.DataFrame, pairs: list[tuple[str, ...]], path: Path) -> pd.DataFrame:
+    if not pairs and "text" not in table and set(BIAS_IN_BIOS) <= set(table.columns):
         print(f"{path}: read as Bias in Bios (profession is the occupation; gender 1 is female)", file=sys.stderr)
         return name_bias_in_bios(table, str(path))
     ours = {*schema.JOB_COLUMNS, *schema.CANDIDATE_COLUMNS} - {*table.columns, *(ours for ours, _ in pairs)}
@@ -199,7 +218,7 @@ def _read_parquet(path: Path) -> pd.DataFrame:
 
 
 def _read_csv(path: Path) -> pd.DataFrame:
-    text = decode(path.read_bytes(), str(path))
+    text = read_text(path)
     if text[:4].lower() == "sep=":  # a line that Excel reads and writes
         text = text.partition("\n")[2]
     header = text.partition("\n")[0]
@@ -226,7 +245,7 @@ def _read_csv(path: Path) -> pd.DataFrame:
 
 def _read_jsonl(path: Path) -> pd.DataFrame:
     rows = []
-    for number, line in enumerate(decode(path.read_bytes(), str(path)).split("\n"), 1):
+    for number, line in enumerate(read_text(path).split("\n"), 1):
         if not line.strip():
             continue
         try:

@@ -5,7 +5,7 @@ Candidates: candidate_id, text, occupation, and any number of attribute columns 
 """
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 
 import pandas as pd
@@ -49,40 +49,37 @@ def name_rows(mask: pd.Series) -> str:
     return f"row {numbers[0]}" if len(numbers) == 1 else f"{len(numbers)} rows, the first is row {numbers[0]}"
 
 
-def _check_ids(df: pd.DataFrame, column: str, origin: str) -> None:
-    missing = df[column].isna() | (df[column].astype(str).str.strip() == "")
-    if missing.any():
-        raise InputError(f"{origin}: '{column}' is empty in {name_rows(missing)}; give each row an id of its own")
-    doubled = df[column].astype(str).duplicated()
-    if doubled.any():
-        value = df[column].astype(str)[doubled].iloc[0]
-        raise InputError(f"{origin}: '{column}' {value!r} occurs more than once; ids must be unique, remove copies")
-
-
-def _check_filled(df: pd.DataFrame, column: str, origin: str) -> None:
-    blank = df[column].isna() | ~df[column].map(lambda value: isinstance(value, str) and bool(value.strip()))
+def find_faults(column: pd.Series) -> Iterator[str]:
+    """What is wrong with a column of text that each row must fill; in one called "..._id" no value may stand twice."""
+    blank = ~column.map(lambda value: isinstance(value, str) and bool(value.strip())).astype(bool)
     if blank.any():
-        raise InputError(f"{origin}: '{column}' is empty or not text in {name_rows(blank)}; fill it in or remove them")
+        yield f"'{column.name}' is empty or not text in {name_rows(blank)}; fill it in or remove them"
+    copies = column.duplicated() & ~blank
+    if str(column.name).endswith("_id") and copies.any():
+        yield f"'{column.name}' repeats another in {name_rows(copies)}; give each row an id of its own"
 
 
-def _check_text(df: pd.DataFrame, origin: str) -> None:
-    _check_filled(df, "text", origin)
+def check_table(df: pd.DataFrame, columns: Sequence[str], origin: str, may_lack: Sequence[str] = ()) -> None:
+    """Raise InputError unless there are rows and all columns, no fault in `columns` and no text that is too long.
+
+    Numbers are taken for ids and for the names of groups, but not for texts, titles and occupations. A column of
+    `may_lack` may have empty cells.
+    """
+    if len(df) == 0:
+        raise InputError(f"{origin}: no rows; at least one is needed")
+    require_columns(df, [*columns, *may_lack], origin)
+    for name in columns:
+        column = df[name] if name in ("text", "title", "occupation") else df[name].map(str, na_action="ignore")
+        for fault in find_faults(column):
+            raise InputError(f"{origin}: {fault}")
+    if "text" not in columns:
+        return
     size = df["text"].map(lambda text: len(text.encode("utf-8", errors="replace")))
     if (size > LONGEST_TEXT).any():
         raise InputError(
             f"{origin}: the text of {name_rows(size > LONGEST_TEXT)} has {size.max():,} bytes; at most "
             f"{LONGEST_TEXT:,} are allowed, check that it is one ad or biography"
         )
-
-
-def check_table(df: pd.DataFrame, columns: Sequence[str], origin: str) -> None:
-    """Raise InputError unless there are rows, all of `columns`, ids in the first, and no blank text."""
-    if len(df) == 0:
-        raise InputError(f"{origin}: no rows; at least one is needed")
-    require_columns(df, columns, origin)
-    _check_ids(df, columns[0], origin)
-    if "text" in columns:
-        _check_text(df, origin)
 
 
 def check_jobs(df: pd.DataFrame, origin: str) -> Dataset:
@@ -97,11 +94,11 @@ def check_jobs(df: pd.DataFrame, origin: str) -> Dataset:
         InputError: a missing or misnamed column, no rows, empty or doubled ids, empty or NaN text or title, an
             occupation that is no text, a text over `LONGEST_TEXT` bytes, an unknown split.
     """
-    check_table(df, JOB_COLUMNS, origin)
+    check_table(df, ["job_id", "title", "text", "split"], origin, ["occupation"])
     unknown = df["occupation"].map(lambda name: pd.isna(name) or name == "").astype(bool)
     df = df.assign(occupation=df["occupation"].astype(object).where(~unknown, None))
-    _check_filled(df.assign(occupation=df["occupation"].where(~unknown, "none")), "occupation", origin)
-    _check_filled(df, "title", origin)
+    for fault in find_faults(df["occupation"].where(~unknown, "none")):
+        raise InputError(f"{origin}: {fault}")
     unknown = sorted(set(df["split"].astype(str)) - set(SPLITS))
     if unknown:
         near = get_close_matches(unknown[0], SPLITS, n=1)
@@ -122,10 +119,8 @@ def check_candidates(df: pd.DataFrame, origin: str, attributes: Sequence[str]) -
         InputError: as `check_jobs`; also an empty value of an attribute, or an attribute with fewer than two groups.
     """
     check_table(df, [*CANDIDATE_COLUMNS, *attributes], origin)
-    _check_filled(df, "occupation", origin)
     df = df.assign(**{column: df[column].map(str, na_action="ignore") for column in ("candidate_id", *attributes)})
     for attribute in attributes:
-        _check_filled(df, attribute, origin)
         groups = sorted(df[attribute].unique())
         if len(groups) < 2:
             raise InputError(f"{origin}: '{attribute}' has the one group {groups[0]!r}; a ratio compares two or more")

@@ -5,7 +5,6 @@ import html
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,7 @@ import pandas as pd
 from datasets import Dataset, DownloadConfig, load_dataset
 
 from autorefine_lib import resources
-from autorefine_lib.data import corpus, schema
-from autorefine_lib.data.read_files import name_bias_in_bios, read_tables
+from autorefine_lib.data import corpus, read_files, schema
 from autorefine_lib.errors import InputError
 from autorefine_lib.text import near_duplicates
 
@@ -94,7 +92,8 @@ def load(source: str = "embedded", **options: Any) -> Loaded:
         jobs, candidates = corpus.make_jobs(config), corpus.make_candidates(config)
         origins = ("embedded jobs", "embedded candidates")
     elif source == "hub":
-        jobs, candidates, origins = _read_hub_jobs(chosen.hub_dir), _read_hub_candidates(chosen.hub_dir), (POSTS, BIOS)
+        jobs, origins = _read_hub_jobs(chosen.hub_dir), (POSTS, BIOS)
+        candidates = read_files.name_bias_in_bios(_read_hub(BIOS, chosen.hub_dir), BIOS)
     else:
         jobs, candidates, origins = _read_local(chosen)
     return _select(jobs, candidates, origins, chosen)
@@ -112,25 +111,24 @@ def _select(jobs: pd.DataFrame, candidates: pd.DataFrame, origins: tuple[str, st
     schema.require_columns(jobs, [*(c for c in schema.JOB_COLUMNS if c != "split"), *chosen.exclude_jobs], of_jobs)
     for column, values in chosen.exclude_jobs.items():
         jobs = leave_out(f"ads whose {column} is {' or '.join(map(str, values))}", jobs[column].isin(values))
-    if "split" not in jobs.columns:
-        # The check comes first, with a split for show, so that a blank text gets its own message.
-        schema.check_jobs(jobs.assign(split="train"), of_jobs)
+    has_split = "split" in jobs.columns
+    # Where there is none yet, the check needs one for show.
+    jobs = schema.check_jobs(jobs if has_split else jobs.assign(split="train"), of_jobs).to_pandas()
+    if not has_split:
         copies = jobs["text"].map(near_duplicates.normalize).duplicated()
         jobs = leave_out("ads that repeat another word for word", copies)
         jobs = jobs.assign(split=split_by_group(jobs, chosen.seed))
     candidates = schema.check_candidates(candidates, of_candidates, chosen.attributes).to_pandas()
     if chosen.occupations:
-        names = sorted(set(jobs["occupation"].dropna()))
+        names = np.unique(jobs["occupation"].dropna())
         rows = np.linspace(0, len(names) - 1, min(chosen.occupations, len(names))).round().astype(int)
-        kept = [names[row] for row in rows]
-        jobs = jobs[jobs["occupation"].isin(kept)]
+        jobs = jobs[jobs["occupation"].isin(names[rows])]
     jobs = _limit(jobs, ["split", "occupation"], chosen.jobs_per_occupation, chosen.seed)
     candidates = _limit(candidates, ["occupation"], chosen.candidates_per_occupation, chosen.seed)
-    checked_jobs = schema.check_jobs(jobs, of_jobs)
-    checked_candidates = schema.check_candidates(candidates, of_candidates, chosen.attributes)
+    checked, people = (Dataset.from_pandas(table, preserve_index=False) for table in (jobs, candidates))
     for attribute in chosen.attributes:
-        schema.check_match(checked_jobs, checked_candidates, attribute, chosen.min_group)
-    return Loaded(checked_jobs, checked_candidates, dropped)
+        schema.check_match(checked, people, attribute, chosen.min_group)
+    return Loaded(checked, people, dropped)
 
 
 def _limit(df: pd.DataFrame, by: list[str], most: int, seed: int) -> pd.DataFrame:
@@ -154,12 +152,8 @@ def split_by_group(jobs: pd.DataFrame, seed: int = 0) -> list[str]:
         # Near-duplicates of several companies would join them all, so the company decides where it is known.
         company = jobs["company"].map(lambda name: name.strip().lower() if isinstance(name, str) else "")
         names = company.where(company != "", names)
-    return [_choose_split(name, seed) for name in names]
-
-
-def _choose_split(name: str, seed: int) -> str:
-    share = int(hashlib.sha256(f"{seed} {name}".encode()).hexdigest()[:12], 16) / 16**12
-    return next(split for split, end in SPLIT_ENDS.items() if share < end)
+    shares = [int(hashlib.sha256(f"{seed} {name}".encode()).hexdigest()[:12], 16) / 16**12 for name in names]
+    return [next(split for split, end in SPLIT_ENDS.items() if share < end) for share in shares]
 
 
 def _read_local(chosen: Options) -> tuple[pd.DataFrame, pd.DataFrame, tuple[str, str]]:
@@ -170,7 +164,7 @@ def _read_local(chosen: Options) -> tuple[pd.DataFrame, pd.DataFrame, tuple[str,
                 "--set jobs_file=ads.csv --set candidates_file=people.csv"
             )
     paths = Path(chosen.jobs_path), Path(chosen.candidates_path)
-    jobs, candidates = read_tables(paths, chosen.rename_columns, chosen.rename_values)
+    jobs, candidates = read_files.read_tables(paths, chosen.rename_columns, chosen.rename_values)
     return jobs, candidates, (str(chosen.jobs_path), str(chosen.candidates_path))
 
 
@@ -189,12 +183,6 @@ def _read_hub(name: str, hub_dir: Path | str) -> pd.DataFrame:
             f"`hf download {name} --repo-type dataset --local-dir DIR/{name.split('/')[1]}`, then set hub_dir to DIR"
         ) from error
     return pd.concat([split.to_pandas() for split in splits.values()], ignore_index=True)
-
-
-def _read_hub_candidates(hub_dir: Path | str) -> pd.DataFrame:
-    bios = _read_hub(BIOS, hub_dir)
-    schema.require_columns(bios, ["hard_text", "profession", "gender"], BIOS)
-    return name_bias_in_bios(bios, BIOS)
 
 
 def _read_hub_jobs(hub_dir: Path | str) -> pd.DataFrame:
@@ -220,12 +208,7 @@ def strip_markup(markup: str) -> str:
     return html.unescape(re.sub(r"</?[a-zA-Z][^>]*>", "", text)).strip()
 
 
-@cache
-def _title_words() -> dict[str, re.Pattern[str]]:
-    synonyms = resources.load("title_words").items()
-    return {name: re.compile(rf"\b(?:{'|'.join(words)})s?\b", re.IGNORECASE) for name, words in synonyms}
-
-
 def find_occupation(title: str) -> str | None:
     """The occupation of Bias in Bios that a job title names, or None; the first match in the order of the resource."""
-    return next((name for name, words in _title_words().items() if words.search(title)), None)
+    patterns = {name: rf"\b(?:{'|'.join(words)})s?\b" for name, words in resources.load("title_words").items()}
+    return next((name for name, pattern in patterns.items() if re.search(pattern, title, re.IGNORECASE)), None)

@@ -14,13 +14,11 @@ from typing import Any
 
 import pandas as pd
 
-from autorefine_lib.data.read_files import FORMATS, decode, read_table
+from autorefine_lib.data.read_files import FORMATS, read_table, read_text
 from autorefine_lib.data.schema import LONGEST_TEXT, require_columns
-from autorefine_lib.errors import InputError
 from autorefine_lib.generator.generator import Generator, Rewrite
 from autorefine_lib.text import gender_coded, sentences
-from autorefine_lib.text.language import is_english
-from autorefine_lib.text.rewritable import explain_sentences
+from autorefine_lib.text.rewritable import explain_sentences, is_english
 from autorefine_lib.text.tokens import WORD, words
 from autorefine_lib.text.word_diff import word_diff
 
@@ -50,13 +48,7 @@ def read_ads(name: str, columns: Sequence[str] = ()) -> list[tuple[str, str]]:
         require_columns(table, ("job_id", "text"), name)
         rows = zip(table["job_id"], table["text"], strict=True)
         return [tuple("" if pd.isna(value) else str(value) for value in row) for row in rows]  # type: ignore[misc]
-    try:
-        data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-    except OSError as error:
-        raise InputError(
-            f"{name}: cannot be read ({error.strerror}); give a text, CSV or JSONL file, or - for standard input"
-        ) from None
-    return [(Path(name).name, decode(data, name))]
+    return [(Path(name).name, read_text(name))]
 
 
 def rewrite_ads(generator: Generator, ads: Sequence[tuple[str, str]]) -> Iterator[dict[str, Any]]:

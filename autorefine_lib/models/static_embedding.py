@@ -7,14 +7,12 @@ count, and no text is too long. The guards use it: neither the recommender that 
 """
 
 from functools import cache
-from importlib.metadata import distribution
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from autorefine_lib.files import check_sha256
+from autorefine_lib.files import find_packaged
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -37,12 +35,9 @@ def load_model() -> "SentenceTransformer":
     from sentence_transformers.sentence_transformer.modules import StaticEmbedding
     from tokenizers import Tokenizer
 
-    # The package is found without an import, because its import configures the root logger.
-    folder = Path(str(distribution("wordllama").locate_file("wordllama")))
-    weights = folder / "weights/l2_supercat_256.safetensors"
-    remedy = "reinstall it with `pip install --force-reinstall --no-deps wordllama==0.4.0.post1`"
-    check_sha256(weights, SHA256, remedy)
-    tokenizer = Tokenizer.from_file(str(folder / "tokenizers/l2_supercat_tokenizer_config.json"))
+    # The package is not imported, because its import configures the root logger.
+    weights = find_packaged("wordllama", "0.4.0.post1", "wordllama/weights/l2_supercat_256.safetensors", SHA256)
+    tokenizer = Tokenizer.from_file(str(weights.parents[1] / "tokenizers/l2_supercat_tokenizer_config.json"))
     tokenizer.no_truncation()
     vectors = load_file(weights)["embedding.weight"].float()
     return SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_weights=vectors)], device="cpu").eval()

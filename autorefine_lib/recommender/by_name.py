@@ -10,11 +10,7 @@ from typing import Protocol
 import numpy as np
 from datasets import Dataset
 
-from autorefine_lib.recommender.bm25 import BM25Recommender
-from autorefine_lib.recommender.dense import DenseRecommender
-from autorefine_lib.recommender.hybrid import HybridRecommender
-from autorefine_lib.recommender.remote import RemoteRecommender
-from autorefine_lib.recommender.reranker import RerankRecommender
+from autorefine_lib.recommender import bm25, dense, hybrid, remote, reranker
 
 
 class Recommender(Protocol):
@@ -42,11 +38,11 @@ def build_recommender(name: str) -> Recommender:
     """
     kind, _, rest = name.partition(":")
     if kind in ("http", "https"):
-        return RemoteRecommender(name)
+        return remote.RemoteRecommender(name)
     if kind == "rerank":
-        return RerankRecommender(rest)
+        return reranker.RerankRecommender(rest)
     if name == "bm25":
-        return BM25Recommender()
+        return bm25.BM25Recommender()
     if name == "hybrid":
-        return HybridRecommender([DenseRecommender(), BM25Recommender()])
-    return DenseRecommender(name)
+        return hybrid.HybridRecommender([dense.DenseRecommender(), bm25.BM25Recommender()])
+    return dense.DenseRecommender(name)

@@ -4,7 +4,7 @@ The contract. Each request is a POST to one address:
 
     {"ads": ["<text of an ad>", ...], "candidate_ids": ["<id>", ...]}
 
-with Content-Type application/json in UTF-8, and at most `batch_size` ads. The ids are the `candidate_id` column as
+with Content-Type application/json in UTF-8, and at most `BATCH_SIZE` ads. The ids are the `candidate_id` column as
 text. The platform knows these people, so no biography is sent. It answers with status 200 and
 
     {"candidate_ids": ["<id>", ...], "scores": [[<number>, ...], ...]}
@@ -38,6 +38,12 @@ BACK_OFF = 0.5
 """Seconds before the first retry; the wait doubles each time."""
 LONGEST_WAIT = 60.0
 """Seconds: no wait is longer."""
+RETRIES = 4
+"""How often a request is sent again after a failure that may pass."""
+TIMEOUT = 30.0
+"""Seconds for the connection, and for each wait for a part of the answer."""
+BATCH_SIZE = 16
+"""Largest number of ads in a request."""
 
 # At the level INFO httpx logs whole addresses, which may hold a key.
 logging.getLogger("httpx").setLevel(logging.WARNING)
@@ -49,24 +55,13 @@ class RemoteRecommender:
     Args:
         url: http or https address, without user name and password.
         headers: sent with each request, for a token: {"Authorization": "Bearer ..."}; never printed.
-        batch_size: largest number of ads in a request.
-        timeout: seconds for the connection, and for each wait for a part of the answer.
-        retries: how often a request is sent again after a failure that may pass.
 
     Raises:
         InputError: the address is not http or https.
     """
 
-    def __init__(
-        self,
-        url: str,
-        headers: Mapping[str, str] | None = None,
-        batch_size: int = 16,
-        timeout: float = 30.0,
-        retries: int = 4,
-    ) -> None:
+    def __init__(self, url: str, headers: Mapping[str, str] | None = None) -> None:
         self.url, self.headers = _check_url(url), dict(headers or {})
-        self.batch_size, self.timeout, self.retries = batch_size, timeout, retries
         self._ids: list[str] = []
 
     def fit(self, candidates: Dataset) -> "RemoteRecommender":
@@ -82,12 +77,12 @@ class RemoteRecommender:
         """
         if not self._ids:
             raise InputError("the recommender has no candidates yet; call fit(candidates) before rank(ads)")
-        starts = range(0, len(ads), self.batch_size)
+        starts = range(0, len(ads), BATCH_SIZE)
         rows = [np.zeros((0, len(self._ids)), np.float32)]
         headers = {"Content-Type": "application/json; charset=utf-8", "Accept": "application/json", **self.headers}
-        with httpx.Client(headers=headers, timeout=self.timeout) as client:
+        with httpx.Client(headers=headers, timeout=TIMEOUT) as client:
             for start in tqdm(starts, desc="Asking the recommender", unit="request", disable=len(starts) < 10):
-                batch = list(ads[start : start + self.batch_size])
+                batch = list(ads[start : start + BATCH_SIZE])
                 question = json.dumps({"ads": batch, "candidate_ids": self._ids}, ensure_ascii=False)
                 rows.append(self._read_scores(self._ask(client, question.encode("utf-8", "replace")), len(batch)))
         return np.concatenate(rows)
@@ -96,21 +91,21 @@ class RemoteRecommender:
         """The answer to one request, which is sent again after failures that may pass."""
         attempts = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(_PassingError),
-            stop=tenacity.stop_after_attempt(self.retries + 1),
+            stop=tenacity.stop_after_attempt(RETRIES + 1),
             wait=tenacity.wait_exponential(BACK_OFF, max=LONGEST_WAIT),
             reraise=True,
         )
         try:
             return attempts(self._post, client, body)
         except _PassingError as failure:
-            times = f"{self.retries + 1} time{'s' if self.retries else ''}"
+            times = f"{RETRIES + 1} time{'s' if RETRIES else ''}"
             raise self._error(f"{failure} (asked {times}); is it running and is the address right?") from None
 
     def _post(self, client: httpx.Client, body: bytes) -> bytes:
         try:
             response = client.post(self.url, content=body)
         except httpx.TimeoutException:
-            raise _PassingError(f"gives no answer within timeout={self.timeout:g} s") from None
+            raise _PassingError(f"gives no answer within timeout={TIMEOUT:g} s") from None
         except httpx.HTTPError as error:
             raise _PassingError(f"cannot be reached ({error or type(error).__name__})") from None
         status = f"answers with status {response.status_code} ({response.reason_phrase})"
@@ -126,27 +121,21 @@ class RemoteRecommender:
         """The scores of an answer, with the columns in the order of the fitted candidates."""
         try:
             content = json.loads(answer)
-            ids, scores = content["candidate_ids"], content["scores"]
+            ids, scores = list(content["candidate_ids"]), content["scores"]
+            asked, found = Counter(self._ids), Counter(ids)
         except (ValueError, RecursionError, KeyError, TypeError):
             wanted = "a JSON object of 'candidate_ids' and 'scores'"
             raise self._error(f"answers with something that is not {wanted}: {answer[:80]!r}") from None
-        columns = self._find_columns(ids)
+        if asked != found:
+            lists = f"missing: {list(asked - found)!r:.80}; twice or not asked for: {list(found - asked)!r:.80}"
+            raise self._error(f"answers with other candidate ids than it was asked for, {lists}")
+        columns = pd.Index(ids).get_indexer(self._ids)
         try:
             scores = check_scores(np.asarray(scores), ads, len(ids))
             with np.errstate(over="ignore"):  # What is too large for float32 becomes infinite and is refused.
                 return check_scores(scores.astype(np.float32), ads, len(ids))[:, columns]
         except (InputError, ValueError) as error:
             raise self._error(f"answers wrongly: {error}") from None
-
-    def _find_columns(self, ids: object) -> np.ndarray:
-        """The place of each fitted candidate among the `ids` of an answer."""
-        if not isinstance(ids, list) or not all(isinstance(each, str) for each in ids):
-            raise self._error("answers with 'candidate_ids' that are not a list of texts")
-        asked, found = Counter(self._ids), Counter(ids)
-        if asked != found:
-            lists = f"missing: {sorted(asked - found)!r:.80}; twice or not asked for: {sorted(found - asked)!r:.80}"
-            raise self._error(f"answers with other candidate ids than it was asked for, {lists}")
-        return pd.Index(ids).get_indexer(self._ids)
 
     def _error(self, what: str) -> InputError:
         address = urlsplit(self.url)

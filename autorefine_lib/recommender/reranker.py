@@ -1,13 +1,12 @@
 """Retrieve and rerank: a first recommender picks candidates, a cross-encoder reads ad and biography together."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from datasets import Dataset
 
-from autorefine_lib.errors import InputError
+from autorefine_lib.errors import InputError, explain_download
 from autorefine_lib.recommender.dense import DenseRecommender
 from autorefine_lib.recommender.scores import check_scores, top_k
 
@@ -81,19 +80,14 @@ def _load_cross_encoder(name: str) -> "CrossEncoder":
 
     try:
         config = AutoConfig.from_pretrained(name, trust_remote_code=False)
-        heads = [each for each in config.architectures or () if each.endswith("ForSequenceClassification")]
-        # Without one, transformers would put random weights there and every ranking would be chance.
-        if not heads or config.num_labels != 1:
-            raise InputError(
-                f"{name!r} ({', '.join(config.architectures or ('no architecture',))}, {config.num_labels} outputs) is "
-                f"no cross-encoder with one output; take one such as 'cross-encoder/ms-marco-MiniLM-L6-v2'"
-            )
-        return CrossEncoder(name, trust_remote_code=False, model_kwargs={"use_safetensors": True}).float().eval()
-    except InputError:
-        raise
+        model = CrossEncoder(name, trust_remote_code=False, model_kwargs={"use_safetensors": True}).float().eval()
     except (OSError, ValueError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise InputError(f"cross-encoder {name!r} {explain_download(name, error)}") from error
+    heads = [each for each in config.architectures or () if each.endswith("ForSequenceClassification")]
+    # Without one, transformers has put random weights there and every ranking would be chance.
+    if not heads or config.num_labels != 1:
         raise InputError(
-            f"cross-encoder {name!r} cannot be loaded ({reason}); allowed: a Hub name, or a folder: on a machine with "
-            f"network run `hf download {name} --local-dir models/{Path(name).name}`, copy that folder here and name it"
-        ) from error
+            f"{name!r} ({', '.join(config.architectures or ('no architecture',))}, {config.num_labels} outputs) is no "
+            "cross-encoder with one output; take one such as 'cross-encoder/ms-marco-MiniLM-L6-v2'"
+        )
+    return model

@@ -98,18 +98,19 @@ def check_k(k: int, pool: int) -> None:
         raise InputError(f"k={k} is not between 1 and {pool}, the size of the pool of candidates; choose k in between")
 
 
-def check_scores(scores: np.ndarray, ads: int, candidates: int) -> np.ndarray:
-    """`scores` if it is a finite array [ads, candidates].
+def check_scores(scores: np.ndarray, ads: int, candidates: int, origin: str = "rank") -> np.ndarray:
+    """`scores` if it is a finite array [ads, candidates]; `origin` is what gave it, for the message.
 
     Raises:
         InputError: it has another shape, holds NaN or infinity, or no numbers.
     """
     scores = np.asarray(scores)
     if scores.dtype.kind not in "fiu":
-        raise InputError(f"rank returned {scores.dtype} instead of numbers; give floats [ads, candidates]")
+        raise InputError(f"{origin} gives {scores.dtype} instead of numbers; give floats [ads, candidates]")
     if scores.shape != (ads, candidates):
-        raise InputError(f"rank returned shape {scores.shape}, not {(ads, candidates)}; give [ads, candidates]")
+        hint = ", of which this is the transpose" if scores.shape == (candidates, ads) else ""
+        raise InputError(f"{origin} gives shape {scores.shape}, not {(ads, candidates)}; give [ads, candidates]{hint}")
     if not np.isfinite(scores).all():
         row, column = np.argwhere(~np.isfinite(scores))[0]
-        raise InputError(f"rank returned {scores[row, column]} for ad {row}, candidate {column}; give finite scores")
+        raise InputError(f"{origin} gives {scores[row, column]} for ad {row}, candidate {column}; give finite scores")
     return scores

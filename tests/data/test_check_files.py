@@ -80,7 +80,7 @@ def test_findings_in_ads(tmp_path, change, finding):
         (put("Mail jane@example.org to work with her."), "the text has an e-mail address in row 2; take it out"),
         (put("Call them on +49 40 1234567 or that."), "the text has a telephone number in row 2; take it out"),
         (put("Call them on 415-555-0134 or that."), "the text has a telephone number in row 2; take it out"),
-        (put(None, "gender"), "'gender' is empty in row 2; fill it in"),
+        (put(None, "gender"), "'gender' is empty or not text in row 2; fill it in"),
         (put("Female", "gender"), "'gender' has 'Female', 'female', which differ by capitals and spaces only; use one"),
         (lambda t: t.assign(gender="female"), "'gender' has the one group 'female'; a ratio compares two or more"),
         (put("diverse", "gender"), "'gender' has 1 of 'diverse' in all; at least 5 are needed"),

@@ -50,8 +50,8 @@ def test_good_data_pass_and_keep_further_columns():
         ),
         (lambda df: df.drop(columns="split"), "x: no column 'split'"),
         (lambda df: df.iloc[:0], "x: no rows"),
-        (lambda df: df.assign(job_id=[1, 1, 2]), "'job_id' '1' occurs more than once"),
-        (lambda df: df.assign(job_id=[1, None, 2]), "'job_id' is empty in row 2"),
+        (lambda df: df.assign(job_id=[1, 1, 2]), "'job_id' repeats another in row 2; give each row an id of its own"),
+        (lambda df: df.assign(job_id=[1, None, 2]), "'job_id' is empty or not text in row 2"),
         (lambda df: df.assign(text=["a", float("nan"), "b"]), "'text' is empty or not text in row 2"),
         (lambda df: df.assign(text=["a", " \n", ""]), "'text' is empty or not text in 2 rows, the first is row 2"),
         (lambda df: df.assign(text=["a", "b", "é" * 1_000_000]), "the text of row 3 has 2,000,000 bytes"),
@@ -72,7 +72,7 @@ def test_bad_jobs(change, message):
         (lambda df: df.rename(columns={"gender": "Gender"}), "no column 'gender' .*rename 'Gender'"),
         (lambda df: df.assign(gender=["f", "m", None, "m"]), "'gender' is empty or not text in row 3"),
         (lambda df: df.assign(gender="f"), "'gender' has the one group 'f'"),
-        (lambda df: df.assign(candidate_id=["a", "a", "b", "c"]), "occurs more than once"),
+        (lambda df: df.assign(candidate_id=["a", "a", "b", "c"]), "repeats another in row 2"),
     ],
 )
 def test_bad_candidates(change, message):

@@ -241,7 +241,7 @@ def test_by_job_covers_where_the_candidates_are_given():
     [
         ({"n_boot": 0}, "n_boot=0"),
         ({"k": 0}, "k=0 is not between 1 and 8"),
-        ({"k": 9}, "k=9 is not between 1 and 8, the size of the smallest pool"),
+        ({"k": 9}, "k=9 is not between 1 and 8"),
         ({"scores": np.zeros((5, 35))}, r"shape \(5, 35\)"),
         ({"scores": np.full((5, 36), np.nan)}, "nan for ad 0"),
     ],

@@ -229,7 +229,7 @@ def test_ranking_quality_is_that_of_ranx(values, k):
         (lambda: ranking.per_job(SCORES[:1], JOBS, CANDIDATES, "gender", 1), r"shape \(1, 7\), not \(2, 7\)"),
         (lambda: ranking.per_job(SCORES * np.nan, JOBS, CANDIDATES, "gender", 1), "nan for ad 0"),
         (lambda: ranking.impact_ratio(table(), reference="x"), "group 'x' is not one of most_selected, f, m"),
-        (lambda: ranking.ranking_quality(SCORES > 0, JOBS, CANDIDATES, 1), "rank returned bool instead of numbers"),
+        (lambda: ranking.ranking_quality(SCORES > 0, JOBS, CANDIDATES, 1), "rank gives bool instead of numbers"),
     ],
 )
 def test_bad_input_is_named_in_one_line(call, message):

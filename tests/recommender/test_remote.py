@@ -58,14 +58,15 @@ def server(answer):
         running.server_close()
 
 
-def refused(message: str, url: str, **options) -> None:
+def refused(message: str, url: str) -> None:
     with pytest.raises(InputError, match=message):
-        RemoteRecommender(url, **options).fit(CANDIDATES).rank(ADS)
+        RemoteRecommender(url).fit(CANDIDATES).rank(ADS)
 
 
-def test_asks_in_batches_and_puts_columns_in_order():
+def test_asks_in_batches_and_puts_columns_in_order(monkeypatch):
+    monkeypatch.setattr(remote, "BATCH_SIZE", 2)
     with server(lambda _, question: (200, {}, honest(question))) as (url, questions):
-        scores = RemoteRecommender(url, {"Authorization": "Bearer t"}, batch_size=2).fit(CANDIDATES).rank(ADS)
+        scores = RemoteRecommender(url, {"Authorization": "Bearer t"}).fit(CANDIDATES).rank(ADS)
     expected = np.outer([len(ad) for ad in ADS], [1, 2, 3]).astype(np.float32)
     np.testing.assert_array_equal(scores, expected)
     assert scores.dtype == np.float32
@@ -100,17 +101,19 @@ def test_failing_and_then_recovering(status, monkeypatch):
 def test_back_off_doubles(monkeypatch):
     waits = []
     monkeypatch.setattr(remote, "LONGEST_WAIT", 10.0)
+    monkeypatch.setattr(remote, "RETRIES", 6)
     monkeypatch.setattr("tenacity.nap.time.sleep", waits.append)
     with server(lambda *_: (503, {}, b"")) as (url, _):
-        refused(r"status 503 .*\(asked 7 times\)", url, retries=6)
+        refused(r"status 503 .*\(asked 7 times\)", url)
     assert waits == [0.5, 1.0, 2.0, 4.0, 8.0, 10.0]
 
 
 def test_slow_server(monkeypatch):
-    monkeypatch.setattr(remote, "BACK_OFF", 0)
+    for name, value in (("BACK_OFF", 0), ("TIMEOUT", 0.2), ("RETRIES", 1)):
+        monkeypatch.setattr(remote, name, value)
     done = threading.Event()
     with server(lambda *_: done.wait(5) and None) as (url, questions):
-        refused(r"no answer within timeout=0.2 s \(asked 2 times\)", url, timeout=0.2, retries=1)
+        refused(r"no answer within timeout=0.2 s \(asked 2 times\)", url)
         done.set()
 
 
@@ -130,11 +133,12 @@ def test_connection_that_breaks_off_is_tried_again(monkeypatch):
     assert len(questions) == 2
 
 
-def test_nobody_there():
+def test_nobody_there(monkeypatch):
+    monkeypatch.setattr(remote, "RETRIES", 0)
     with server(lambda *_: (200, {}, {})) as (url, _):
         pass
     with pytest.raises(InputError, match=r"cannot be reached \(.*\) \(asked 1 time\)"):
-        RemoteRecommender(url, retries=0).fit(CANDIDATES).rank(ADS)
+        RemoteRecommender(url).fit(CANDIDATES).rank(ADS)
 
 
 def test_redirects_are_not_followed():
@@ -149,8 +153,10 @@ LIES = {
     "nested": (b"[" * 100_000, "not a JSON object"),
     "a list": ([1], "not a JSON object"),
     "other keys": ({"ids": IDS}, "not a JSON object of 'candidate_ids' and 'scores'.*ids"),
-    "no ids": ({"candidate_ids": "abc", "scores": []}, "not a list of texts"),
-    "number ids": ({"candidate_ids": [1, 2, 3], "scores": []}, "not a list of texts"),
+    "no ids": ({"candidate_ids": 3, "scores": []}, "not a JSON object"),
+    "nested ids": ({"candidate_ids": [["a"], "b", "c"], "scores": []}, "not a JSON object"),
+    "ids in one text": ({"candidate_ids": "a, b, c", "scores": []}, "other candidate ids"),
+    "number ids": ({"candidate_ids": [1, 2, 3], "scores": []}, r"twice or not asked for: \[1, 2, 3\]"),
     "missing id": (
         {"candidate_ids": ["a", "b"], "scores": [[1, 2]]},
         r"missing: \['c'\]; twice or not asked for: \[\]",
