@@ -19,11 +19,14 @@ APPLICANT, EMPLOYER, SPEAKER = "the applicant", "the employer", "a first person"
 MUST, SHOULD, MAY, CAN, WAIVED = "must", "should", "may", "can", "waived"
 _CONTENT = frozenset({"NOUN", "PROPN", "VERB", "ADJ", "ADV"})  # `requirements` compares numbers
 _SUBJECTS = frozenset({"nsubj", "nsubjpass", "csubj"})
-_PERSONS = {
-    **dict.fromkeys(("you", "your", "yours", "yourself", "candidate", "applicant", "jobholder", "holder"), APPLICANT),
-    **dict.fromkeys(("we", "our", "ours", "us", "company", "employer", "firm", "organization"), EMPLOYER),
-    **dict.fromkeys(("i", "my", "mine", "me", "myself"), SPEAKER),
-}  # fmt: skip
+
+
+def _invert(name: str) -> dict[str, str]:
+    """A list of `meaning.json` whose words stand under what they mean, as word to meaning."""
+    return {word: meaning for meaning, words in resources.load("meaning")[name].items() for word in words}
+
+
+_PERSONS, _QUANTIFIERS, _CONDITIONS = map(_invert, ("persons", "quantifiers", "conditions"))
 # Negations that negate nothing: bounds are read by themselves, "not only" adds, the others are idioms.
 _NO_NEGATION = re.compile(
     r"\b(?:no|not|never) (?:\w+er|more|less|above|over|beyond) than\b|\b(?:not|never) (?:above|over|beyond)\b"
@@ -32,11 +35,7 @@ _NO_NEGATION = re.compile(
     r"|\b(?:no|without) (?:cost|charge|problem|wor)|\b(?:cost|pay)s? nothing\b|\bnever[- ]ending\b|\bnon[- ]",
     re.IGNORECASE,
 )
-_NEGATORS = frozenset({"not", "no", "never", "neither", "nor", "none", "nobody", "nothing", "nowhere", "without",
-                       "hardly", "rarely", "seldom", "barely", "n't", "cannot"})  # fmt: skip
-NEGATIVE_WORDS = frozenset(
-    {"fail", "failure", "refrain", "lack", "unable", "impossible", "refuse", "prohibit", "forbid"}
-)
+NEGATIVE_WORDS = frozenset(resources.load("meaning")["negative"])
 """Words that negate what follows them; `meaning` does not take their prefix for a second negation."""
 _SCOPE = frozenset({"dobj", "attr", "acomp", "xcomp", "pobj", "prep", "nsubj", "nsubjpass", "compound", "amod", "oprd",
                     "pcomp", "advmod"})  # fmt: skip
@@ -63,22 +62,6 @@ _BOUND = re.compile(
         | (?<=\d)\+ | (?<=\d)[\w -]{{0,12}}\bminimum\b)""",
     re.IGNORECASE | re.VERBOSE,
 )
-_QUANTIFIERS = {
-    **dict.fromkeys(("all", "every", "each", "entire", "whole", "any", "always", "everyone", "everybody"), "all"),
-    **dict.fromkeys(("some", "several", "often", "sometimes", "usually", "occasionally", "partly"), "some"),
-    **dict.fromkeys(("most", "mostly", "many", "majority"), "most"),
-    "few": "few",
-    **dict.fromkeys(("only", "solely", "exclusively"), "only"),
-}  # fmt: skip
-_CONDITIONS = {
-    **dict.fromkeys(("if", "provided", "providing", "assuming"), "if"),
-    **dict.fromkeys(("where", "who", "whoever", "case", "subject", "depending", "conditional", "should",
-                     "long", "apart", "without", "except"), "perhaps"),
-    **dict.fromkeys(("when", "whenever", "once", "soon"), "perhaps"),
-    "unless": "unless",
-    **dict.fromkeys(("before", "prior", "by", "ahead", "previous", "previously", "first"), "before"),
-    **dict.fromkeys(("after", "following", "upon", "afterwards", "then", "later", "next"), "after"),
-}  # fmt: skip
 
 
 class Word(NamedTuple):
@@ -237,7 +220,7 @@ def _person(subjects: Sequence["Token"], verb: "Token") -> str:
 def _negates(token: "Token") -> bool:
     lemma = _lemma(token)
     instead = lemma in _INSTEAD and token.i + 1 < len(token.doc) and token.nbor().lower_ == _INSTEAD[lemma]
-    return token.dep_ == "neg" or lemma in _NEGATORS or lemma in NEGATIVE_WORDS or instead
+    return token.dep_ == "neg" or lemma in _listed("negators") or lemma in NEGATIVE_WORDS or instead
 
 
 def _idle_negations(doc: "Doc") -> set[int]:

@@ -9,8 +9,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from autorefine_lib.models import static_embedding
-from autorefine_lib.text import sentences, wording
-from autorefine_lib.text.tokens import WORD
+from autorefine_lib.text import sentences, tokens, wording
 
 SIMILAR = 0.35
 """Two sentences are counterparts from this cosine of static embeddings on. In paraphrases written by hand counterparts
@@ -78,12 +77,12 @@ def find_sentences(text: str) -> list[str]:
 
 def plain_words(text: str) -> list[str]:
     """The words of letters of a text, lower case; a hyphenated word is one."""
-    return [word.lower().replace("’", "'") for word in WORD.findall(text)]
+    return [word.lower().replace("’", "'") for word in tokens.WORD.findall(text)]
 
 
 def content_words(text: str) -> list[str]:
     """The plain words that are no function words."""
-    return [word for word in plain_words(text) if word not in wording.function_words()]
+    return [word for word in plain_words(text) if word not in wording.FUNCTION_WORDS]
 
 
 @lru_cache(maxsize=1024)

@@ -4,13 +4,12 @@ The wording is free. `guards` has one guard against each known way of moving a r
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 
 from autorefine_lib.errors import InputError
-from autorefine_lib.text import clauses, counterparts, meaning
+from autorefine_lib.text import articles, clauses, counterparts, meaning, protected
 from autorefine_lib.text import guards as rules
-from autorefine_lib.text.articles import article_for
 from autorefine_lib.text.guards import GUARDS
-from autorefine_lib.text.protected import protected_words
 from autorefine_lib.text.tokens import Token, tokenize
 
 PROTECTED = "names a protected attribute"
@@ -21,21 +20,6 @@ _BRACKETS = {")": "(", "]": "[", "}": "{", "”": "“"}
 _GOES_ON = frozenset(("a", "an", "the", "and", "or", "but", "of", "from", "as", "our", "your", "their", "will", "can"))
 _COMPARED = 1_000  # words and marks of a sentence; the comparison takes time with their square
 _SHORTEST, _LONGEST, _SLACK = 0.6, 1.6, 2
-
-
-def violations(source: str, rewrite: str, guards: Sequence[str] = GUARDS) -> list[str]:
-    """The reasons why `rewrite` may not stand for `source`; an empty list when it may.
-
-    Args:
-        source: a sentence or a whole ad.
-        rewrite: what is to stand in its place.
-        guards: the guards that are switched on.
-
-    Raises:
-        InputError: an unknown guard.
-    """
-    found = by_guard(source, rewrite, guards)
-    return list(dict.fromkeys(reason for reasons in found.values() for reason in reasons))
 
 
 def judge(
@@ -71,16 +55,24 @@ def by_guard(source: str, rewrite: str, guards: Sequence[str] = GUARDS) -> dict[
     if max(len(old), len(new)) > _COMPARED and len(counterparts.find_sentences(source)) == 1:
         return {"length": [f"a sentence of {max(len(old), len(new))} words and marks cannot be compared"]}
     found = {
-        "protected": _protected(source, rewrite),
+        "protected": (
+            f"{PROTECTED}: {word!r}"
+            for word in sorted(protected.protected_words(rewrite) - protected.protected_words(source))
+        ),
         "names": rules.names(source, rewrite),
-        "characters": [*rules.characters(source, rewrite), *_strange_characters(source, rewrite)],
+        "characters": chain(rules.characters(source, rewrite), _strange_characters(source, rewrite)),
         "injection": rules.injection(source, rewrite),
         **{name: rules.facts(source, rewrite, name) for name in ("facts", "requirements", "benefits")},
         "added": counterparts.added(source, rewrite),
         "dropped": counterparts.dropped(source, rewrite),
         "stuffing": rules.stuffing(source, rewrite),
         "length": _length(old, new),
-        "form": _form(source, rewrite, old, new),
+        "form": chain(
+            rules.capitals(source, rewrite),
+            rules.scrambled(source, rewrite),
+            _articles(old, new),
+            _ending_and_brackets(source, rewrite, old, new),
+        ),
         **{rule.__name__: _said_otherwise(rule, source, rewrite) for rule in meaning.RULES},
     }
     # A guard that is switched off costs nothing: its generator is never read.
@@ -98,17 +90,6 @@ def check_guards(guards: Sequence[str]) -> None:
 def _said_otherwise(rule: Callable[[str, str], Iterable[str]], source: str, rewrite: str) -> Iterable[str]:
     for pair in counterparts.pair_sentences(source, rewrite):
         yield from rule(*pair)
-
-
-def _protected(source: str, rewrite: str) -> list[str]:
-    return [f"{PROTECTED}: {word!r}" for word in sorted(protected_words(rewrite) - protected_words(source))]
-
-
-def _form(source: str, rewrite: str, old: list[Token], new: list[Token]) -> Iterable[str]:
-    yield from rules.capitals(source, rewrite)
-    yield from rules.scrambled(source, rewrite)
-    yield from _articles(old, new)
-    yield from _ending_and_brackets(source, rewrite, old, new)
 
 
 def _ending_and_brackets(source: str, rewrite: str, old: list[Token], new: list[Token]) -> Iterable[str]:
@@ -141,7 +122,7 @@ def _articles(old: list[Token], new: list[Token]) -> Iterable[str]:
             continue
         # An acronym is read letter by letter or as a word, so that either article may be right.
         spelled = word.kind == "word" and not (word.text.isupper() and len(word.text) > 1)
-        if word.kind == "mark" or (spelled and article_for(word.text) != article.key):
+        if word.kind == "mark" or (spelled and articles.article_for(word.text) != article.key):
             yield f"says {article.text + ' ' + word.text!r}"
 
 

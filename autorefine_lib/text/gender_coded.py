@@ -6,7 +6,7 @@ with remarks. Counting follows the published tool for it, Matfield's Gender Deco
 word, and a hyphenated word that is not listed as such is split.
 """
 
-from functools import cache, lru_cache
+from functools import lru_cache
 
 from autorefine_lib import resources
 from autorefine_lib.text.tokens import WORD
@@ -14,18 +14,16 @@ from autorefine_lib.text.tokens import WORD
 CODINGS = ("masculine", "feminine")
 
 
-@cache
-def stems() -> dict[str, tuple[str, ...]]:
-    """The listed beginnings of words by coding, lower case."""
-    listed = resources.load("gender_coded")
-    return {coding: tuple(entry.rstrip("*") for entry in listed[coding]) for coding in CODINGS}
+STEMS = {coding: tuple(entry.rstrip("*") for entry in resources.load("gender_coded")[coding]) for coding in CODINGS}
+"""The listed beginnings of words by coding, lower case."""
+_HYPHENATED = tuple(stem for listed in STEMS.values() for stem in listed if "-" in stem)
 
 
 def coded_words(text: str) -> dict[str, list[str]]:
     """The masculine- and the feminine-coded words of `text`, lower case, in its order."""
     found: dict[str, list[str]] = {coding: [] for coding in CODINGS}
     for written in WORD.findall(text.lower()):
-        for word in _split(written):
+        for word in [written] if written.startswith(_HYPHENATED) else written.split("-"):
             if coding := _coding(word):
                 found[coding].append(word)
     return found
@@ -36,15 +34,6 @@ def count(text: str) -> dict[str, int]:
     return {coding: len(words) for coding, words in coded_words(text).items()}
 
 
-@cache
-def _hyphenated() -> tuple[str, ...]:
-    return tuple(stem for listed in stems().values() for stem in listed if "-" in stem)
-
-
-def _split(word: str) -> list[str]:
-    return word.split("-") if "-" in word and not word.startswith(_hyphenated()) else [word]
-
-
 @lru_cache(maxsize=1 << 16)
 def _coding(word: str) -> str | None:
-    return next((coding for coding in CODINGS if word.startswith(stems()[coding])), None)
+    return next((coding for coding in CODINGS if word.startswith(STEMS[coding])), None)

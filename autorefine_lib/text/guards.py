@@ -2,7 +2,7 @@
 
 A policy that may write any text finds the cheapest text that moves the recommender. That is seldom a fair ad: it is
 reward hacking (Amodei et al., 2016, "Concrete Problems in AI Safety", section 4). Each guard looks for one way of
-cheating and gives its reasons in words. `faithfulness.violations` asks the guards that are switched on, and `red_team`
+cheating and gives its reasons in words. `faithfulness.by_guard` asks the guards that are switched on, and `red_team`
 shows what each guard is for. Guards compare a rewrite with its source: what the source says itself is never a reason.
 They are rules on the text and one similarity (static embeddings, not the recommender's model), so they are cheap and
 always decide alike. They refuse known cheats and prove nothing about others: who knows the rules can avoid them.
@@ -12,14 +12,11 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator
-from functools import cache
 
 import numpy as np
 
 from autorefine_lib import resources
-from autorefine_lib.text import requirements, wording
-from autorefine_lib.text.counterparts import content_words, find_sentences, plain_words, shorten
-from autorefine_lib.text.tokens import WORD
+from autorefine_lib.text import counterparts, requirements, tokens, wording
 
 GUARDS = (
     "protected", "names", "characters", "injection", "facts", "requirements", "benefits", "added", "dropped",
@@ -39,9 +36,9 @@ _KINDS = dict.fromkeys(("skill", "degree", "licence"), "requirements") | {"benef
 
 def names(source: str, rewrite: str) -> Iterator[str]:
     """Given names that are brought in: they show a gender or an origin as clearly as a pronoun does."""
-    known = {word.removesuffix("'s") for word in plain_words(source)}
+    known = {word.removesuffix("'s") for word in counterparts.plain_words(source)}
     listed = set(resources.load("guards")["given_names"])
-    for word in sorted({word for word in WORD.findall(rewrite) if word[0].isupper()}):
+    for word in sorted({word for word in tokens.WORD.findall(rewrite) if word[0].isupper()}):
         key = word.lower().removesuffix("'s").removesuffix("’s")
         if key in listed and key not in known:
             yield f"brings in the given name {word!r}"
@@ -53,17 +50,20 @@ def characters(source: str, rewrite: str) -> Iterator[str]:
                      for text in (source, rewrite))  # fmt: skip
     for char in sorted(set(after - before) - {"\n"}):
         yield f"hides the character U+{ord(char):04X}"
-    known = set(plain_words(source))
-    for word in sorted({word for word in WORD.findall(rewrite) if not word.isascii() and word.lower() not in known}):
+    known = set(counterparts.plain_words(source))
+    for word in sorted(
+        {word for word in tokens.WORD.findall(rewrite) if not word.isascii() and word.lower() not in known}
+    ):
         if len({unicodedata.name(char, "?").split()[0] for char in word if char.isalpha()}) > 1:
             yield f"mixes alphabets in {word!r}"
 
 
 def injection(source: str, rewrite: str) -> Iterator[str]:
     """Instructions to whoever ranks or reads by machine, and markup."""
-    for pattern in _injection():
-        known = Counter(match.lower() for match in pattern.findall(source))
-        found = Counter(match.lower() for match in pattern.findall(rewrite))
+    for pattern in resources.load("guards")["injection"]:
+        known, found = (
+            Counter(match.lower() for match in re.findall(pattern, text, re.IGNORECASE)) for text in (source, rewrite)
+        )
         yield from (f"instructs a machine: {' '.join(match.split())!r}" for match in sorted(found - known))
 
 
@@ -77,54 +77,54 @@ def facts(source: str, rewrite: str, guard: str) -> Iterator[str]:
 
 def stuffing(source: str, rewrite: str) -> Iterator[str]:
     """A content word or a sentence much more often than in the source, doubled words and phrases, lists of words."""
-    before, after = (Counter(content_words(text)) for text in (source, rewrite))
+    before, after = (Counter(counterparts.content_words(text)) for text in (source, rewrite))
     for word, count in sorted(after.items()):
         # Phrases of different sets share words, so that rewording may bring in "good" several times.
-        room = 5 if word in wording.ad_words() else 2
+        room = 5 if word in wording.AD_WORDS else 2
         if count > max(before[word] + room, 1.5 * before[word], 3):
             yield f"repeats {word!r} {count} times"
     before, after = (
-        Counter(" ".join(plain_words(part)) for part in find_sentences(text)) for text in (source, rewrite)
+        Counter(" ".join(counterparts.plain_words(part)) for part in counterparts.find_sentences(text))
+        for text in (source, rewrite)
     )
     # An ad that repeats itself still does so when it is reworded.
     usual = max(before.values(), default=1)
-    yield from (f"repeats {shorten(part)!r}" for part, count in after.items() if part and count > usual)
+    yield from (f"repeats {counterparts.shorten(part)!r}" for part, count in after.items() if part and count > usual)
     yield from (f"doubles {word!r}" for word in _doubled(rewrite) - _doubled(source))
-    longest = max([5, *map(_keywords, find_sentences(source))])
-    yield from (f"lists keywords: {shorten(part)!r}" for part in find_sentences(rewrite) if _keywords(part) > longest)
+    longest = max([5, *map(_keywords, counterparts.find_sentences(source))])
+    yield from (
+        f"lists keywords: {counterparts.shorten(part)!r}"
+        for part in counterparts.find_sentences(rewrite)
+        if _keywords(part) > longest
+    )
 
 
 def capitals(source: str, rewrite: str) -> Iterator[str]:
     """More words in new capitals than a name or two."""
-    known = set(WORD.findall(source))
-    shouted = [word for word in WORD.findall(rewrite) if len(word) > 3 and word.isupper() and word not in known]
+    known = set(tokens.WORD.findall(source))
+    shouted = [word for word in tokens.WORD.findall(rewrite) if len(word) > 3 and word.isupper() and word not in known]
     if len(shouted) > 3:
         yield f"writes {len(shouted)} words in capitals, {', '.join(shouted[:3])}"
 
 
 def scrambled(source: str, rewrite: str) -> Iterator[str]:
     """Sentences of the source's words in another order: few of their pairs of words are in the source."""
-    words = plain_words(source)
+    words = counterparts.plain_words(source)
     known, pairs = set(words), set(zip(words, words[1:], strict=False))
-    for part in find_sentences(rewrite):
-        own = plain_words(part)
+    for part in counterparts.find_sentences(rewrite):
+        own = counterparts.plain_words(part)
         if len(own) >= 8 and np.mean([word in known for word in own]) > 0.85:
             kept = np.mean([pair in pairs for pair in zip(own, own[1:], strict=False)])
             if kept < 0.15:
-                yield f"scrambles {shorten(part)!r}"
-
-
-@cache
-def _injection() -> tuple[re.Pattern[str], ...]:
-    return tuple(re.compile(pattern, re.IGNORECASE) for pattern in resources.load("guards")["injection"])
+                yield f"scrambles {counterparts.shorten(part)!r}"
 
 
 def _doubled(text: str) -> Counter[str]:
     """How often each word stands twice in a row, and each three words of a sentence in it again."""
-    words = plain_words(text)
+    words = counterparts.plain_words(text)
     found = Counter(word for word, following in zip(words, words[1:], strict=False) if word == following)
-    for part in find_sentences(text):
-        words = plain_words(part)
+    for part in counterparts.find_sentences(text):
+        words = counterparts.plain_words(part)
         threes = Counter(zip(words, words[1:], words[2:], strict=False))
         found.update({" ".join(three): count - 1 for three, count in threes.items() if count > 1})
     return found

@@ -18,6 +18,21 @@ _SPELLED_OUT = re.compile(r"(?<![^\W_])[a-z](?:[^\w\s][a-z])+(?![^\W_])|(?<![^\W
 _TITLE = re.compile(r"\b(Ms|Miss)\.?\s+[A-Z][a-z]")
 
 
+def _key(words: list[str]) -> tuple[str, ...]:
+    """Words for comparison: "I" looks like "l" and "rn" like "m" in the same alphabet too."""
+    return tuple(word.replace("l", "i").replace("rn", "m") for word in words)
+
+
+CATEGORIES: dict[str, list[str]] = resources.load("protected")["categories"]
+"""The listed words and phrases by the attribute they name."""
+# Every listed phrase as a tuple of words; None for the exceptions.
+_PHRASES: dict[tuple[str, ...], str | None] = {
+    _key(phrase.split()): phrase for words in CATEGORIES.values() for phrase in words
+}
+_PHRASES |= dict.fromkeys(_key(phrase.split()) for phrase in resources.load("protected")["exceptions"])
+_LONGEST = max(map(len, _PHRASES))
+
+
 def protected_words(text: str) -> set[str]:
     """The listed words and phrases that `text` contains, lower case, hyphens as spaces.
 
@@ -34,39 +49,16 @@ def protected_words(text: str) -> set[str]:
     return found
 
 
-@cache
-def categories() -> dict[str, tuple[str, ...]]:
-    """The listed words and phrases by the attribute they name."""
-    return {name: tuple(words) for name, words in resources.load("protected")["categories"].items()}
-
-
-@cache
-def _phrases() -> dict[tuple[str, ...], str | None]:
-    """Every listed phrase as a tuple of words; None for the exceptions."""
-    listed = {_key(phrase.split()): phrase for words in categories().values() for phrase in words}
-    return listed | {_key(phrase.split()): None for phrase in resources.load("protected")["exceptions"]}
-
-
-@cache
-def _longest() -> int:
-    return max(map(len, _phrases()))
-
-
 def _listed_in(words: list[str]) -> set[str]:
     found: set[str] = set()
     start, keys = 0, _key(words)
     while start < len(words):
-        lengths = range(min(_longest(), len(words) - start), 0, -1)
-        length = next((length for length in lengths if keys[start : start + length] in _phrases()), 0)
-        if phrase := _phrases().get(keys[start : start + length]):
+        lengths = range(min(_LONGEST, len(words) - start), 0, -1)
+        length = next((length for length in lengths if keys[start : start + length] in _PHRASES), 0)
+        if phrase := _PHRASES.get(keys[start : start + length]):
             found.add(phrase)
         start += length or 1
     return found
-
-
-def _key(words: list[str]) -> tuple[str, ...]:
-    """Words for comparison: "I" looks like "l" and "rn" like "m" in the same alphabet too."""
-    return tuple(word.replace("l", "i").replace("rn", "m") for word in words)
 
 
 def _plain(text: str) -> str:

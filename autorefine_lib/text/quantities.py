@@ -3,22 +3,14 @@
 import re
 from typing import NamedTuple
 
+from autorefine_lib import resources
 from autorefine_lib.text.tokens import Token
 
 MONTHS, PERCENT = "months", "%"
-_ONES = (
-    *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"),
-    *("thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"),
+_WORDS, _SCALES, _SUFFIXES, _CURRENCIES, _SPANS = (
+    resources.load("quantities")[name] for name in ("numbers", "scales", "suffixes", "currencies", "spans")
 )
-_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
-_WORDS = {word: value for value, word in enumerate(_ONES)} | {word: 10 * tens for tens, word in enumerate(_TENS, 2)}
-_SCALES = {"hundred": 100, "thousand": 1_000, "k": 1_000, "million": 1_000_000, "billion": 1_000_000_000}
-_SUFFIXES = _SCALES | {"m": 1_000_000, "mm": 1_000_000, "bn": 1_000_000_000, "b": 1_000_000_000}
-_CURRENCIES = {"$": "$", "usd": "$", "dollar": "$", "dollars": "$", "€": "€", "eur": "€", "euro": "€", "euros": "€",
-               "£": "£", "gbp": "£", "¥": "¥", "jpy": "¥", "yen": "¥"}  # fmt: skip
-_SPANS = {"year": 12, "years": 12, "yr": 12, "yrs": 12, "month": 1, "months": 1, "mos": 1}
-# What may stand between a number and its "years": "five (5) or more full years".
-_BETWEEN = frozenset({"+", "or", "more", "plus", "full", "(", ")", "to", "-", "–", "—", "and", "between"})
+_BETWEEN = frozenset(resources.load("quantities")["between"])
 _PART = re.compile(r"([$€£¥]?)(\d+(?:[.,]\d+)*)([a-z]*)(\+|%|)")
 _ENUMERATOR = re.compile(r"\d{1,2}")
 _GROUPED, _THREE = re.compile(r"[$€£¥]?\d{1,3}(?:,\d{3})*"), re.compile(r"\d{3}")
@@ -82,7 +74,7 @@ def _with_thousands(tokens: list[Token], index: int) -> tuple[str, int]:
     """The number at `index` with groups of three digits that a space parts ("60 000"), and the index behind it."""
     key, end = tokens[index].key, index + 1
     while _GROUPED.fullmatch(key) and end < len(tokens) and _THREE.fullmatch(tokens[end].key):
-        if tokens[end].start != tokens[end - 1].start + len(tokens[end - 1].text) + 1:
+        if tokens[end].start != tokens[end - 1].end + 1:
             break
         key, end = f"{key},{tokens[end].key}", end + 1
     return key, end

@@ -8,22 +8,17 @@ years of school in the United States.
 
 import math
 import re
-from functools import cache, lru_cache
+from functools import lru_cache
 
 import pyphen
 
-from autorefine_lib.text import sentences
-from autorefine_lib.text.tokens import WORD
+from autorefine_lib.text import sentences, tokens
 
+_HYPHENATOR = pyphen.Pyphen(lang="en_US")
 _VOWELS = re.compile(r"[aeiouy]+")
 _SILENT = re.compile(r"[^aeiouyl](?:e|es|ed)$|[aeiouy]le[sd]?$")
 _SOUNDED = re.compile(r"(?:[sxz]|[cs]h|[cg])es$|[td]ed$|[^aeiouy]les?$")  # "changes", "needed", "table"
 _HIATUS = re.compile(r"(?:[^cst]ia|io|eo|ea)s?$")  # "media", "studio", "video", "area"
-
-
-@cache
-def _hyphenator() -> pyphen.Pyphen:
-    return pyphen.Pyphen(lang="en_US")
 
 
 @lru_cache(maxsize=1 << 17)
@@ -33,7 +28,7 @@ def syllables(word: str) -> int:
     pyphen hyphenates the word (Liang's patterns). Each piece has as many syllables as it has groups of vowels, without
     a silent e at the end. Hyphenation alone is too coarse: it has no break in "city".
     """
-    pieces = _hyphenator().inserted(word.lower()[:50]).replace("qu", "q").split("-")
+    pieces = _HYPHENATOR.inserted(word.lower()[:50]).replace("qu", "q").split("-")
     counts = [len(_VOWELS.findall(piece)) for piece in pieces]
     last = pieces[-1]
     if counts[-1] > 1 and _SILENT.search(last) and not _SOUNDED.search(last):
@@ -44,7 +39,7 @@ def syllables(word: str) -> int:
 
 def counts(text: str) -> tuple[int, int, int]:
     """Sentences, words and syllables of `text`; a line is a sentence, a hyphenated word is one, a number is none."""
-    words = [WORD.findall(part) for part in sentences.split(text)[::2]]
+    words = [tokens.WORD.findall(part) for part in sentences.split(text)[::2]]
     return sum(map(bool, words)), sum(map(len, words)), sum(syllables(word) for part in words for word in part)
 
 

@@ -9,6 +9,7 @@ name. A rewrite may say a fact anywhere and in any form: order, case, number for
 import re
 from collections.abc import Iterable
 from functools import cache, lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 
 from autorefine_lib import resources
@@ -17,7 +18,6 @@ from autorefine_lib.text.tokens import Token, find_names, has_inner_capital, tok
 
 KINDS = ("skill", "years", "degree", "licence", "money", "number", "place", "benefit", "name")
 MUST, SHOULD = "must", "should"
-_SENTENCE_END = re.compile(r"[.!?;]")
 _GLUED = re.compile(r"[a-z]{3,}[A-Z][a-z]{2,}")  # "tasksAbility": a line break got lost
 
 
@@ -27,7 +27,6 @@ class Requirement(NamedTuple):
     kind: str  # one of KINDS
     value: str  # what is compared: the name of the listed fact, the amount with its unit, or the word in lower case
     text: str  # as the ad says it
-    start: int  # offset into the ad
     strength: str  # "must" or "should" where the sentence says so, else ""
     weak: bool  # an uncertain reading ("Go" at the start of a sentence, "one"): it can keep a fact but is never missed
     amount: quantities.Quantity | None  # where the fact is a number
@@ -83,7 +82,7 @@ def _read(text: str) -> _Ad:
     rows += [("number" if tokens[i].key[0].isdigit() else "name", tokens[i].key, i, i, False, None) for i in opaque]
     rows += [("name", tokens[i].key, i, i, False, None) for i in _plain_names(tokens, starts, named - taken)]
     facts = [
-        Requirement(kind, value, _span(text, tokens, first, last), tokens[first].start, strengths[first], weak, amount)
+        Requirement(kind, value, text[tokens[first].start : tokens[last].end], strengths[first], weak, amount)
         for kind, value, first, last, weak, amount in sorted(rows, key=lambda row: row[2])
     ]
     by_value: dict[tuple[str, str], set[str]] = {}
@@ -99,19 +98,15 @@ def _kind(amount: quantities.Quantity) -> str:
     return "money" if amount.unit not in ("", quantities.PERCENT) else "number"
 
 
-def _span(text: str, tokens: list[Token], first: int, last: int) -> str:
-    return text[tokens[first].start : tokens[last].start + len(tokens[last].text)]
-
-
 def _line_starts(text: str, tokens: list[Token]) -> set[int]:
     """Indices of the first token of each line, and of the first behind a bullet."""
     starts: set[int] = set()
     end = 0
     for index, token in enumerate(tokens):
         after_bullet = index - 1 in starts and tokens[index - 1].kind == "mark"
-        if index == 0 or after_bullet or text.find("\n", end, token.start) >= 0:
+        if index == 0 or after_bullet or "\n" in text[end : token.start]:
             starts.add(index)
-        end = token.start + len(token.text)
+        end = token.end
     return starts
 
 
@@ -130,7 +125,7 @@ def _phrase(phrase: str) -> tuple[str, ...]:
 def _phrases() -> dict[str, list[tuple[tuple[str, ...], str, str]]]:
     """Listed phrases by their first word, the longest first: (words, kind, value)."""
     # Wording is no fact. Phrases that a rewrite may exchange are skipped, as the exceptions are.
-    listed = [phrase for phrase_set in wording.phrase_sets().values() for phrase in phrase_set.phrases()]
+    listed = [phrase for phrase_set in wording.PHRASE_SETS.values() for phrase in phrase_set.phrases()]
     rows = [(_phrase(phrase), "", "") for phrase in [*listed, *resources.load("requirements")["exceptions"]]]
     for kind in ("skill", "degree", "licence", "benefit", "place", MUST, SHOULD):
         for entry in resources.load("requirements")[kind]:
@@ -192,7 +187,7 @@ def _plain_names(tokens: list[Token], starts: set[int], named: set[int]) -> Iter
         token = tokens[index]
         if index in headings or index in starts or token.key in lower or len(token.text) == 1:
             continue
-        if (_fold(token.key),) in _written_as("plain") or token.key in wording.ad_words():
+        if (_fold(token.key),) in _written_as("plain") or token.key in wording.AD_WORDS:
             continue
         if not _GLUED.fullmatch(token.text):
             yield index
@@ -200,9 +195,8 @@ def _plain_names(tokens: list[Token], starts: set[int], named: set[int]) -> Iter
 
 def _headings(tokens: list[Token], starts: set[int]) -> set[int]:
     """Indices of the tokens of lines in title case or in capitals."""
-    bounds = [*sorted(starts), len(tokens)]
     found: set[int] = set()
-    for first, behind in zip(bounds, bounds[1:], strict=False):
+    for first, behind in pairwise([*sorted(starts), len(tokens)]):
         words = [token.text for token in tokens[first:behind] if token.kind == "word" and len(token.text) > 3]
         if words and all(word[0].isupper() for word in words):
             found.update(range(first, behind))
@@ -213,25 +207,14 @@ def _strengths(tokens: list[Token], starts: set[int], listed: list[_Phrase]) -> 
     """For each token how strict its clause is; where the clause says nothing or both, how strict its sentence is."""
     cues = {first: kind for kind, _, first, _, _ in listed if kind in (MUST, SHOULD)}
     strengths = [""] * len(tokens)
-    if not cues:
-        return strengths
-    sentence = clause = 0
-    for index in range(len(tokens) + 1):
-        ends = index == len(tokens) or index in starts or bool(_SENTENCE_END.fullmatch(tokens[index].text))
-        if ends or tokens[index].text in (",", "but"):
-            _fill(strengths, cues, clause, index)
-            clause = index
-        if ends:
-            _fill(strengths, cues, sentence, index)
-            sentence = index
+    sentences = {index for index, token in enumerate(tokens) if index in starts or token.text in (".", "!", "?", ";")}
+    clauses = sentences | {index for index, token in enumerate(tokens) if token.text in (",", "but")}
+    for bounds in (clauses, sentences) if cues else ():
+        for first, behind in pairwise([0, *sorted(bounds), len(tokens)]):
+            said = {cues[index] for index in range(first, behind) if index in cues}
+            if len(said) == 1:
+                strengths[first:behind] = [old or min(said) for old in strengths[first:behind]]
     return strengths
-
-
-def _fill(strengths: list[str], cues: dict[int, str], first: int, behind: int) -> None:
-    said = {cues[index] for index in range(first, behind) if index in cues}
-    if len(said) == 1:
-        strength = said.pop()
-        strengths[first:behind] = [old or strength for old in strengths[first:behind]]
 
 
 def _missing(ad: _Ad, other: _Ad, verb: str) -> list[str]:

@@ -25,6 +25,11 @@ class Token(NamedTuple):
     kind: Kind  # a fact is a number, an amount, a date or an address
     start: int  # offset into the text
 
+    @property
+    def end(self) -> int:
+        """Offset behind its last character."""
+        return self.start + len(self.text)
+
 
 def tokenize(text: str) -> list[Token]:
     """Everything in `text` but white space, left to right; the parts of a hyphenated word and its hyphen are apart."""

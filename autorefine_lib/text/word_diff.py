@@ -7,8 +7,7 @@ from difflib import SequenceMatcher
 from itertools import groupby
 from typing import Literal
 
-from autorefine_lib.text import sentences, wording
-from autorefine_lib.text.tokens import words
+from autorefine_lib.text import sentences, tokens, wording
 
 Kind = Literal["equal", "delete", "insert"]
 Unit = tuple[str, str]
@@ -80,6 +79,6 @@ def changed_share(source: str, rewrite: str) -> float:
     Inflections of the same word ("manage", "managing") count as kept, marks and function words not at all.
     """
     old, new = (
-        {word[:6] for word in words(text) if word not in wording.function_words()} for text in (source, rewrite)
+        {word[:6] for word in tokens.words(text) if word not in wording.FUNCTION_WORDS} for text in (source, rewrite)
     )
     return len(new - old) / max(1, len(new))

@@ -31,35 +31,32 @@ class PhraseSet:
         return getattr(self, coding) if coding else self.masculine + self.neutral + self.feminine
 
 
-@cache
-def function_words() -> frozenset[str]:
-    """Articles, pronouns, prepositions and the like: what a grammatical repair may bring in."""
-    return frozenset(resources.load("wording")["function_words"])
-
-
-@cache
-def phrase_sets() -> dict[str, PhraseSet]:
-    """All phrase sets of the list, by name."""
-    return {
-        row["name"]: PhraseSet(
-            **{coding: tuple(row[coding]) for coding in CODINGS}, into_only=frozenset(row.get("into_only", ()))
-        )
-        for row in resources.load("wording")["sets"]
-    }
-
-
-@cache
-def _listed() -> dict[str, tuple[PhraseSet, str] | None]:
-    """Each phrase that `find` looks for, in lower case, with its set and coding; None for phrases that are kept."""
-    listed: dict[str, tuple[PhraseSet, str] | None] = {}
-    for phrase_set in phrase_sets().values():
-        for coding in CODINGS:
-            for phrase in phrase_set.phrases(coding):
-                if phrase not in phrase_set.into_only:
-                    listed[phrase] = (phrase_set, coding)
-    return listed | dict.fromkeys(resources.load("wording")["keep"])
-
-
+FUNCTION_WORDS = frozenset(resources.load("wording")["function_words"])
+"""Articles, pronouns, prepositions and the like: what a grammatical repair may bring in."""
+PHRASE_SETS = {
+    row["name"]: PhraseSet(
+        **{coding: tuple(row[coding]) for coding in CODINGS}, into_only=frozenset(row.get("into_only", ()))
+    )
+    for row in resources.load("wording")["sets"]
+}
+"""All phrase sets of the list, by name."""
+AD_WORDS = FUNCTION_WORDS.union(
+    part
+    for phrase_set in PHRASE_SETS.values()
+    for phrase in phrase_set.phrases()
+    for word in re.findall(r"[a-z]+(?:[-'][a-z]+)*", phrase)
+    for part in (word, *word.split("-"))
+)
+"""All lower-case words that a replacement may bring in, hyphenated ones whole and in parts, and function words."""
+# Each phrase that `find` looks for, in lower case, with its set and coding; None for phrases that are kept.
+_LISTED: dict[str, tuple[PhraseSet, str] | None] = {
+    phrase: (phrase_set, coding)
+    for phrase_set in PHRASE_SETS.values()
+    for coding in CODINGS
+    for phrase in phrase_set.phrases(coding)
+    if phrase not in phrase_set.into_only
+}
+_LISTED |= dict.fromkeys(resources.load("wording")["keep"])
 # Where a listed phrase may begin. A hyphen is part of a word ("user-friendly" is not "friendly"), and so are the marks
 # of addresses ("friendly.com").
 _WORD = re.compile(r"(?<![\w\-@/.])\w+")
@@ -70,7 +67,7 @@ def _patterns() -> dict[str, re.Pattern[str]]:
     """A pattern for each first word of a listed phrase; this is about ten times faster than one pattern for all."""
     by_first_word: dict[str, list[str]] = {}
     # The longest come first, so that "strong communication skills" wins over a shorter phrase at the same place.
-    for phrase in sorted(_listed(), key=len, reverse=True):
+    for phrase in sorted(_LISTED, key=len, reverse=True):
         spelled = re.escape(phrase).replace(r"\ ", r"\s+").replace("'", "['’]")
         by_first_word.setdefault(re.findall(r"\w+", phrase)[0], []).append(spelled)
     return {
@@ -109,7 +106,7 @@ def find(text: str) -> list[Found]:
         if match is None:
             continue
         end = match.end()
-        entry = _listed()[_key(match.group())]
+        entry = _LISTED[_key(match.group())]
         if entry is not None and not _is_heading(match.group()):
             found.append(Found(match.start(), end, match.group(), *entry))
     return found
@@ -156,14 +153,3 @@ def coded_count(text: str) -> dict[str, int]:
     """How many masculine-coded, neutral and feminine-coded phrases of the list `text` holds."""
     codings = [found.coding for found in find(text)]
     return {coding: codings.count(coding) for coding in CODINGS}
-
-
-@cache
-def ad_words() -> frozenset[str]:
-    """All lower-case words that a replacement may bring in, hyphenated ones whole and in parts, and function words."""
-    words = set(function_words())
-    for phrase_set in phrase_sets().values():
-        for phrase in phrase_set.phrases():
-            words.update(re.findall(r"[a-z]+(?:'[a-z]+)?", phrase))
-            words.update(re.findall(r"[a-z]+(?:[-'][a-z]+)*", phrase))
-    return frozenset(words)

@@ -6,9 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autorefine_lib.text.faithfulness import PROTECTED, violations
+from autorefine_lib.text.faithfulness import PROTECTED, by_guard
 
 SOURCE = "You are a bold and self-confident engineer with 5 years of Kubernetes (AWS), paid $120,000."
+
+
+def violations(source: str, rewrite: str) -> list[str]:
+    return [reason for of_guard in by_guard(source, rewrite).values() for reason in of_guard]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from autorefine_lib.text import gender_coded
 
 
 def test_the_list_has_the_entries_of_the_appendix():
-    stems = gender_coded.stems()
+    stems = gender_coded.STEMS
     assert (len(stems["masculine"]), len(stems["feminine"])) == (42, 40)
     assert not set(stems["masculine"]) & set(stems["feminine"])
 

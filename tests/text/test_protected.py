@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autorefine_lib.text import guards, wording
-from autorefine_lib.text.protected import categories, protected_words
+from autorefine_lib.text.protected import CATEGORIES, protected_words
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def confusables():
 
 
 def test_every_confusable_of_a_protected_word_is_seen_through():
-    words = [word for words in categories().values() for word in words]
+    words = [word for words in CATEGORIES.values() for word in words]
     missed, tried = [], 0
     for letter, alike in confusables():
         for word in (word for word in words if letter.lower() in word):
@@ -69,7 +69,7 @@ def test_every_confusable_of_a_protected_word_is_seen_through():
 
 
 @settings(deadline=None)
-@given(st.sampled_from(sorted(word for words in categories().values() for word in words)), st.randoms())
+@given(st.sampled_from(sorted(word for words in CATEGORIES.values() for word in words)), st.randoms())
 def test_words_all_of_lookalikes_are_seen_through(word, rng):
     table = {}
     for letter, alike in confusables():
@@ -98,17 +98,17 @@ def test_honest_accents_and_other_scripts_are_no_attack(text):
 
 
 def test_no_listed_ad_phrase_names_a_protected_attribute():
-    for phrase_set in wording.phrase_sets().values():
+    for phrase_set in wording.PHRASE_SETS.values():
         for phrase in phrase_set.phrases():
             assert protected_words(phrase) == set(), phrase
 
 
 @settings(deadline=None)
-@given(st.sampled_from(sorted(word for words in categories().values() for word in words)), st.text("xyz .", max_size=8))
+@given(st.sampled_from(sorted(word for words in CATEGORIES.values() for word in words)), st.text("xyz .", max_size=8))
 def test_every_listed_word_is_found_between_other_words(word, filler):
     assert word in protected_words(f"{filler} {word.upper()} {filler}")
 
 
 def test_lists_hold_no_word_twice():
-    words = [word for words in categories().values() for word in words]
+    words = [word for words in CATEGORIES.values() for word in words]
     assert len(words) == len(set(words))

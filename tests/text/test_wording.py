@@ -21,18 +21,18 @@ def words(text):
 
 
 def all_phrases():
-    return [phrase for phrase_set in wording.phrase_sets().values() for phrase in phrase_set.phrases()]
+    return [phrase for phrase_set in wording.PHRASE_SETS.values() for phrase in phrase_set.phrases()]
 
 
 def test_size_and_codings():
-    sets = wording.phrase_sets()
+    sets = wording.PHRASE_SETS
     assert len(sets) >= 90
     assert all(phrase_set.neutral and phrase_set.masculine for phrase_set in sets.values())
     assert sum(bool(phrase_set.feminine) for phrase_set in sets.values()) >= 90
 
 
 def test_each_searched_phrase_belongs_to_one_set():
-    searched = [p for s in wording.phrase_sets().values() for p in s.phrases() if p not in s.into_only]
+    searched = [p for s in wording.PHRASE_SETS.values() for p in s.phrases() if p not in s.into_only]
     assert len(searched) == len(set(searched))
 
 
@@ -108,4 +108,4 @@ def test_swap_with_probability_zero_is_identity_and_new_words_are_listed(parts, 
     text = " ".join(parts)
     assert wording.swap(text, random.Random(seed), probability=0.0) == text
     new = words(wording.swap(text, random.Random(seed))) - words(text)
-    assert new <= wording.ad_words()
+    assert new <= wording.AD_WORDS
