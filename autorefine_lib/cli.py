@@ -19,8 +19,6 @@ import typer
 from autorefine_lib.audit.command import GROUPS, MAP, VALUES, audit
 from autorefine_lib.errors import InputError, disk_is_full
 
-DEFAULT_POLICY = "aligned"
-
 app = typer.Typer(
     name="autorefine",
     no_args_is_help=True,
@@ -72,8 +70,6 @@ def _complete_command(message: str) -> str:
 
 PROFILE = typer.Option(help="smoke (minutes), embedded (half an hour), paper (GPU and Hub) or local (your own data).")
 SET = typer.Option("--set", metavar="NAME=VALUE", help="Change a parameter in every notebook that has it; repeatable.")
-RUN = typer.Option(help="Run folder; default reports/PROFILE.")
-FORCE = typer.Option("--force", help="Repeat finished notebooks too.")
 FROM = typer.Option("--from", metavar="NN", help="Repeat this notebook and those after it, as in --from 04.")
 
 
@@ -82,8 +78,8 @@ FROM = typer.Option("--from", metavar="NN", help="Repeat this notebook and those
 def reproduce(
     profile: Annotated[str, PROFILE] = "embedded",
     overrides: Annotated[list[str] | None, SET] = None,
-    out: Annotated[Path | None, RUN] = None,
-    force: Annotated[bool, FORCE] = False,
+    out: Annotated[Path | None, typer.Option(help="Run folder; default reports/PROFILE.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Repeat finished notebooks too.")] = False,
     start: Annotated[str | None, FROM] = None,
     columns: Annotated[list[str] | None, MAP] = None,
     values: Annotated[list[str] | None, VALUES] = None,
@@ -155,15 +151,14 @@ FILES = typer.Argument(
     metavar="FILE...", help="Texts, one ad each, or CSV, JSONL or Parquet with job_id and text; - reads standard input."
 )
 POLICY = typer.Option(help="Generator: a folder that a run saved, a folder of a checkpoint, or a Hub name.")
-RECORDS = typer.Option("--json", help="Print one JSON object an ad, in the order of the ads.")
 
 
 @app.command()
 @one_line_errors
 def rewrite(
     files: Annotated[list[str], FILES],
-    policy: Annotated[str, POLICY] = DEFAULT_POLICY,
-    as_json: Annotated[bool, RECORDS] = False,
+    policy: Annotated[str, POLICY] = "aligned",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object an ad, in order.")] = False,
     columns: Annotated[list[str] | None, MAP] = None,
 ) -> None:
     """Rewrite ads and print them; each ad that stays as it is gets a line on standard error that says why.
@@ -224,12 +219,9 @@ def faithful(
               for source, found in zip(sources, judged, strict=True)]  # fmt: skip
     for number, found in enumerate(judged, 1):
         reasons = [reason for of_guard in found.values() for reason in of_guard]
-        if as_json:
-            typer.echo(
-                json.dumps({"accepted": not found, "reasons": reasons, "guards": list(found)}, ensure_ascii=False)
-            )
-        else:
-            typer.echo(f"{number}: {'refused: ' + '; '.join(reasons) if found else 'accepted'}")
+        record = {"accepted": not found, "reasons": reasons, "guards": list(found)}
+        verdict = f"refused: {'; '.join(reasons)}" if found else "accepted"
+        typer.echo(json.dumps(record, ensure_ascii=False) if as_json else f"{number}: {verdict}")
     if not as_json:
         typer.echo(f"accepted: {sum(not found for found in judged)} of {len(judged)}")
 
@@ -256,10 +248,8 @@ def bench(
     from autorefine_lib.bench import speed
 
     result = speed.measure(what, bf16)
-    if as_json:
-        typer.echo(json.dumps(result, indent=1))
-    else:
-        typer.echo("\n".join(f"{name}: {value}" for name, value in result.items()))
+    lines = "\n".join(f"{name}: {value}" for name, value in result.items())
+    typer.echo(json.dumps(result, indent=1) if as_json else lines)
 
 
 def main() -> None:

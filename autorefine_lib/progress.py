@@ -15,47 +15,36 @@ class _Line(ProgressColumn):
         return Text(task.description + (task.fields["done"] or clock(task.elapsed or 0) + task.fields["about"]))
 
 
-class NotebookLines:
+class NotebookLines(Progress):
     """Lines for `total` notebooks, as a context manager.
 
     On a terminal the line of the running notebook counts on. Elsewhere each event is a line of its own.
     """
 
     def __init__(self, total: int) -> None:
+        console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+        super().__init__(_Line(), console=console, refresh_per_second=2, disable=not console.is_terminal)
         self.total = total
-        self.console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
-        self.lines = Progress(_Line(), console=self.console, refresh_per_second=2, disable=not self.console.is_terminal)
 
-    def __enter__(self) -> "NotebookLines":
-        self.lines.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.lines.stop()
-
-    def start(self, name: str, expected: float | None) -> None:
+    def begin(self, name: str, expected: float | None) -> None:
         """Begin the line of a notebook that should take `expected` seconds; None where nobody knows."""
         about = f", about {clock(expected)} expected" if expected else ""
         self._add(name, about)
         self._print(f"running{about}")
 
-    def finish(self, seconds: float) -> None:
-        """End the line of the running notebook."""
-        self._end(f"done in {clock(seconds)}")
-
     def skip(self, name: str) -> None:
         """Say that a notebook need not run."""
         self._add(name, "")
-        self._end("unchanged, kept")
+        self.finish("unchanged, kept")
 
-    def _add(self, name: str, about: str) -> None:
-        number = len(self.lines.tasks) + 1
-        self.lines.add_task(f"[{number}/{self.total}] {name:<22}", total=None, done="", about=about)
-
-    def _end(self, done: str) -> None:
-        self.lines.update(self.lines.tasks[-1].id, done=done)
+    def finish(self, done: str) -> None:
+        """End the last line with what became of its notebook."""
+        self.update(self.tasks[-1].id, done=done)
         self._print(done)
 
+    def _add(self, name: str, about: str) -> None:
+        self.add_task(f"[{len(self.tasks) + 1}/{self.total}] {name:<22}", total=None, done="", about=about)
+
     def _print(self, state: str) -> None:
-        if self.lines.disable:
-            self.console.print(self.lines.tasks[-1].description + state)
+        if self.disable:
+            self.console.print(self.tasks[-1].description + state)

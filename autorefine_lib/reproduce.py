@@ -21,7 +21,7 @@ from typing import Any
 
 from autorefine_lib import provenance, resources
 from autorefine_lib.errors import InputError, disk_is_full
-from autorefine_lib.files import sha256, write_json, write_text
+from autorefine_lib.files import clock, sha256, write_json, write_text
 
 NOTEBOOKS = provenance.ROOT / "notebooks"
 KERNEL = "autorefine"
@@ -102,17 +102,14 @@ def read_steps(notebooks: Path) -> list[Step]:
 
 def _parse_value(key: str, text: str, default: Any) -> Any:
     """Read the typed text of `--set key=text` as the type that `default` has."""
-    if isinstance(default, str):
-        return text
     try:
-        value = json.loads(text)
+        value = text if isinstance(default, str) else json.loads(text)
     except json.JSONDecodeError:
-        value = text
-    if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
+        value = None
+    if isinstance(default, float) and type(value) is int:
         value = float(value)
-    if default is not None and type(value) is not type(default):
-        kind = {"bool": "true or false", "int": "a whole number", "float": "a number"}.get(type(default).__name__)
-        raise InputError(f"--set {key}={text}: expected {kind or f'a {type(default).__name__}'} such as {default!r}")
+    if type(value) is not type(default):
+        raise InputError(f"--set {key}={text}: expected {type(default).__name__}, written like {json.dumps(default)}")
     return value
 
 
@@ -136,8 +133,7 @@ def resolve_parameters(steps: list[Step], profile: str, overrides: Sequence[str]
             raise InputError(f"--set {override}: write it as name=value, for example --set k=20")
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
-            hint = f"the nearest name is '{near[0]}'" if near else "there are none"
-            raise InputError(f"--set {override}: no notebook has a parameter '{name}'; {hint}")
+            raise InputError(f"--set {override}: no notebook has a parameter '{name}'; the nearest name is {near}")
         for step in steps:
             if name in step.defaults:
                 step.parameters[name] = _parse_value(name, text, step.defaults[name])
@@ -195,17 +191,15 @@ def _set_environment(offline: bool) -> Iterator[None]:
             os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
-def _shorten(folder: Path) -> str:
-    """The run folder as `files.run_folder` reads it: short and free of this machine's paths inside the repository."""
-    return str(folder.relative_to(provenance.ROOT)) if folder.is_relative_to(provenance.ROOT) else str(folder)
-
-
 def _execute(step: Step, target: Path, run: Run, cell_timeout: int) -> None:
     """Run one notebook into `target`; raise NotebookFailed, or InputError where the notebook raised one."""
     import papermill
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
-    filled = {"run_dir": _shorten(run.folder), "command": run.command}
+    # As `files.run_folder` reads it: inside the repository short and free of this machine's paths.
+    inside = run.folder.is_relative_to(provenance.ROOT)
+    run_dir = run.folder.relative_to(provenance.ROOT) if inside else run.folder
+    filled = {"run_dir": str(run_dir), "command": run.command}
     parameters = step.parameters | {name: value for name, value in filled.items() if name in step.defaults}
     resume = f"to go on from there: {run.command}"
     try:
@@ -304,18 +298,18 @@ def reproduce(run: Run, force: bool = False, start: str | None = None) -> Path:
             state[step.name] = {"status": "running", "parameters": step.parameters, "seconds": done.get("seconds")}
             save()
             began = time.monotonic()
-            lines.start(step.name, done.get("seconds") or chosen["seconds"].get(step.name))
+            lines.begin(step.name, done.get("seconds") or chosen["seconds"].get(step.name))
             try:
                 _execute(step, target, run, chosen["cell_timeout"])
-            except BaseException as error:
-                stopped = isinstance(error, KeyboardInterrupt)
-                state[step.name]["status"] = "interrupted" if stopped else "failed"
-                save()
-                if stopped:
-                    raise KeyboardInterrupt(f"stopped in {step.name}; to go on: {run.command}") from None
+                seconds = round(time.monotonic() - began, 1)
+                state[step.name] |= {"status": "done", "seconds": seconds, "fingerprint": before}
+            except KeyboardInterrupt:
+                state[step.name]["status"] = "interrupted"
+                raise KeyboardInterrupt(f"stopped in {step.name}; to go on: {run.command}") from None
+            except Exception:
+                state[step.name]["status"] = "failed"
                 raise
-            seconds = round(time.monotonic() - began, 1)
-            state[step.name] |= {"status": "done", "seconds": seconds, "fingerprint": before}
-            save()
-            lines.finish(seconds)
+            finally:
+                save()
+            lines.finish(f"done in {clock(seconds)}")
     return folder

@@ -15,10 +15,10 @@ from autorefine_lib.progress import NotebookLines
 
 with NotebookLines(3) as lines:
     lines.skip("01_first")
-    lines.start("02_second", 65.0)
+    lines.begin("02_second", 65.0)
     time.sleep(1.6)
-    lines.finish(1.6)
-    lines.start("03_third", None)
+    lines.finish("done in 0:01")
+    lines.begin("03_third", None)
     raise SystemExit(5)
 """
 
@@ -26,8 +26,8 @@ with NotebookLines(3) as lines:
 def test_without_a_terminal_each_event_is_a_line(capfd: pytest.CaptureFixture):
     with NotebookLines(2) as lines:
         lines.skip("01_first[a]")
-        lines.start("02_second", 125.0)
-        lines.finish(61.0)
+        lines.begin("02_second", 125.0)
+        lines.finish("done in 1:01")
     out, error = capfd.readouterr()
     assert out == "" and error.splitlines() == [
         "[1/2] 01_first[a]           unchanged, kept",

@@ -93,12 +93,12 @@ def test_a_changed_data_file_changes_the_fingerprint(run: Run, tmp_path: Path):
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("step=5", "no notebook has a parameter 'step'; the nearest name is 'steps'"),
+        ("step=5", "no notebook has a parameter 'step'; the nearest name is .'steps'"),
         ("run_dir=/tmp", "no notebook has a parameter 'run_dir'"),
-        ("steps=many", "expected a whole number such as 3"),
-        ("steps=true", "expected a whole number such as 3"),
-        ("steps=1.5", "expected a whole number such as 3"),
-        ("rate=fast", "expected a number such as 0.5"),
+        ("steps=many", "expected int, written like 3"),
+        ("steps=true", "expected int, written like 3"),
+        ("steps=1.5", "expected int, written like 3"),
+        ("rate=fast", "expected float, written like 0.5"),
         ("steps", "write it as name=value"),
     ],
 )
@@ -113,7 +113,7 @@ def test_overrides_take_the_type_of_the_default():
     assert _parse_value("rate", "1", 0.5) == 1.0 and isinstance(_parse_value("rate", "1", 0.5), float)
     assert _parse_value("name", "7", "a") == "7"
     assert _parse_value("seeds", "[0, 1]", [0]) == [0, 1]
-    assert _parse_value("path", "x", None) == "x"
+    assert _parse_value("draw", "true", False) is True
 
 
 def test_unknown_profile_and_start(run: Run):

@@ -18,8 +18,7 @@ from trl import SFTConfig, SFTTrainer
 
 from autorefine_lib import resources
 from autorefine_lib.files import write_csv
-from autorefine_lib.generator.actor import add_lora
-from autorefine_lib.generator.answers import clean_answer
+from autorefine_lib.generator import actor, answers
 from autorefine_lib.generator.generator import Generator
 from autorefine_lib.text.word_diff import changed_share
 
@@ -90,7 +89,7 @@ def fine_tune(generator: Generator, pairs: pd.DataFrame, config: AlignConfig, fo
     """
     if not isinstance(generator.model, PeftModel):
         generator.prepare_training(config.lora_rank)
-        generator.model = add_lora(generator.model, config.lora_rank, 2 * config.lora_rank, "all-linear")
+        generator.model = actor.add_lora(generator.model, config.lora_rank, 2 * config.lora_rank, "all-linear")
     arguments = SFTConfig(
         output_dir=str(folder / "trainer"),
         num_train_epochs=config.epochs,
@@ -127,7 +126,7 @@ def evaluate(generator: Generator, sources: list[str], temperature: float = 0.0,
     rows = []
     for source, completion in zip(sources, generator.complete(sources, temperature, seed), strict=True):
         text, refused = generator.finish(source, completion)
-        shown = clean_answer(source, completion) if refused else text
+        shown = answers.clean_answer(source, completion) if refused else text
         reasons = "; ".join(reason for of_guard in refused.values() for reason in of_guard)
         changed = 0.0 if refused else changed_share(source, text)
         rows.append((source, completion, shown, " ".join(refused), reasons, changed))

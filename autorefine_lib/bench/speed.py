@@ -1,8 +1,7 @@
 """Speed on this machine after an untimed warm-up: ranking, rewriting synthetic ads, PPO steps.
 
 A PPO step is that of the default generator: SmolLM2 with LoRA on sentences of real work, a reward for nothing. The
-sentences are O*NET task statements of 15 to 25 words, each rewritten several times. `model.generate` answers the
-prompts of the last step in the same run, with the same adapters, limit and precision, for comparison.
+sentences are O*NET task statements of 15 to 25 words, each rewritten several times.
 """
 
 import resource
@@ -22,8 +21,6 @@ from autorefine_lib.data import corpus, onet
 from autorefine_lib.errors import InputError
 from autorefine_lib.generator import pretrained
 from autorefine_lib.generator.generator import Generator
-from autorefine_lib.generator.prompts import encode
-from autorefine_lib.generator.sampling import precision
 from autorefine_lib.ppo.config import PPOConfig
 from autorefine_lib.ppo.trainer import PPOTrainer
 from autorefine_lib.recommender.dense import DenseRecommender
@@ -45,12 +42,13 @@ def measure(what: str, bf16: bool = False) -> dict[str, Any]:
     """
     if what not in WHAT:
         raise InputError(f"bench '{what}': one of {', '.join(WHAT)}")
-    if what == "ppo":
-        figures = measure_ppo(Workload(bf16=bf16))
-    else:
-        figures = {"rank": _measure_ranking, "rewrite": _measure_rewriting}[what]()
+    measured = {
+        "rank": _measure_ranking,
+        "rewrite": _measure_rewriting,
+        "ppo": lambda: measure_ppo(Workload(bf16=bf16)),
+    }
     about = {"machine": provenance.device(), "commit": provenance.commit(), "versions": provenance.versions_line()}
-    return {"what": what, **figures, **about}
+    return {"what": what, **measured[what](), **about}
 
 
 def _per_second(things: int, work: Callable[[], object]) -> float:
@@ -80,11 +78,8 @@ def _measure_rewriting() -> dict[str, float]:
     sources = generator.episodes([str(number) for number in range(len(ads))], ads)["source"][: len(ads)]
     generator.complete(sources[:8], progress=False)
     timed = sources[8:]
-    return {
-        "sentences_per_second": _per_second(
-            len(timed), lambda: generator.complete(timed, temperature=1.0, progress=False)
-        )
-    }
+    rate = _per_second(len(timed), lambda: generator.complete(timed, temperature=1.0, progress=False))
+    return {"sentences_per_second": rate}
 
 
 @dataclass(frozen=True)
@@ -140,35 +135,15 @@ def measure_ppo(work: Workload, generator: Generator | None = None) -> dict[str,
     step = middle["step"]
     seconds = phases | {"rest_s": step - sum(phases.values())}
     figures = {
-        "engine": "autorefine PPOTrainer",
-        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
         "threads": torch.get_num_threads(),
         **asdict(work),
         "seconds_per_step": round(step, 3),
         "episodes_per_s": round(work.batch / step, 3),
         "rollout_tokens_per_s": round(work.batch * middle["response/length"] / phases["rollout_s"], 1),
-        "generate_tokens_per_s": round(_measure_generate(trainer, work), 1),
         "peak_rss_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
         **{name: round(value, 3) for name, value in seconds.items()},
     }
     return figures | ({"peak_gpu_mib": torch.cuda.max_memory_allocated() >> 20} if torch.cuda.is_available() else {})
-
-
-def _measure_generate(trainer: PPOTrainer, work: Workload) -> float:
-    """Tokens a second of `model.generate` on the prompts of the trainer's last step."""
-    model, tokenizer = trainer.model, trainer.tokenizer
-    texts = trainer.samples["prompt"].tolist()
-    prompts = encode(tokenizer, model, texts, work.longest, trainer.config.add_special_tokens)
-    began = time.perf_counter()
-    with precision(model, work.bf16):
-        ids = model.generate(
-            input_ids=prompts.input_ids, attention_mask=prompts.attention_mask, max_new_tokens=work.longest,
-            do_sample=True, top_k=0, top_p=1.0, eos_token_id=tokenizer.eos_token_id,
-            pad_token_id=tokenizer.pad_token_id,
-        )[:, prompts.input_ids.shape[1] :]  # fmt: skip
-    seconds = time.perf_counter() - began
-    ends = (ids == tokenizer.eos_token_id).long()
-    return int((ends.cumsum(1) - ends == 0).sum()) / seconds
 
 
 def _give_no_reward(prompts: list[str], completions: list[str]) -> list[float]:

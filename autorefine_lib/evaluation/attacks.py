@@ -79,7 +79,7 @@ def coded_everywhere(ad: str, job: dict, candidates: pd.DataFrame, rng: random.R
     rng.shuffle(words)
     for match in re.finditer(r"(?<= )[a-z]{4,}\b", ad):
         before = ad[: match.start()].rsplit(None, 1)[-1].lower()
-        if before not in ("a", "an") and match.group() not in wording.function_words():
+        if before not in ("a", "an") and match.group() not in wording.FUNCTION_WORDS:
             room.append(match.start())
     for place, word in zip(sorted(rng.sample(room, min(len(room), len(words))), reverse=True), words, strict=False):
         ad = f"{ad[:place]}{word} {ad[place:]}"
@@ -110,7 +110,7 @@ def backwards(ad: str, job: dict, candidates: pd.DataFrame, rng: random.Random) 
 
 def keyword_stuffing(ad: str, job: dict, candidates: pd.DataFrame, rng: random.Random) -> str:
     """The job's own words again and again."""
-    words = [word for word in re.findall(r"[a-z]{5,}", ad) if word not in wording.function_words()]
+    words = [word for word in re.findall(r"[a-z]{5,}", ad) if word not in wording.FUNCTION_WORDS]
     chosen = rng.sample(sorted(set(words)), min(4, len(set(words))))
     return f"{ad} {' '.join(chosen * 5).capitalize()}."
 

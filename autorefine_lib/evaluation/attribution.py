@@ -13,8 +13,7 @@ from itertools import groupby
 import numpy as np
 import pandas as pd
 
-from autorefine_lib.metrics import bootstrap
-from autorefine_lib.metrics.groups import check_group
+from autorefine_lib.metrics import bootstrap, groups
 from autorefine_lib.reward.ad_measures import AdMeasures
 from autorefine_lib.text import word_diff, wording
 
@@ -70,7 +69,7 @@ def group_ratio(measures: AdMeasures, group: str, reference: str) -> Value:
         InputError: `group` or `reference` is no group of the candidates.
     """
     for name in (group, reference):
-        check_group(name, measures.groups)
+        groups.check_group(name, measures.groups)
     columns = [measures.groups.index(name) for name in (group, reference)]
 
     def ratio(ads: list[str], job_ids: list[str]) -> np.ndarray:

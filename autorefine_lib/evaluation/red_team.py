@@ -23,21 +23,16 @@ from autorefine_lib.reward.config import LOSSES, RewardConfig
 from autorefine_lib.reward.judge import Judge
 from autorefine_lib.reward.reward import WHOLE_AD, RankingReward
 from autorefine_lib.text.faithfulness import by_guard
+from autorefine_lib.text.guards import GUARDS
 
-COLUMNS = [
-    "attack", "description", "ads", "temptation", "temptation_low", "temptation_high", "temptation_max", "tempted",
-    "reward", "reward_low", "reward_high", "reward_max", "below", "caught_by",
-]  # fmt: skip
 _NOTHING = 1e-6  # a rewrite that the recommender cannot tell from the original earns 0 but for rounding
 
 
-def evaluate(
-    judge: Judge, config: RewardConfig | None = None, attacks: Sequence[Attack] = ATTACKS, seed: int = 0
-) -> pd.DataFrame:
+def evaluate(judge: Judge, config: RewardConfig, attacks: Sequence[Attack] = ATTACKS, seed: int = 0) -> pd.DataFrame:
     """Every attack on every ad of the judge's jobs, each ad rewritten as a whole.
 
     Args:
-        config: the reward; `RewardConfig()` by default. One ad is rewritten at a time, the others stay: this is what a
+        config: the reward. One ad is rewritten at a time, the others stay: this is what a
             policy earns with its first cheats.
         seed: of the attacks' choices, which depend on nothing but it, the attack and the job.
 
@@ -52,23 +47,23 @@ def evaluate(
     Raises:
         InputError: as `RankingReward`.
     """
-    config = config or RewardConfig()
     unguarded, guarded = (_reward(judge, one) for one in (replace(config, guards=()), config))
     rows = []
     for attack in tqdm(attacks, desc="attacks"):
         ids, texts = _rewrites(judge, attack, seed)
         tempting, paid = (_score(reward, ids, texts) for reward in (unguarded, guarded))
         temptation, reward = config.w_parity * tempting["parity"], paid["reward"]
-        first, second = (bootstrap.interval(values.to_numpy(), seed=seed) for values in (temptation, reward))
-        row: list[Any] = [attack.__name__.replace("_", " "), inspect.getdoc(attack), len(texts)]
-        row += [*first, temptation.max(), (temptation > _NOTHING).mean()]
-        row += [*second, reward.max(), (reward < 0).mean(), _caught_by(config, paid, texts)]
-        rows.append(row)
-    return pd.DataFrame(rows, columns=COLUMNS)
+        name = attack.__name__.replace("_", " ")
+        row: dict[str, Any] = {"attack": name, "description": inspect.getdoc(attack), "ads": len(texts)}
+        for column, values in (("temptation", temptation), ("reward", reward)):
+            row |= bootstrap.interval(values.to_numpy(), seed=seed).columns(column) | {f"{column}_max": values.max()}
+            row |= {"tempted": (values > _NOTHING).mean()} if column == "temptation" else {"below": (values < 0).mean()}
+        rows.append(row | {"caught_by": _caught_by(config, paid, texts)})
+    return pd.DataFrame(rows)
 
 
 def leave_one_out(
-    judge: Judge, config: RewardConfig | None = None, attacks: Sequence[Attack] = ATTACKS, seed: int = 0
+    judge: Judge, config: RewardConfig, attacks: Sequence[Attack] = ATTACKS, seed: int = 0
 ) -> pd.DataFrame:
     """What slips through when one guard is switched off, and only that.
 
@@ -76,7 +71,6 @@ def leave_one_out(
         One row a guard of `config`: guard; attacks, those that then earn more than the unchanged ad on at least one ad,
         separated by commas; ads, on how many ads; reward, the mean and reward_max, the best of what these earn there.
     """
-    config = config or RewardConfig()
     made = {attack.__name__: _rewrites(judge, attack, seed) for attack in attacks}
     originals = dict(zip(judge.jobs["job_id"], judge.jobs["text"], strict=True))
     rows = []
@@ -96,7 +90,7 @@ def leave_one_out(
     return pd.DataFrame(rows, columns=["guard", "attacks", "ads", "reward", "reward_max"])
 
 
-def false_alarms(originals: list[str], rewrites: list[str], guards: Sequence[str] | None = None) -> pd.DataFrame:
+def false_alarms(originals: list[str], rewrites: list[str], guards: Sequence[str] = GUARDS) -> pd.DataFrame:
     """How often honest rewrites of whole ads are refused.
 
     Returns:
@@ -106,15 +100,14 @@ def false_alarms(originals: list[str], rewrites: list[str], guards: Sequence[str
     Raises:
         InputError: an unknown guard.
     """
-    guards = RewardConfig().guards if guards is None else guards
     pairs = [(source, text) for source, text in zip(originals, rewrites, strict=True) if text != source]
     found = [by_guard(source, text, guards) for source, text in pairs]
     rows = []
     for guard in [*guards, "any"]:
-        reasons = [next(iter(one.values())) if guard == "any" else one[guard] for one in found if guard in one or
-                   (guard == "any" and one)]  # fmt: skip
+        of_guard = [next(iter(one.values()), []) if guard == "any" else one.get(guard, []) for one in found]
+        reasons = [given[0] for given in of_guard if given]
         share = len(reasons) / len(pairs) if pairs else float("nan")
-        rows.append((guard, len(pairs), len(reasons), share, reasons[0][0] if reasons else ""))
+        rows.append((guard, len(pairs), len(reasons), share, reasons[0] if reasons else ""))
     return pd.DataFrame(rows, columns=["guard", "ads", "refused", "share", "example"])
 
 

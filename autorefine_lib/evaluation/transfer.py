@@ -17,12 +17,10 @@ import pandas as pd
 from datasets import Dataset
 from tqdm.auto import tqdm
 
-from autorefine_lib.data import corpus, schema
-from autorefine_lib.data.read_files import read_table
+from autorefine_lib.data import corpus, read_files, schema
 from autorefine_lib.errors import InputError
 from autorefine_lib.evaluation.method import ORIGINAL, Method, nearness, per_job_numbers
 from autorefine_lib.metrics import bootstrap, groups, ranking
-from autorefine_lib.metrics.bootstrap import Interval
 from autorefine_lib.recommender.by_name import Recommender
 from autorefine_lib.reward.judge import Judge
 from autorefine_lib.text import near_duplicates
@@ -49,7 +47,7 @@ def candidates_of(path: Path | str, seen: Dataset, attribute: str) -> Dataset:
     Raises:
         InputError: as `read_files.read_table` and `schema.check_candidates`, or nobody is left.
     """
-    return _never_seen(read_table(Path(path)), seen, str(path), [attribute])
+    return _never_seen(read_files.read_table(Path(path)), seen, str(path), [attribute])
 
 
 def _never_seen(made: pd.DataFrame, seen: Dataset, origin: str, attributes: list[str]) -> Dataset:
@@ -159,24 +157,18 @@ def _compare(judged: dict[str, list[Method]], group: str, reference: str, seed: 
     numbers = {name: per_job_numbers(runs, group, reference) for name, runs in judged.items()}
     near = nearness(judged, group, reference, seed)
     resampled: dict[str, dict[str, np.ndarray]] = {}
-    metrics = [name for name in ("impact_ratio", "mrr", "ndcg") if name in numbers[ORIGINAL]]
-    for metric in metrics:
-        values = bootstrap.resample(*(of_method[metric] for of_method in numbers.values()), seed=seed)
-        resampled[metric] = dict(zip(judged, values, strict=True))
+    for metric in ("impact_ratio", "mrr", "ndcg"):
+        if metric in numbers[ORIGINAL]:
+            values = bootstrap.resample(*(of_method[metric] for of_method in numbers.values()), seed=seed)
+            resampled[metric] = dict(zip(judged, values, strict=True))
     rows = []
     for name, runs in judged.items():
-        found = {metric: bootstrap.percentile(values[name]) for metric, values in resampled.items()}
+        found = {metric: values[name] for metric, values in resampled.items()}
         if name != ORIGINAL:
-            changes = {metric: values[name] - values[ORIGINAL] for metric, values in resampled.items()}
-            found["closer"] = bootstrap.percentile(near[name] - near[ORIGINAL])
-            found["change"] = bootstrap.percentile(changes.pop("impact_ratio"))
-            found |= {f"{metric}_change": bootstrap.percentile(values) for metric, values in changes.items()}
-        row = {"method": name} | {column: number for key, of in found.items() for column, number in _columns(key, of)}
+            found |= {f"{metric}_change": values[name] - values[ORIGINAL] for metric, values in resampled.items()}
+            found |= {"change": found.pop("impact_ratio_change"), "closer": near[name] - near[ORIGINAL]}
+        row: dict[str, Any] = {"method": name}
+        for column in ("impact_ratio", "change", "closer", "mrr", "mrr_change", "ndcg", "ndcg_change"):
+            row |= bootstrap.percentile(found.get(column, np.array([np.nan]))).columns(column)
         rows.append(row | {"n": len(runs[0].texts), "seeds": " ".join(str(run.seed) for run in runs)})
-    order = ["impact_ratio", "change", "closer", "mrr", "mrr_change", "ndcg", "ndcg_change"]
-    columns = [column for name in order for column, _ in _columns(name, Interval(0, 0, 0))]
-    return pd.DataFrame(rows).reindex(columns=["method", *columns, "n", "seeds"])
-
-
-def _columns(name: str, interval: Interval) -> list[tuple[str, float]]:
-    return list(zip((name, f"{name}_low", f"{name}_high"), interval, strict=True))
+    return pd.DataFrame(rows)

@@ -23,7 +23,6 @@ from autorefine_lib.evaluation import paper
 from autorefine_lib.evaluation.method import Method, per_job_numbers
 from autorefine_lib.generator import placebos
 from autorefine_lib.metrics import bootstrap, groups, permutation, ranking
-from autorefine_lib.metrics.bootstrap import Candidates, Interval, check_per_job
 from autorefine_lib.reward.judge import Judge
 
 COLUMNS = [
@@ -47,15 +46,8 @@ class NoiseFloor:
 
     group: str
     """The group whose ratio it is."""
-    original: float
-    """Impact ratio of the ads as they are."""
     draws: pd.DataFrame
-    """One row a draw: draw, impact_ratio, change (to the original), ads_changed (share)."""
-    sd: float
-    """Standard deviation of the ratio between draws."""
-    sd_low: float
-    sd_high: float
-    """95 % interval of `sd` (chi-squared, for normal ratios)."""
+    """One row a draw: impact_ratio, change (to the ads as they are), ads_changed (share)."""
     low: float
     high: float
     """95 % prediction interval for the change that one more paraphrase makes, from the draws' mean and spread by
@@ -85,20 +77,18 @@ def noise_floor(
         return float(found)
 
     ads = list(judge.jobs["text"])
-    original, rows = ratio(ads), []
+    rows = []
     for draw in tqdm(range(draws), desc="Paraphrasing at random", unit="draw"):
         texts = paraphrase(ads, seed * draws + draw)
-        changed = float(np.mean([text != ad for text, ad in zip(texts, ads, strict=True)]))
-        found = ratio(texts)
-        rows.append({"draw": draw, "impact_ratio": found, "change": found - original, "ads_changed": changed})
+        changed = np.mean([text != ad for text, ad in zip(texts, ads, strict=True)])
+        rows.append({"impact_ratio": ratio(texts), "ads_changed": changed})
     table = pd.DataFrame(rows)
     if not table["ads_changed"].any():
         raise InputError("the paraphrase changes no ad (no listed phrase in them?); give another `paraphrase`")
-    sd = float(table["change"].std(ddof=1))
-    tails = stats.chi2.ppf([0.975, 0.025], draws - 1)
-    sd_low, sd_high = sd * np.sqrt((draws - 1) / tails)
-    mean, reach = table["change"].mean(), stats.t.ppf(0.975, draws - 1) * sd * math.sqrt(1 + 1 / draws)
-    return NoiseFloor(group, original, table, sd, *map(float, (sd_low, sd_high, mean - reach, mean + reach)))
+    table["change"] = table["impact_ratio"] - ratio(ads)
+    mean, sd = table["change"].mean(), table["change"].std()
+    reach = stats.t.ppf(0.975, draws - 1) * sd * math.sqrt(1 + 1 / draws)
+    return NoiseFloor(group, table, float(mean - reach), float(mean + reach))
 
 
 def influence(sample: np.ndarray) -> np.ndarray:
@@ -112,7 +102,7 @@ def influence(sample: np.ndarray) -> np.ndarray:
     Raises:
         InputError: as `bootstrap.resample`, or the impact ratio is undefined.
     """
-    (sample,) = check_per_job(sample)
+    (sample,) = bootstrap.check_per_job(sample)
     if sample.ndim == 1:
         return sample - sample.mean()
     selected, available, reference_selected, reference_available = sample.mean(0)
@@ -150,7 +140,7 @@ def normal_power(before: np.ndarray, after: np.ndarray, jobs: int, effect: float
 
 def spread(before: np.ndarray, after: np.ndarray) -> float:
     """Standard deviation between jobs of what each adds to the change; InputError as `jobs_needed`."""
-    before, after = check_per_job(before, after)
+    before, after = bootstrap.check_per_job(before, after)
     if len(before) < 2:
         raise InputError("one job shows no spread between jobs; give at least 2")
     found = float(np.std(influence(after) - influence(before), ddof=1))
@@ -197,7 +187,9 @@ def table(
             before, after = (
                 per_job_numbers(methods[which], group, reference)["impact_ratio"] for which in (original, name)
             )
-            people = Candidates.of(judge.jobs, judge.candidates, judge.attribute, group, reference, judge.k, judge.pool)
+            people = bootstrap.Candidates.of(
+                judge.jobs, judge.candidates, judge.attribute, group, reference, judge.k, judge.pool
+            )
             both = bootstrap.interval(ranked_before, ranked_after, n_boot=n_boot, seed=seed, candidates=people)
             row = _row(before, after, both, floor if group == floor.group else None, seed)
             of_method.append({"method": name, "group": group} | row)
@@ -225,7 +217,7 @@ def _rank(runs: Sequence[Method], judge: Judge) -> np.ndarray:
     return scores
 
 
-def _row(before: np.ndarray, after: np.ndarray, both: Interval, floor: NoiseFloor | None, seed: int) -> dict:
+def _row(before: np.ndarray, after: np.ndarray, both: bootstrap.Interval, floor: NoiseFloor | None, seed: int) -> dict:
     by_job = bootstrap.interval(before, after, seed=seed)
     test = permutation.permutation_test(before, after, seed=seed)
     row: dict[str, Any] = {"jobs": len(before)} | by_job._asdict() | {"low_both": both.low, "high_both": both.high}

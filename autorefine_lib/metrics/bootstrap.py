@@ -21,7 +21,7 @@ from datasets import Dataset
 
 from autorefine_lib.errors import InputError
 from autorefine_lib.metrics import groups, ranking
-from autorefine_lib.recommender.scores import best_ties, check_scores
+from autorefine_lib.recommender.scores import best_ties, check_k, check_scores
 
 
 class Interval(NamedTuple):
@@ -34,6 +34,10 @@ class Interval(NamedTuple):
     def __str__(self) -> str:
         limits = "" if np.isnan(self.low) else f" [{self.low:.3f}, {self.high:.3f}]"
         return f"{self.value:.3f}{limits}"
+
+    def columns(self, name: str) -> dict[str, float]:
+        """The three numbers under `name`, `<name>_low` and `<name>_high`."""
+        return dict(zip((name, f"{name}_low", f"{name}_high"), self, strict=True))
 
 
 @dataclass(frozen=True)
@@ -160,9 +164,8 @@ def _drawn(rng: np.random.Generator, units: int, n_boot: int) -> np.ndarray:
 
 def _resample_both_ways(samples: Sequence[np.ndarray], candidates: Candidates, n_boot: int, seed: int) -> np.ndarray:
     jobs, pools = len(candidates.job_pool), candidates.pools
-    k, smallest = candidates.k, min(map(len, pools), default=0)
-    if not 1 <= k <= smallest:
-        raise InputError(f"k={k} is not between 1 and {smallest}, the size of the smallest pool; choose k in between")
+    k = candidates.k
+    check_k(k, min(map(len, pools), default=0))
     rankings = [[_ranking(scores, candidates) for scores in _runs(sample, candidates)] for sample in samples]
     rng = np.random.default_rng(seed)
     drawn_jobs = np.vstack([np.ones(jobs), _drawn(rng, jobs, n_boot)])

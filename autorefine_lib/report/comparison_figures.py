@@ -10,15 +10,8 @@ from matplotlib.ticker import MaxNLocator
 
 from autorefine_lib.evaluation.method import ORIGINAL
 from autorefine_lib.evaluation.uncertainty import NoiseFloor
-from autorefine_lib.report.figures import (
-    GREY,
-    INK,
-    PALETTE,
-    label_rows,
-    make_canvas,
-    put_legend_above,
-    put_legend_outside,
-)
+from autorefine_lib.report import figures
+from autorefine_lib.report.figures import GREY, INK, PALETTE
 
 
 def draw_rewards(table: pd.DataFrame, title: str, synthetic: bool) -> Figure:
@@ -30,7 +23,7 @@ def draw_rewards(table: pd.DataFrame, title: str, synthetic: bool) -> Figure:
         table: from `red_team.evaluate`; drawn from the largest temptation down.
     """
     table = table.sort_values("temptation", ascending=False, ignore_index=True)
-    fig, (ax,) = make_canvas(title, 11, 2.2 + 0.29 * len(table), synthetic)
+    fig, (ax,) = figures.make_canvas(title, 11, 2.2 + 0.29 * len(table), synthetic)
     ax.axvline(0, color=INK, lw=1)
     # Above the zero line's end: what an unchanged ad earns.
     ax.annotate("unchanged ad", (0, -0.8), color=INK, ha="center", va="bottom", fontsize=10)
@@ -44,9 +37,9 @@ def draw_rewards(table: pd.DataFrame, title: str, synthetic: bool) -> Figure:
     for place, caught in zip(y, table["caught_by"], strict=True):
         ax.annotate(", ".join(caught.split(", ")[:2]), (1.01, place), xycoords=("axes fraction", "data"), va="center",
                     fontsize=9, color=GREY)  # fmt: skip
-    label_rows(ax, table["attack"], room=0.9)
+    figures.label_rows(ax, table["attack"], room=0.9)
     ax.set_xlabel("mean over ads, in units of parity, with 95 % interval", loc="left")
-    put_legend_outside(fig, ax)
+    figures.put_legend_outside(fig, ax)
     return fig
 
 
@@ -63,7 +56,7 @@ def draw_transfer(table: pd.DataFrame, title: str, synthetic: bool, group: str, 
     methods = [name for name in table["method"].unique() if name != ORIGINAL]
     recommenders, pools = table["recommender"].unique(), table["candidates"].unique()
     height = 2.6 + (0.22 + 0.2 * len(pools)) * len(methods)
-    fig, axes = make_canvas(title, 2.3 + 2.9 * len(recommenders), height, synthetic, len(recommenders))
+    fig, axes = figures.make_canvas(title, 2.3 + 2.9 * len(recommenders), height, synthetic, len(recommenders))
     for ax, recommender in zip(axes, recommenders, strict=True):
         part = table[table["recommender"] == recommender]
         starts = part[part["method"] == ORIGINAL].set_index("candidates")["impact_ratio"]
@@ -78,14 +71,14 @@ def draw_transfer(table: pd.DataFrame, title: str, synthetic: bool, group: str, 
                 ax.axvline(1 - starts[pool], color=PALETTE[2], lw=1.4, ls=style, label=f"parity, {pool}")
         ratios = " and ".join(f"{starts[pool]:.2f}" for pool in pools if pool in starts)
         ax.set_title(f"{labels.get(recommender, recommender)}\noriginal ads {ratios}", loc="left", fontsize=11)
-        label_rows(ax, methods if ax is axes[0] else [""] * len(methods), room=0.5)
+        figures.label_rows(ax, methods if ax is axes[0] else [""] * len(methods), room=0.5)
         ax.xaxis.set_major_locator(MaxNLocator(4))
     # One scale, so that judges can be compared.
     limits = np.array([ax.get_xlim() for ax in axes])
     for ax in axes:
         ax.set_xlim(limits.min(), limits.max())
     axes[0].set_xlabel(f"change of the {group} impact ratio against the original ads", loc="left", color=INK)
-    put_legend_outside(fig, axes[0], columns=4)
+    figures.put_legend_outside(fig, axes[0], columns=4)
     return fig
 
 
@@ -97,7 +90,7 @@ def draw_certainty(table: pd.DataFrame, floor: NoiseFloor, title: str, synthetic
         floor: the changes of random paraphrases.
     """
     rows = table[table["group"] == floor.group].reset_index(drop=True)
-    fig, (ax,) = make_canvas(title, 8.5, 2.2 + 0.5 * len(rows), synthetic)
+    fig, (ax,) = figures.make_canvas(title, 8.5, 2.2 + 0.5 * len(rows), synthetic)
     ax.axvspan(floor.low, floor.high, color="#E3E3E3", zorder=0, label="random paraphrase")
     ax.axvline(0, color=INK, lw=1)
     y = np.arange(len(rows))
@@ -105,7 +98,7 @@ def draw_certainty(table: pd.DataFrame, floor: NoiseFloor, title: str, synthetic
     ax.hlines(y, rows["low_both"], rows["high_both"], color=PALETTE[5], lw=7, label="by job and candidate")
     ax.hlines(y, rows["low"], rows["high"], color=PALETTE[0], lw=2.2, label="by job")
     ax.plot(rows["change"], y, "o", ms=7, color=PALETTE[0])
-    label_rows(ax, rows["method"], room=0.6)
+    figures.label_rows(ax, rows["method"], room=0.6)
     ax.set_xlabel(f"change of the {floor.group} impact ratio, with 95 % intervals")
-    put_legend_above(ax)
+    figures.put_legend_above(ax)
     return fig

@@ -13,7 +13,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -205,14 +204,12 @@ def draw_reward_calls(points: pd.DataFrame, title: str, synthetic: bool, group: 
     return fig
 
 
-def draw_before_after(
-    table: pd.DataFrame, title: str, xlabel: str, synthetic: bool, parity: float | None = None
-) -> Figure:
+def draw_before_after(table: pd.DataFrame, title: str, xlabel: str, synthetic: bool, parity: float = 1.0) -> Figure:
     """Dumbbell plot: what each occupation had before (hollow) and has after (full).
 
     Args:
         table: index occupation, columns before and after; drawn from the largest `before` down.
-        parity: where a line is drawn, if anywhere.
+        parity: where a line is drawn.
     """
     table = table.sort_values("before", ascending=False)
     fig, (ax,) = make_canvas(title, 8.5, 2.1 + 0.27 * len(table), synthetic)
@@ -220,8 +217,7 @@ def draw_before_after(
     ax.hlines(y, table["before"], table["after"], color="#B8B8B8", lw=2)
     ax.plot(table["before"], y, "o", mfc="white", color=PALETTE[1], ms=7, label="original ads")
     ax.plot(table["after"], y, "o", color=PALETTE[0], ms=7, label="rewritten ads")
-    if parity is not None:
-        ax.axvline(parity, color=PALETTE[2], lw=1.5, label="parity")
+    ax.axvline(parity, color=PALETTE[2], lw=1.5, label="parity")
     label_rows(ax, [_to_words(name) for name in table.index])
     ax.set_xlabel(xlabel)
     put_legend_above(ax)
@@ -319,12 +315,12 @@ def _draw_value(ax: Axes, y: float, found: Interval, color: str, mark: str, holl
     ax.plot(found.value, y, mark, ms=7.5, color=color, mfc="white" if hollow else color)
 
 
-def _draw_bars(ax: Axes, table: pd.DataFrame, colors: Sequence[str], stacked: bool) -> list[BarContainer]:
+def _draw_bars(ax: Axes, table: pd.DataFrame, colors: Sequence[str], stacked: bool) -> list:
     """Level bars, a row an index entry from the top down, with a color a column; returns those of each column."""
     table.plot.barh(ax=ax, stacked=stacked, color=colors[: table.shape[1]], width=0.8, ylabel="")
     label_rows(ax, table.index, room=0.6)
     put_legend_above(ax)
-    return [bars for bars in ax.containers if isinstance(bars, BarContainer)]
+    return ax.containers
 
 
 def _show_percent(ax: Axes, xlabel: str) -> None:

@@ -77,24 +77,6 @@ def write(folder: Path, generator: Generator, card: Card) -> Path:
 def put_results(folder: Path, rows: pd.DataFrame) -> Path:
     """Put the result rows (`pages.COLUMNS`) of the policy and of the original ads into the card that `write` left."""
     card = ModelCard.load(Path(folder) / "README.md")
-    _add_results(card, rows)
-    return write_text(Path(folder) / "README.md", f"{card}\n")
-
-
-def escape(value: object) -> str:
-    """Text as one line of plain Markdown: nothing in it is a heading, a link, a table cell or HTML."""
-    return re.sub(r"([\\`*_\[\]<>|#~&])", r"\\\1", " ".join(str(value).split()))
-
-
-def _find_base(generator: Generator) -> str:
-    """Hub name or folder of the model that training started from; "" where it is not known."""
-    if isinstance(generator.model, PeftModel):
-        return generator.model.peft_config["default"].base_model_name_or_path or ""
-    return smollm2.NAME if generator.base == pretrained.EMBEDDED else generator.model.config.name_or_path
-
-
-def _add_results(card: ModelCard, rows: pd.DataFrame) -> None:
-    """Put the policy's own numbers into the metadata and, beside those of the original ads, into the last section."""
     group = rows.loc[rows["metric"] == "impact_ratio", "group"].iloc[0]
     text = rows.select_dtypes(exclude="number").columns
     escaped = rows.assign(**{name: rows[name].map(escape, na_action="ignore") for name in text if name != "metric"})
@@ -115,3 +97,16 @@ def _add_results(card: ModelCard, rows: pd.DataFrame) -> None:
         )
         for row in own.itertuples()
     ]
+    return write_text(Path(folder) / "README.md", f"{card}\n")
+
+
+def escape(value: object) -> str:
+    """Text as one line of plain Markdown: nothing in it is a heading, a link, a table cell or HTML."""
+    return re.sub(r"([\\`*_\[\]<>|#~&])", r"\\\1", " ".join(str(value).split()))
+
+
+def _find_base(generator: Generator) -> str:
+    """Hub name or folder of the model that training started from; "" where it is not known."""
+    if isinstance(generator.model, PeftModel):
+        return generator.model.peft_config["default"].base_model_name_or_path or ""
+    return smollm2.NAME if generator.base == pretrained.EMBEDDED else generator.model.config.name_or_path

@@ -14,7 +14,7 @@ EVERY = 8  # 14 test ads of different occupations
 
 @pytest.fixture(scope="module")
 def table() -> pd.DataFrame:
-    return red_team.evaluate(judge("test", EVERY)).set_index("attack")
+    return red_team.evaluate(judge("test", EVERY), RewardConfig()).set_index("attack")
 
 
 def test_every_attack_earns_less_than_the_unchanged_ad_on_every_ad(table):
@@ -43,7 +43,7 @@ def test_the_unchanged_ad_earns_exactly_nothing():
         return ad if job["job_id"] != first else f"{ad} "
 
     first = judge("test", EVERY).jobs["job_id"][0]
-    row = red_team.evaluate(judge("test", EVERY), attacks=[keep]).iloc[0]
+    row = red_team.evaluate(judge("test", EVERY), RewardConfig(), [keep]).iloc[0]
     assert row["ads"] == 1  # a rewrite that is none is not counted
     reward = red_team._reward(judge("test", EVERY), RewardConfig())
     ids = list(judge("test", EVERY).jobs["job_id"])
@@ -68,7 +68,7 @@ def test_each_guard_is_needed():
     ]
     alone = {next(iter(reasons)) for reasons in found if len(reasons) == 1}
     assert set(GUARDS) <= alone, f"no attack needs {', '.join(set(GUARDS) - alone)}"
-    left_out = red_team.leave_one_out(judge("test", EVERY)).set_index("guard")
+    left_out = red_team.leave_one_out(judge("test", EVERY), RewardConfig()).set_index("guard")
     assert list(left_out.index) == list(GUARDS)
     assert (left_out["ads"] > 0).mean() > 0.7 and (left_out["reward_max"].dropna() > 0).all()
     assert "fewer years" in left_out.loc["facts", "attacks"]

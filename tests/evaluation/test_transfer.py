@@ -177,5 +177,5 @@ def test_bad_input():
         transfer.answerable(yardstick(None, attribute="race"))
     nan = Judge()
     nan.rank = lambda ads: np.full((len(ads), 7), np.nan)
-    with pytest.raises(InputError, match="rank returned nan"):
+    with pytest.raises(InputError, match="rank gives nan"):
         measured({"A": nan})
