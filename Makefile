@@ -52,12 +52,15 @@ lint: env
 	$(BIN)/deptry .
 	$(BIN)/mypy
 
-# pytest's own notebook run comes last: copies of the notebooks with the smoke parameters, whose checked cells are
-# compared with the outputs stored in notebooks/.
+# The notebooks are copies with the smoke parameters, whose checked cells are compared with the outputs stored in notebooks/. They run
+# beside the unit tests, one thread each, and what they print comes last.
 test: lint
-	$(BIN)/python -m pytest tests
-	$(BIN)/python tests/smoke_notebooks.py prepare $(CHECKED)
-	$(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-sanitize-with tests/nbval_sanitize.cfg $(CHECKED)
+	@echo "the notebooks are compared beside the unit tests; their lines come last (now in $(CHECKED).log)"
+	@mkdir -p $(CHECKED); export OMP_NUM_THREADS=1; \
+	  ($(BIN)/python tests/smoke_notebooks.py prepare $(CHECKED) && $(BIN)/python -m pytest --nbval-lax --nbval-current-env \
+	    --nbval-sanitize-with tests/nbval_sanitize.cfg $(CHECKED)) >$(CHECKED).log 2>&1 & notebooks=$$!; \
+	  trap 'kill 0' INT; $(BIN)/python -m pytest tests; tests=$$?; \
+	  wait $$notebooks; compared=$$?; cat $(CHECKED).log; exit $$((tests ? tests : compared))
 
 lab: env
 	$(BIN)/jupyter lab notebooks
