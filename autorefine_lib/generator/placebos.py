@@ -39,14 +39,14 @@ def word_swap(ads: Sequence[str], seed: int = 0, toward: str = "neutral") -> lis
     return [wording.swap(ad, rng, toward=toward) for ad in ads]
 
 
-def stuff(ads: Sequence[str], titles: Sequence[str], occupations: Sequence[str], times: int = 3) -> list[str]:
+def stuff(ads: Sequence[str], titles: Sequence[str], occupations: Sequence[str | None], times: int = 3) -> list[str]:
     """Keyword stuffing: a first line that repeats the ad's title and occupation, as some do for search engines.
 
     It comes first because a sentence-embedding model reads only the beginning of a long ad (256 tokens for MiniLM).
 
     Args:
         titles: one for each ad.
-        occupations: one for each ad; underscores are read as spaces.
+        occupations: one for each ad, or None; underscores are read as spaces.
         times: how often the pair is repeated.
 
     Raises:
@@ -59,7 +59,7 @@ def stuff(ads: Sequence[str], titles: Sequence[str], occupations: Sequence[str],
     if times < 1:
         raise InputError(f"times={times} is below 1; with 0 nothing would be stuffed")
     lines = [
-        ", ".join([title, occupation.replace("_", " ")] * times)
+        ", ".join([title, *([occupation.replace("_", " ")] if occupation else [])] * times)
         for title, occupation in zip(titles, occupations, strict=True)
     ]
     return [f"{line}\n\n{ad}" for line, ad in zip(lines, ads, strict=True)]

@@ -46,6 +46,7 @@ def test_word_swap_leaves_no_coded_phrase_but_those_without_a_neutral_one():
 def test_stuffing_by_hand():
     made = placebos.stuff(["We hire.", ""], ["Head Nurse", "Cook"], ["nurse", "line_cook"], times=2)
     assert made == ["Head Nurse, nurse, Head Nurse, nurse\n\nWe hire.", "Cook, line cook, Cook, line cook\n\n"]
+    assert placebos.stuff(["We hire."], ["Cook"], [None], times=2) == ["Cook, Cook\n\nWe hire."]
 
 
 def test_bad_input():
