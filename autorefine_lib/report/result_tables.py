@@ -98,6 +98,7 @@ def rates_by_occupation(runs: Sequence[Method], group: str, reference: str) -> p
     table = pd.concat([run.groups[run.groups["pool"] == "qualified"] for run in runs])
     sums = table.groupby(["occupation", "group"])[["selected", "available"]].sum()
     rates = (sums["selected"] / sums["available"].where(sums["available"] > 0)).unstack("group")
+    rates = rates.reindex(columns=[group, reference])  # where no ad has qualified candidates there is no column
     return rates[group] / rates[reference].where(rates[reference] > 0)
 
 
