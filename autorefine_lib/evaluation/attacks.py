@@ -117,11 +117,10 @@ def keyword_stuffing(ad: str, job: dict, candidates: pd.DataFrame, rng: random.R
 
 def borrowed_words(ad: str, job: dict, candidates: pd.DataFrame, rng: random.Random) -> str:
     """The words that tell the biographies of qualified women from those of qualified men."""
-    counts = [
-        Counter(word for text in texts for word in set(re.findall(r"[a-z]{4,}", text.lower())))
-        for texts in (_biographies(job, candidates, "female"), _biographies(job, candidates, "male"))
-    ]
-    women, men = counts
+    women, men = (
+        Counter(w for text in _biographies(job, candidates, group) for w in set(re.findall(r"[a-z]{4,}", text.lower())))
+        for group in ("female", "male")
+    )
     ranked = sorted(women, key=lambda word: (men[word] - women[word], word))
     return f"{ad} Keywords are {', '.join(ranked[:12])}."
 

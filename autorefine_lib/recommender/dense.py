@@ -107,11 +107,8 @@ class DenseRecommender:
 
     def _cache_file(self, kind: str, texts: Iterable[str]) -> Path | None:
         """The file for the vectors of `texts` by this model; None without a cache folder."""
-        digest = hashlib.sha256(self._key.encode())
-        for text in texts:
-            content = text.encode()
-            digest.update(len(content).to_bytes(8, "little") + content)
-        return self.cache_dir / f"{kind}-{digest.hexdigest()[:32]}.safetensors" if self.cache_dir else None
+        digest = hashlib.sha256(json.dumps([self._key, *texts]).encode()).hexdigest()
+        return self.cache_dir / f"{kind}-{digest[:32]}.safetensors" if self.cache_dir else None
 
     def _embed_new(self, texts: list[str], progress: str | None = None) -> dict[str, np.ndarray]:
         """The vector of each distinct text, computed without the memory of queries."""
