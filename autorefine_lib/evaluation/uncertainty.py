@@ -182,7 +182,7 @@ def table(
     ranked_before = _rank(methods[original], judge)
     rows = []
     for name in tqdm(others, desc="Resampling jobs and candidates", unit="method"):
-        ranked_after, of_method = _rank(methods[name], judge), []
+        ranked_after = _rank(methods[name], judge)
         for group in (group for group in names if group != reference):
             before, after = (
                 per_job_numbers(methods[which], group, reference)["impact_ratio"] for which in (original, name)
@@ -192,11 +192,11 @@ def table(
             )
             both = bootstrap.interval(ranked_before, ranked_after, n_boot=n_boot, seed=seed, candidates=people)
             row = _row(before, after, both, floor if group == floor.group else None, seed)
-            of_method.append({"method": name, "group": group} | row)
-        adjusted = permutation.holm(np.array([row["p_value"] for row in of_method]))
-        rows += [row | {"p_holm": p_value} for row, p_value in zip(of_method, adjusted, strict=True)]
+            rows.append({"method": name, "group": group} | row)
     found = pd.DataFrame(rows, columns=COLUMNS)
-    found["p_holm_all"] = permutation.holm(found["p_value"].to_numpy(float))
+    p_values = found["p_value"].astype(float)
+    found["p_holm"] = p_values.groupby(found["method"], sort=False).transform(permutation.holm)
+    found["p_holm_all"] = permutation.holm(p_values)
     return found.astype({"jobs_needed": "Int64"})
 
 

@@ -69,14 +69,6 @@ def put_legend_outside(fig: Figure, ax: Axes, place: str = "lower left", columns
         fig.legend(*ax.get_legend_handles_labels(), loc=f"outside {place}", ncols=columns, frameon=False)
 
 
-def draw_seeds(ax: Axes, log: pd.DataFrame, column: str, color: str, label: str) -> None:
-    """Draw `column` of a log against the step: a thin line for each seed, a thick one for their mean."""
-    wide = log.pivot_table(index="step", columns="seed", values=column)
-    ax.plot(wide.index, wide, color=color, lw=1, alpha=0.4)
-    ax.plot(wide.index, wide.mean(axis=1), color=color, lw=2.5, label=label)
-    ax.set_xlabel("step")
-
-
 def save(fig: Figure, path: Path) -> list[Path]:
     """Write `path`.png and `path`.pdf, the same bytes for the same figure, and close it; returns both paths."""
     path, written = Path(path), []
@@ -142,7 +134,10 @@ def draw_learning_curves(
     fig, axes = make_canvas(title, 4.4 * len(columns), 3.9, synthetic, len(columns))
     seeds = log["seed"].nunique()
     for ax, column, color in zip(axes, columns, itertools.cycle(PALETTE), strict=False):
-        draw_seeds(ax, log, column, color, f"mean of {seeds} seed{'s' if seeds > 1 else ''}")
+        wide = log.pivot_table(index="step", columns="seed", values=column)
+        ax.plot(wide.index, wide, color=color, lw=1, alpha=0.4)
+        ax.plot(wide.index, wide.mean(axis=1), color=color, lw=2.5, label=f"mean of {seeds} seed{'s' * (seeds > 1)}")
+        ax.set_xlabel("step")
         for step, there in () if alarms is None else alarms.groupby("step"):
             names = ", ".join(f"{row.monitor} (seed {row.seed})" for row in there.itertuples())
             ax.axvline(step, color=INK, lw=0.8, ls=":")

@@ -54,17 +54,14 @@ def pair_sentences(source: str, rewrite: str) -> list[tuple[str, str]]:
     """The sentences of both texts that differ in a few words only; a single sentence and its rewrite as they are."""
     if len(find_sentences(source)) <= 1:
         return [(source, rewrite)]
-    others = [(part, Counter(plain_words(part))) for part in find_sentences(rewrite)]
+    others = {part: Counter(plain_words(part)) for part in find_sentences(rewrite)}
     pairs = []
-    kept = {part for part, _ in others}
-    for part in find_sentences(source):
-        if part in kept:
-            continue
+    for part in (part for part in find_sentences(source) if others and part not in others):
         own = Counter(plain_words(part))
-        shared = [(own & words).total() / max(own.total(), words.total(), 1) for _, words in others]
-        best = max(range(len(others)), key=shared.__getitem__, default=0)
-        if others and shared[best] >= _ALIKE and part != others[best][0]:
-            pairs.append((part, others[best][0]))
+        shared = {other: (own & words).total() / max(own.total(), words.total(), 1) for other, words in others.items()}
+        best = max(shared, key=shared.__getitem__)
+        if shared[best] >= _ALIKE:
+            pairs.append((part, best))
     return pairs
 
 

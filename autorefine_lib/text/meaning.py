@@ -47,12 +47,9 @@ class Pairing(NamedTuple):
     exchanged: tuple[set[int], set[int]]
     """Tokens of listed phrases that stand for each other, in the source and in the rewrite."""
 
-    def images(self) -> dict[int, set[int]]:
-        """For each paired token of the source its tokens in the rewrite."""
-        found: dict[int, set[int]] = {}
-        for old, new in self.pairs:
-            found.setdefault(old.place, set()).add(new.place)
-        return found
+    def images(self) -> dict[int, int]:
+        """For each paired token of the source its token in the rewrite."""
+        return {old.place: new.place for old, new in self.pairs}
 
 
 @lru_cache(maxsize=8192)
@@ -134,8 +131,8 @@ def polarity(source: str, rewrite: str) -> Iterator[str]:
     elif apart == 0 and before:
         images = pair_words(source, rewrite).images()
         negated = frozenset().union(*new.negations)
-        kept = {image for scope in old.negations for place in scope for image in images.get(place, ())}
-        others = {image for place, found in images.items() for image in found} - kept
+        kept = {images[place] for scope in old.negations for place in scope if place in images}
+        others = set(images.values()) - kept
         # Both must be seen, because parses differ: what was negated no longer is, and something else is.
         if kept and not kept & negated and others & negated:
             yield "negates something else"
@@ -172,15 +169,15 @@ def limits(source: str, rewrite: str) -> Iterator[str]:
     yield from _conditions(old, new)
 
 
-_OTHERWISE = {"before": {"after"}, "after": {"before"}, "if": {"unless"}, "unless": {"if"}}
+_OTHERWISE = {"before": "after", "after": "before", "if": "unless", "unless": "if"}
 
 
 def _conditions(old: Reading, new: Reading) -> Iterator[str]:
     """Conditions and times that are lost or turned around."""
     gone, fresh = old.conditions - new.conditions, new.conditions - old.conditions
     for one in sorted(gone & set(_OTHERWISE)):
-        if fresh & _OTHERWISE[one] and len(old.negations) == len(new.negations):
-            yield f"says {min(fresh & _OTHERWISE[one])!r} for {one!r}"
+        if _OTHERWISE[one] in fresh and len(old.negations) == len(new.negations):
+            yield f"says {_OTHERWISE[one]!r} for {one!r}"
     if gone & {"if", "unless"} and not new.conditions & {"if", "unless", "perhaps"}:
         yield "loses a condition"
 
@@ -190,17 +187,12 @@ def roles(source: str, rewrite: str) -> Iterator[str]:
     old, new = read(source), read(rewrite)
     if SPEAKER in new.persons - old.persons:
         yield "speaks in the first person"
-    partners: dict[Word, list[Word]] = {}
-    for a, b in pair_words(source, rewrite).pairs:
-        partners.setdefault(a, []).append(b)
-    images = pair_words(source, rewrite).images()
-    for a, found in partners.items():
-        reasons = [_other_role(a, b, images, old) for b in found]
-        if all(reasons):  # a word that the sentence says twice may have each role once
-            yield reasons[0]
+    pairing = pair_words(source, rewrite)
+    images = pairing.images()
+    yield from (reason for a, b in pairing.pairs if (reason := _other_role(a, b, images, old)))
 
 
-def _other_role(a: Word, b: Word, images: dict[int, set[int]], old: Reading) -> str:
+def _other_role(a: Word, b: Word, images: dict[int, int], old: Reading) -> str:
     """Why two paired words are not said of the same person or thing, or ""."""
     if a.owner and b.owner and a.owner != b.owner:
         return f"{b.text!r} belongs to {b.owner}, not to {a.owner}"
@@ -209,8 +201,8 @@ def _other_role(a: Word, b: Word, images: dict[int, set[int]], old: Reading) -> 
     if b.person == SPEAKER != a.person and b.relation == "attr":
         return f"a first person is {b.text!r}"
     if a.kind == b.kind == "VERB" and _stem(a.key) == _stem(b.key):
-        before = ({a.person} - {""}).union(*(images.get(place, set()) for place in a.subjects))
-        after = ({b.person} & old.persons) | (b.subjects & set().union(*images.values()))
+        before = ({a.person} - {""}) | {images[place] for place in a.subjects if place in images}
+        after = ({b.person} & old.persons) | (b.subjects & set(images.values()))
         if before and after and not before & after:
             return f"turns around who does what: {b.text!r}"
     return ""
@@ -319,8 +311,7 @@ def _negates_prefix(a: str, b: str) -> bool:
 
 
 def _likeness(a: Word, b: Word) -> float:
-    value = _similarity(a.key, b.key)
-    return value if value >= 0.95 else max(value, _listed_alike(a.text.lower(), b.text.lower()))
+    return max(_similarity(a.key, b.key), _listed_alike(a.text.lower(), b.text.lower()))
 
 
 def _listed_alike(a: str, b: str) -> float:

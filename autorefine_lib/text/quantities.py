@@ -29,9 +29,8 @@ class Quantity(NamedTuple):
 
 def same(a: Quantity, b: Quantity) -> bool:
     """Whether two quantities say the same: equal amounts, and units that are equal or left out in one of the two."""
-    if MONTHS in (a.unit, b.unit) and a.unit != b.unit:
-        return False
-    return a.value == b.value and (a.unit == b.unit or "" in (a.unit, b.unit))
+    units = {a.unit, b.unit}
+    return a.value == b.value and (len(units) == 1 or ("" in units and MONTHS not in units))
 
 
 def find(tokens: list[Token], taken: set[int]) -> tuple[list[Quantity], list[int]]:
