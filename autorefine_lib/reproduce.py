@@ -133,7 +133,7 @@ def resolve_parameters(steps: list[Step], profile: str, overrides: Sequence[str]
             raise InputError(f"--set {override}: write it as name=value, for example --set k=20")
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
-            raise InputError(f"--set {override}: no notebook has a parameter '{name}'; the nearest name is {near}")
+            raise InputError(f"--set {override}: no notebook has a parameter '{name}'; the nearest name is {near[0]!r}")
         for step in steps:
             if name in step.defaults:
                 step.parameters[name] = _parse_value(name, text, step.defaults[name])

@@ -93,7 +93,7 @@ def test_a_changed_data_file_changes_the_fingerprint(run: Run, tmp_path: Path):
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("step=5", "no notebook has a parameter 'step'; the nearest name is .'steps'"),
+        ("step=5", "no notebook has a parameter 'step'; the nearest name is 'steps'"),
         ("run_dir=/tmp", "no notebook has a parameter 'run_dir'"),
         ("steps=many", "expected int, written like 3"),
         ("steps=true", "expected int, written like 3"),
