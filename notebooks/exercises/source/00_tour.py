@@ -81,7 +81,7 @@ if accepted is None or refused is None:
     print("No answer yet.")
 elif accepted == SENTENCE:
     print("Not yet: the first is the sentence itself. That is always accepted, and earns nothing.")
-elif against := faithfulness.violations(SENTENCE, accepted):
+elif against := sum(faithfulness.by_guard(SENTENCE, accepted).values(), []):
     print("Not yet: the first is refused:", "; ".join(against))
 elif "facts" not in (said := faithfulness.by_guard(SENTENCE, refused)):
     print("Not yet: the guard `facts` has nothing against the second. Others say:", said or "nothing")

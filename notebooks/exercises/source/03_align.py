@@ -41,7 +41,7 @@ accepted = None  # your answer, for instance {"B", "C"}
 accepted = {"A", "E"}
 
 # %% tags=["check"]
-refused = {name: faithfulness.violations(SENTENCE, text) for name, text in REWRITES.items()}
+refused = {name: sum(faithfulness.by_guard(SENTENCE, text).values(), []) for name, text in REWRITES.items()}
 accepted = accepted and set(accepted)  # a list does as well
 if accepted is None:
     print("No answer yet.")
