@@ -1,7 +1,8 @@
 """Speed on this machine after an untimed warm-up: ranking, rewriting synthetic ads, PPO steps.
 
 A PPO step is that of the default generator: SmolLM2 with LoRA on sentences of real work, a reward for nothing. The
-sentences are O*NET task statements of 15 to 25 words, each rewritten several times.
+sentences are O*NET task statements of 15 to 25 words, each rewritten several times. `model.generate` answers the
+prompts of the last step in the same run, with the same adapters, limit and precision, for comparison.
 """
 
 import resource
@@ -21,6 +22,8 @@ from autorefine_lib.data import corpus, onet
 from autorefine_lib.errors import InputError
 from autorefine_lib.generator import pretrained
 from autorefine_lib.generator.generator import Generator
+from autorefine_lib.generator.prompts import encode
+from autorefine_lib.generator.sampling import precision
 from autorefine_lib.ppo.config import PPOConfig
 from autorefine_lib.ppo.trainer import PPOTrainer
 from autorefine_lib.recommender.dense import DenseRecommender
@@ -140,10 +143,28 @@ def measure_ppo(work: Workload, generator: Generator | None = None) -> dict[str,
         "seconds_per_step": round(step, 3),
         "episodes_per_s": round(work.batch / step, 3),
         "rollout_tokens_per_s": round(work.batch * middle["response/length"] / phases["rollout_s"], 1),
+        "generate_tokens_per_s": round(_measure_generate(trainer, work), 1),
         "peak_rss_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
         **{name: round(value, 3) for name, value in seconds.items()},
     }
     return figures | ({"peak_gpu_mib": torch.cuda.max_memory_allocated() >> 20} if torch.cuda.is_available() else {})
+
+
+def _measure_generate(trainer: PPOTrainer, work: Workload) -> float:
+    """Tokens a second of `model.generate` on the prompts of the trainer's last step."""
+    model, tokenizer = trainer.model, trainer.tokenizer
+    texts = trainer.samples["prompt"].tolist()
+    prompts = encode(tokenizer, model, texts, work.longest, trainer.config.add_special_tokens)
+    began = time.perf_counter()
+    with precision(model, work.bf16):
+        ids = model.generate(
+            input_ids=prompts.input_ids, attention_mask=prompts.attention_mask, max_new_tokens=work.longest,
+            do_sample=True, top_k=0, top_p=1.0, eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+        )[:, prompts.input_ids.shape[1] :]  # fmt: skip
+    seconds = time.perf_counter() - began
+    ends = (ids == tokenizer.eos_token_id).long()
+    return int((ends.cumsum(1) - ends == 0).sum()) / seconds
 
 
 def _give_no_reward(prompts: list[str], completions: list[str]) -> list[float]:

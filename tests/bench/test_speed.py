@@ -53,6 +53,7 @@ def test_the_fields_and_that_the_phases_add_up_to_the_step():
     assert phases == pytest.approx(figures["seconds_per_step"], rel=0.01, abs=0.003)
     assert figures["episodes_per_s"] == pytest.approx(TINY.batch / figures["seconds_per_step"], rel=0.05)
     assert 0 < figures["rollout_tokens_per_s"] < TINY.batch * TINY.longest / figures["rollout_s"] * 1.05
+    assert figures["generate_tokens_per_s"] > 0
     assert figures["peak_rss_mib"] > 100 and figures["threads"] >= 1
 
 
@@ -75,6 +76,7 @@ def test_a_step_is_timed_end_to_end_and_the_median_taken(monkeypatch, steps, exp
     clock = [0.0]
     monkeypatch.setattr(speed, "PPOTrainer", Steps)
     monkeypatch.setattr(speed.time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(speed, "_measure_generate", lambda *_: 1.0)
     figures = speed.measure_ppo(replace(TINY, steps=steps), tiny_generator())
     assert figures["rollout_tokens_per_s"] == pytest.approx(4 * 6 / (expected / 8), rel=0.01)
     assert figures["seconds_per_step"] == pytest.approx(expected)
