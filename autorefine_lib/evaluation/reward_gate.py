@@ -156,6 +156,10 @@ def predictability(cache: pd.DataFrame, folds: int = 5, penalty: float = 10.0) -
         correlation of the signal with what the hard selection gains. NaN where nothing can be told.
     """
     rows = accepted(cache)
+    if rows.empty:
+        return pd.DataFrame(
+            {"signal": SIGNALS, "rewrites": 0, "r": np.nan, "r_within": np.nan, "rank_with_hard": np.nan}
+        )
     counts = CountVectorizer(token_pattern=r"[a-z']+").fit([*rows["source"], *rows["text"]])
     changes = counts.transform(rows["text"]) - counts.transform(rows["source"])
     fold = rows["job_id"].map({job: place % folds for place, job in enumerate(rows["job_id"].unique())}).to_numpy()

@@ -165,3 +165,5 @@ def test_what_the_words_decide_is_foretold_and_chance_is_not():
     assert told.loc["projection", "rank_with_hard"] == pytest.approx(1) and set(told["rewrites"]) == {120}
     # One ad: nothing is left to learn from.
     assert reward_gate.predictability(cache[cache["job_id"] == "ad 0"])[["r", "r_within"]].isna().all(axis=None)
+    none = reward_gate.predictability(cache.assign(changed=False))
+    assert none["r"].isna().all() and list(none) == list(told.reset_index()) and set(none["rewrites"]) == {0}
