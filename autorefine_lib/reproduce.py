@@ -109,7 +109,8 @@ def _parse_value(key: str, text: str, default: Any) -> Any:
     if isinstance(default, float) and type(value) is int:
         value = float(value)
     if type(value) is not type(default):
-        raise InputError(f"--set {key}={text}: expected {type(default).__name__}, written like {json.dumps(default)}")
+        kind = {"bool": "true or false", "int": "a whole number", "float": "a number"}.get(type(default).__name__)
+        raise InputError(f"--set {key}={text}: expected {kind or f'a {type(default).__name__}'} such as {default!r}")
     return value
 
 
