@@ -5,6 +5,8 @@ selection is measured for them. If the choice of the reward does no better than 
 it will. Greedy search, which looks at the ranking with all that is chosen already, is the strongest of them.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 from scipy import stats
@@ -14,7 +16,7 @@ from sklearn.linear_model import Ridge
 from autorefine_lib.evaluation.method import ORIGINAL
 from autorefine_lib.metrics import ranking
 from autorefine_lib.reward import parity_gap
-from autorefine_lib.reward.config import SIGNALS
+from autorefine_lib.reward.config import SIGNALS, RewardConfig
 from autorefine_lib.reward.judge import Judge
 from autorefine_lib.reward.reward import RankingReward, deploy
 
@@ -24,8 +26,13 @@ Chosen = dict[str, dict[int, str]]
 
 def accepted(cache: pd.DataFrame) -> pd.DataFrame:
     """The different rewrites that pass every guard and change their sentence; one row each, in the cache's order."""
-    passed = cache[cache["changed"] & (cache["reasons"].str.len() == 0) & ~cache["protected"]]
-    return passed.drop_duplicates(["job_id", "position", "text"], ignore_index=True)
+    passed = _passed(cache)
+    return passed[passed["changed"]].drop_duplicates(["job_id", "position", "text"], ignore_index=True)
+
+
+def _passed(cache: pd.DataFrame) -> pd.DataFrame:
+    """The rows that no guard refuses, copies of their source among them."""
+    return cache[(cache["reasons"].str.len() == 0) & ~cache["protected"]]
 
 
 def spread(cache: pd.DataFrame) -> float:
@@ -33,7 +40,7 @@ def spread(cache: pd.DataFrame) -> float:
 
     A copy of the source counts with its 0. NaN where no sentence has two accepted rewrites.
     """
-    passed = cache[(cache["reasons"].str.len() == 0) & ~cache["protected"]]
+    passed = _passed(cache)
     of_sentence = passed.groupby(["job_id", "position"])["reward"]
     several = passed[of_sentence.transform("size") > 1]
     residuals = several["reward"] - of_sentence.transform("mean")[several.index]
@@ -138,6 +145,12 @@ def additivity(reward: RankingReward, cache: pd.DataFrame, choices: dict[str, Ch
             found = {"choice": name, "signal": signal, "ads": len(ids)}
             rows.append(found | _agreement(np.array(added), joint[signal].to_numpy()))
     return pd.DataFrame(rows)
+
+
+def scale_fee(config: RewardConfig, cache: pd.DataFrame) -> RewardConfig:
+    """`config` with a refusal that costs one `spread`, at most `w_protected`; as it is where there is no spread."""
+    found = spread(cache)
+    return replace(config, w_violation=min(found, config.w_protected)) if found > 0 else config
 
 
 def predictability(cache: pd.DataFrame, folds: int = 5, penalty: float = 10.0) -> pd.DataFrame:

@@ -51,6 +51,13 @@ def test_the_spread_is_that_of_the_accepted_rewrites_of_one_sentence():
     # Squares 1, 1 and 1, 1, 4; two sentences with two and three rewrites have 3 degrees of freedom.
     assert reward_gate.spread(cache) == pytest.approx((8 / 3) ** 0.5)
     assert np.isnan(reward_gate.spread(cache.iloc[[2, 3, 6]]))
+    # It is the fee for a refusal, up to that for a protected word; without a spread the fee stays.
+    config = RewardConfig(w_violation=0.1, w_protected=0.5)
+    assert reward_gate.scale_fee(config, cache).w_violation == 0.5
+    assert reward_gate.scale_fee(config, cache.assign(reward=cache["reward"] / 10)).w_violation == pytest.approx(
+        (8 / 3) ** 0.5 / 10
+    )
+    assert reward_gate.scale_fee(config, cache.iloc[[2, 3, 6]]) == config
 
 
 @pytest.fixture(scope="module")
