@@ -9,7 +9,6 @@ import os
 import re
 import shlex
 import sys
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -39,8 +38,6 @@ def one_line_errors(command: Callable) -> Callable:
         os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
         os.environ.setdefault("HF_HUB_VERBOSITY", "error")
-        # PEFT asks transformers for what has another name by now, which is no news to them either.
-        warnings.filterwarnings("ignore", "`.*gradient_checkpointing` is deprecated", FutureWarning)
         from autorefine_lib.reproduce import NotebookFailed
 
         try:

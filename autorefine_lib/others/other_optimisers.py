@@ -7,6 +7,7 @@ rewrites of the same sentence the better one is that which the reward pays more.
 """
 
 import math
+import tempfile
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -118,7 +119,7 @@ def _train(
     rows = episodes(generator, judge.jobs, texts)
     batches = Batches(rows, texts, seed, group_column="job_id")
     log = _Log(trainer_class.__name__, steps, batch_size, on_step)
-    with trl_trainers.scratch_folder() as folder:
+    with tempfile.TemporaryDirectory() as folder:
         config = config_class(
             folder,
             max_steps=steps * minibatches,
@@ -240,7 +241,7 @@ def dpo(
         raise InputError(f"lora_rank={lora_rank}: the reference is the model without its adapters; choose 8 or 16")
     generator.prepare_training(lora_rank)
     generator.model = add_lora(generator.model, lora_rank, PPOConfig.lora_alpha, PPOConfig.lora_targets)
-    with trl_trainers.scratch_folder() as folder:
+    with tempfile.TemporaryDirectory() as folder:
         arguments = DPOConfig(
             folder,
             num_train_epochs=epochs,

@@ -4,8 +4,6 @@ TRL 1.16 samples with `model.generate` and scores decoder-only models only. `Sha
 which they touch tokenizer and model by `scoring` and `sampling`; everything else is TRL's.
 """
 
-import tempfile
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -28,17 +26,6 @@ QUIET: dict[str, Any] = dict(
     gradient_checkpointing=False, save_strategy="no", report_to="none", dataloader_pin_memory=False
 )
 """Settings of every trainer of TRL here: nothing is saved or reported."""
-
-
-@contextmanager
-def scratch_folder() -> Iterator[str]:
-    """A folder for a trainer of TRL, which wants one though nothing is saved, without its deprecation notices.
-
-    TRL 1.16 uses names that transformers 5.23 calls deprecated.
-    """
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "`.*gradient_checkpointing` is deprecated", FutureWarning)
-        yield folder
 
 
 def take_model(trainer: Trainer) -> PreTrainedModel | PeftModel:
