@@ -72,13 +72,15 @@ def read_scores(path: Path, jobs: Sequence[str], candidates: Sequence[str]) -> n
             missing pair, a score that is not a finite number.
     """
     read_files.check_path(path, (".npy", *read_files.FORMATS))
-    if path.suffix != ".npy":
-        return _read_pairs(path, jobs, candidates)
+    scores = _read_matrix(path) if path.suffix == ".npy" else _read_pairs(path, jobs, candidates)
+    return check_scores(scores, len(jobs), len(candidates), str(path), (jobs, candidates))
+
+
+def _read_matrix(path: Path) -> np.ndarray:
     try:
-        scores = np.load(path, mmap_mode="r", allow_pickle=False)
+        return np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
         raise InputError(f"{path}: not a matrix in NumPy's format ({error}); write it with numpy.save") from None
-    return check_scores(scores, len(jobs), len(candidates), str(path))
 
 
 def _read_pairs(path: Path, jobs: Sequence[str], candidates: Sequence[str]) -> np.ndarray:
@@ -98,8 +100,4 @@ def _read_pairs(path: Path, jobs: Sequence[str], candidates: Sequence[str]) -> n
         table["score"] = table["score"].str.replace(",", ".")
     table["score"] = pd.to_numeric(table["score"], errors="coerce")
     wide = table.pivot(index="job_id", columns="candidate_id", values="score")
-    scores = wide.reindex(index=jobs, columns=candidates).stack(future_stack=True)
-    if not np.isfinite(scores).all():
-        job, candidate = scores.index[~np.isfinite(scores)][0]
-        raise InputError(f"{path}: the score of ad {job!r}, candidate {candidate!r} is missing or not a finite number")
-    return scores.to_numpy(float).reshape(len(jobs), len(candidates))
+    return wide.reindex(index=jobs, columns=candidates).to_numpy(float)

@@ -60,7 +60,7 @@ def edited_pieces(original: str, rewrite: str) -> list[tuple[str, str]]:
 
 
 def group_ratio(measures: AdMeasures, group: str, reference: str) -> Value:
-    """The ranking of one ad as a number: mean exposure of `group` over that of `reference` in the pool of the judge.
+    """The ranking of one ad as a number: mean exposure of `group` over that of `reference`.
 
     The exposures are the soft ones of the reward (`parity_gap.selection_weights`), so that an edit that moves everybody
     a little is seen: 1 is parity. The hard impact ratio of a single ad jumps by whole candidates.
@@ -73,10 +73,8 @@ def group_ratio(measures: AdMeasures, group: str, reference: str) -> Value:
     columns = [measures.groups.index(name) for name in (group, reference)]
 
     def ratio(ads: list[str], job_ids: list[str]) -> np.ndarray:
-        exposure = measures(ads, job_ids)["exposure"][:, columns]
-        members = np.array([measures.members(job_id)[columns] for job_id in job_ids]).reshape(-1, 2)
         with np.errstate(divide="ignore", invalid="ignore"):
-            rates = exposure / members
+            rates = measures(ads, job_ids)["exposure"][:, columns] / measures.members[columns]
             return rates[:, 0] / rates[:, 1]
 
     return ratio

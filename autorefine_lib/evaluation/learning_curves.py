@@ -43,7 +43,7 @@ class LearningCurve:
     """Adds points to the table at `path`, one row a point and group of candidates, columns `COLUMNS`.
 
     `reward` is by how much the ads together close the soft gap that the reward linearises (`LinearGap.gap`);
-    `selection_rate` is that of a group in the judge's pool, pooled over the ads, whose ratio is the impact ratio.
+    `selection_rate` is that of a group, pooled over the ads, whose ratio is the impact ratio.
     """
 
     judge: Judge
@@ -73,8 +73,8 @@ class LearningCurve:
         smoother, but still falls when the impact ratio has passed 1.
         """
         texts = rewrite(list(self.judge.jobs["text"]))
-        groups, _ = self.judge.measure(texts)
-        sums = groups[groups["pool"] == self.judge.pool].groupby("group")[["selected", "available"]].sum()
+        groups, *_ = self.judge.measure(texts)
+        sums = groups[groups["pool"] == "whole"].groupby("group")[["selected", "available"]].sum()
         rates = sums["selected"] / sums["available"]
         point = {"method": method, "seed": seed, "reward_calls": reward_calls}
         ads = dict(zip(self.judge.jobs["job_id"], texts, strict=True))

@@ -20,6 +20,9 @@ QUALITY = ("mrr", "ndcg", "similarity", "overlap", "ndcg_to_original")
 RATES = {"impact_ratio_between": ranking.BETWEEN, "impact_ratio_within": ranking.WITHIN}
 BY_AD = {"impact_ratio_by_ad": ranking.impact_ratio_by_ad, "q_by_ad": ranking.q_by_ad}
 """The authors' own measures, ad by ad."""
+POOLS = dict.fromkeys(("impact_ratio", *RATES, "impact_ratio_all"), "whole") | {"impact_ratio_qualified": "qualified"}
+POOLS |= dict.fromkeys(BY_AD, "nearest")
+"""The pool of each measure of groups in `per_job_numbers` (`ranking`)."""
 ORIGINAL = "original ads"
 PLACEBOS = ("word swap", "random paraphrase", "keyword stuffing")
 ORDER = (
@@ -48,14 +51,12 @@ class Method:
     quality: pd.DataFrame
     """From `Judge.measure`."""
     selected: pd.DataFrame
-    """From `Judge.find_selected`."""
+    """From `top_k.find_selected`."""
     training_precision: str = ""
     """What its training computed in, "float32" or "bfloat16"; empty for a method that trains nothing."""
-    pool: str = "whole"
-    """Whose impact ratio is the headline, the pool of the judge (`ranking.POOLS`)."""
 
 
-FACTS = ("name", "seed", "seconds", "reward_calls", "training_precision", "pool")
+FACTS = ("name", "seed", "seconds", "reward_calls", "training_precision")
 TABLES = ("groups", "quality", "selected")
 """The parts of a method that hold ids and numbers and no text."""
 
@@ -112,10 +113,8 @@ def measure_method(
     texts = rewrite(list(judge.jobs["text"]))
     seconds += time.perf_counter() - began
     judge.recommender.keep_queries(texts)  # Later notebooks rank for them again.
-    groups, quality = judge.measure(texts)
     precision = "" if bf16 is None else "bfloat16" if bf16 else "float32"
-    selected = judge.find_selected(texts)
-    method = Method(name, seed, seconds, reward_calls, texts, groups, quality, selected, precision, judge.pool)
+    method = Method(name, seed, seconds, reward_calls, texts, *judge.measure(texts), precision)
     save_method(run_dir, method)
     return method
 
@@ -170,19 +169,21 @@ def read_per_ad(run_dir: Path | str) -> dict[str, list[Method]]:
             .reset_index(drop=True)
             for name, table in tables.items()
         }
-        methods.setdefault(facts["name"], []).append(Method(**facts, texts=[], **own))
+        # What an earlier version wrote may hold more.
+        known = {name: facts[name] for name in FACTS}
+        methods.setdefault(facts["name"], []).append(Method(**known, texts=[], **own))
     return methods
 
 
 def per_job_numbers(runs: Sequence[Method], group: str, reference: str) -> dict[str, np.ndarray]:
     """Per-job numbers of one method, averaged over its seeds, for `bootstrap.interval`.
 
-    impact_ratio (the pool of the runs), its factors impact_ratio_between and impact_ratio_within, impact_ratio_all (the
-    whole pool) and impact_ratio_qualified are counts [jobs, 4]; the others are one number a job. A number that some
-    jobs do not have is left out for them, as `pools` says for each ratio, and altogether where no job has it.
+    impact_ratio, which is also called impact_ratio_all, its factors impact_ratio_between and impact_ratio_within, and
+    impact_ratio_qualified are counts [jobs, 4]; the others are one number a job. A number that some jobs do not have is
+    left out for them, and altogether where no job has it.
     """
     numbers = {}
-    for name, pool in pools(runs).items():
+    for name, pool in POOLS.items():
         if (runs[0].groups["pool"] == pool).any():
             rate = RATES.get(name, ("selected", "available"))
             counts = [ranking.rate_counts(run.groups, group, reference, pool, rate) for run in runs]
@@ -194,17 +195,11 @@ def per_job_numbers(runs: Sequence[Method], group: str, reference: str) -> dict[
     return numbers
 
 
-def pools(runs: Sequence[Method]) -> dict[str, str]:
-    """The pool of each measure of groups in `per_job_numbers`."""
-    own = dict.fromkeys(("impact_ratio", *RATES), runs[0].pool)
-    return own | {"impact_ratio_all": "whole", "impact_ratio_qualified": "qualified"} | dict.fromkeys(BY_AD, "nearest")
-
-
 def nearness(
     methods: Mapping[str, Sequence[Method]], group: str, reference: str, seed: int = 0
 ) -> dict[str, np.ndarray]:
     """-|1 - impact ratio| of each method, the mean over its seeds: as measured, and in each resample of the jobs."""
-    counts = [ranking.rate_counts(run.groups, group, reference, run.pool) for runs in methods.values() for run in runs]
+    counts = [ranking.rate_counts(run.groups, group, reference) for runs in methods.values() for run in runs]
     distances = iter(np.abs(1 - bootstrap.resample(*counts, seed=seed)))
     return {name: -np.mean([next(distances) for _ in runs], axis=0) for name, runs in methods.items()}
 

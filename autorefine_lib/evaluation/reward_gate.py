@@ -116,9 +116,8 @@ def compare(
     for name, chosen in {ORIGINAL: {}, **choices}.items():
         texts = deploy_all(judge, chosen)
         ads = dict(zip(judge.jobs["job_id"], texts, strict=True))
-        groups, _ = judge.measure(texts)
-        ratios = ranking.impact_ratio(groups, judge.pool, reference).set_index("group")["impact_ratio"]
-        found = {"choice": name, "pool": judge.pool, "impact_ratio": ratios[group]}
+        ratios = ranking.impact_ratio(judge.measure(texts)[0], "whole", reference).set_index("group")["impact_ratio"]
+        found = {"choice": name, "pool": "whole", "impact_ratio": ratios[group]}
         found |= {"closeness": reward.linear.closeness(ads), "soft_gap": reward.linear.gap(ads)}
         rows.append(found | {"sentences": sum(map(len, chosen.values()))})
     return pd.DataFrame(rows)

@@ -19,8 +19,8 @@ from tqdm.auto import tqdm
 
 from autorefine_lib.data import corpus, read_files, schema
 from autorefine_lib.errors import InputError
-from autorefine_lib.evaluation.method import ORIGINAL, Method, nearness, per_job_numbers
-from autorefine_lib.metrics import bootstrap, groups, ranking
+from autorefine_lib.evaluation.method import ORIGINAL, TABLES, Method, nearness, per_job_numbers
+from autorefine_lib.metrics import bootstrap, ranking
 from autorefine_lib.recommender.by_name import Recommender
 from autorefine_lib.reward.judge import Judge
 from autorefine_lib.text import near_duplicates
@@ -62,47 +62,26 @@ def _never_seen(made: pd.DataFrame, seen: Dataset, origin: str, attributes: list
 def of_some_ads(methods: dict[str, Sequence[Method]], rows: np.ndarray) -> dict[str, list[Method]]:
     """The methods as if they had rewritten those rows of their jobs only."""
 
-    return {name: [_select(run, rows) for run in runs] for name, runs in methods.items()}
+    def select(run: Method) -> Method:
+        ids = run.quality["job_id"].iloc[rows]
+        tables = {name: getattr(run, name) for name in TABLES}
+        of_rows = {name: table[table["job_id"].isin(ids)].reset_index(drop=True) for name, table in tables.items()}
+        return replace(run, texts=[run.texts[row] for row in rows], **of_rows)
 
-
-def _select(run: Method, rows: np.ndarray) -> Method:
-    quality = run.quality.iloc[rows].reset_index(drop=True)
-    counts = run.groups[run.groups["job_id"].isin(quality["job_id"])].reset_index(drop=True)
-    selected = run.selected[run.selected["job_id"].isin(quality["job_id"])].reset_index(drop=True)
-    return replace(run, texts=[run.texts[row] for row in rows], groups=counts, quality=quality, selected=selected)
-
-
-def answerable(judge: Judge) -> np.ndarray:
-    """Rows of the jobs that the candidates can answer: over k of the job's occupation, of two groups or more.
-
-    Raises:
-        InputError: they can answer none, or have no column of the judge's attribute.
-    """
-    _, members = groups.find_members(judge.candidates, judge.attribute)
-    occupations = np.asarray(judge.candidates["occupation"], dtype=object)
-    sizes = {name: members[:, occupations == name].sum(1) for name in set(judge.jobs["occupation"])}
-    good = {name for name, of_groups in sizes.items() if of_groups.sum() > judge.k and (of_groups > 0).sum() > 1}
-    rows = np.array([row for row, name in enumerate(judge.jobs["occupation"]) if name in good], int)
-    if not len(rows):
-        raise InputError(f"no job has more than k={judge.k} candidates of its occupation and of two groups; lower k")
-    return rows
+    return {name: [select(run) for run in runs] for name, runs in methods.items()}
 
 
 def rejudge(method: Method, judge: Judge) -> Method:
     """The method as another judge measures it: same texts, groups, MRR and NDCG anew, all else as it was measured.
 
     Args:
-        judge: its recommender is fitted to its candidates; its jobs are all that the method rewrote, in that order. Of
-            a method that was measured among the qualified, those that the candidates cannot answer are left out.
+        judge: its recommender is fitted to its candidates; its jobs are all that the method rewrote, in that order.
 
     Raises:
         InputError: the method rewrote other jobs, or the recommender returns wrong scores.
     """
     if list(method.quality["job_id"]) != list(judge.jobs["job_id"]):
         raise InputError(f"{method.name!r} with seed {method.seed} rewrote other jobs than those given; give its own")
-    if method.pool != "whole":
-        rows = answerable(judge)
-        method, judge = _select(method, rows), replace(judge, jobs=judge.jobs.select(rows))
     scores = judge.recommender.rank(method.texts)
     counts = ranking.per_job(scores, judge.jobs, judge.candidates, judge.attribute, judge.k)
     quality = ranking.ranking_quality(scores, judge.jobs, judge.candidates, judge.k)
@@ -128,11 +107,10 @@ def measure(
         seed: of the bootstrap.
 
     Returns:
-        One row a method and judge: recommender, candidates, method; impact_ratio of `group` to `reference` in the
-        pool of the methods; its paired `change` against the original ads under the same judge; `closer`, how much
+        One row a method and judge: recommender, candidates, method; impact_ratio of `group` to `reference`; its
+        paired `change` against the original ads under the same judge; `closer`, how much
         closer to 1 it lies than theirs, each seed for itself and then averaged; mrr, ndcg and their changes;
-        `<column>_low` and `<column>_high` for each, 95 % by bootstrap over jobs; n, the jobs that the pool can answer;
-        seeds.
+        `<column>_low` and `<column>_high` for each, 95 % by bootstrap over jobs; n jobs; seeds.
 
     Raises:
         InputError: as `rejudge`.

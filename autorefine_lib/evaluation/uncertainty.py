@@ -57,7 +57,7 @@ class NoiseFloor:
 def noise_floor(
     judge: Judge, group: str, reference: str, draws: int, seed: int = 0, paraphrase: Paraphrase = placebos.paraphrase
 ) -> NoiseFloor:
-    """Paraphrase every ad of the judge at random, `draws` times, and measure the impact ratio of each draw in its pool.
+    """Paraphrase every ad of the judge at random, `draws` times, and measure the impact ratio of each draw.
 
     Raises:
         InputError: fewer than 2 draws, a paraphrase that changes no ad, an impact ratio that is undefined, or as
@@ -69,7 +69,7 @@ def noise_floor(
     def ratio(texts: list[str]) -> float:
         scores = judge.recommender.rank(texts)
         table = ranking.per_job(scores, judge.jobs, judge.candidates, judge.attribute, judge.k)
-        ratios = ranking.impact_ratio(table, judge.pool, reference).set_index("group")
+        ratios = ranking.impact_ratio(table, "whole", reference).set_index("group")
         groups.check_group(group, ratios.index)
         found, note = ratios.loc[group, ["impact_ratio", "note"]]
         if not np.isfinite(found):
@@ -157,7 +157,7 @@ def table(
     n_boot: int = 500,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """One row per method and group: how the impact ratio in the judge's pool changed, and how certain that is.
+    """One row per method and group: how the impact ratio changed, and how certain that is.
 
     Columns: method, group, jobs; change with low and high (bootstrap by job) and low_both and high_both (by job and
     candidate); p_value (paired permutation by job), p_holm (Holm over the groups of a method) and p_holm_all (over all
@@ -176,7 +176,7 @@ def table(
     Raises:
         InputError: `reference` is no group, or the judge ranks otherwise than when these were measured.
     """
-    names, _ = groups.find_members(judge.candidates, judge.attribute)
+    names, members = groups.find_members(judge.candidates, judge.attribute)
     groups.check_group(reference, names)
     original, *others = methods
     ranked_before = _rank(methods[original], judge)
@@ -187,9 +187,7 @@ def table(
             before, after = (
                 per_job_numbers(methods[which], group, reference)["impact_ratio"] for which in (original, name)
             )
-            people = bootstrap.Candidates.of(
-                judge.jobs, judge.candidates, judge.attribute, group, reference, judge.k, judge.pool
-            )
+            people = bootstrap.Candidates(members[names.index(group)], members[names.index(reference)], judge.k)
             both = bootstrap.interval(ranked_before, ranked_after, n_boot=n_boot, seed=seed, candidates=people)
             row = _row(before, after, both, floor if group == floor.group else None, seed)
             rows.append({"method": name, "group": group} | row)

@@ -6,9 +6,9 @@ seeds, average (or sum) each job over the seeds first: runs of one job are no in
 
 Where the candidates are a sample as well, the impact ratio is resampled both ways (Owen, 2007, "The pigeonhole
 bootstrap", Annals of Applied Statistics 1(2), 386-411): jobs as before and, independently of them, candidates within
-each pool. Every job then selects *anew* the k best of the pool that was drawn, in which a candidate stands as often as
+the pool. Every job then selects *anew* the k best of the pool that was drawn, in which a candidate stands as often as
 drawn; the drawn members of a tie share the places that are left for it (`scores`). Held fixed are the score of every
-job and candidate, k, and the size of each pool. Owen shows the variance to be conservative: what is peculiar to a
+job and candidate, k, and the size of the pool. Owen shows the variance to be conservative: what is peculiar to a
 single pair of job and candidate is counted up to three times.
 """
 
@@ -17,10 +17,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from datasets import Dataset
 
 from autorefine_lib.errors import InputError
-from autorefine_lib.metrics import groups, ranking
+from autorefine_lib.metrics import ranking
 from autorefine_lib.recommender.scores import best_ties, check_k, check_scores
 
 
@@ -42,39 +41,14 @@ class Interval(NamedTuple):
 
 @dataclass(frozen=True)
 class Candidates:
-    """The candidates as a sample: who competes with whom, who is in the two groups, how many a job selects."""
+    """The candidates as a sample: who is in the two groups, how many a job selects of all."""
 
     group: np.ndarray
     """Who is in the group, bool [candidates]."""
     reference: np.ndarray
     """Who is in the reference group, bool [candidates]."""
-    pools: list[np.ndarray]
-    """Indices of the candidates who compete with each other, one array for each pool."""
-    job_pool: np.ndarray
-    """Which of the pools a job ranks, int [jobs]."""
     k: int
     """Candidates that a job selects."""
-
-    @classmethod
-    def of(
-        cls, jobs: Dataset, candidates: Dataset, attribute: str, group: str, reference: str, k: int, pool: str = "whole"
-    ) -> "Candidates":
-        """From the data: each job ranks its pool, "whole" or "qualified" (`ranking.POOLS`).
-
-        Raises:
-            InputError: an unknown attribute, or a job without a qualified candidate where these are the pool.
-        """
-        names, members = groups.find_members(candidates, attribute)
-        people = members[names.index(group)], members[names.index(reference)]
-        if pool == "whole":
-            return cls(*people, [np.arange(len(candidates))], np.zeros(len(jobs), int), k)
-        pools = ranking.qualified(jobs, candidates)
-        for job_id, occupation in zip(jobs["job_id"][:], jobs["occupation"][:], strict=True):
-            if occupation not in pools:
-                raise InputError(f"job {job_id!r} with occupation {occupation!r} has no qualified candidate; drop it")
-        numbers = {occupation: number for number, occupation in enumerate(pools)}
-        job_pool = np.array([numbers[occupation] for occupation in jobs["occupation"]], int)
-        return cls(*people, list(pools.values()), job_pool, k)
 
 
 def interval(
@@ -116,7 +90,7 @@ def resample(
         candidates: who is ranked, to resample candidates as well as jobs.
 
     Raises:
-        InputError: NaN or infinity, a k larger than the smallest pool or below 1, or fewer than one resample.
+        InputError: NaN or infinity, a k larger than the pool or below 1, or fewer than one resample.
     """
     if n_boot < 1:
         raise InputError(f"n_boot={n_boot} resamples give no interval; choose at least 1, better 1,000 or more")
@@ -163,50 +137,36 @@ def _drawn(rng: np.random.Generator, units: int, n_boot: int) -> np.ndarray:
 
 
 def _resample_both_ways(samples: Sequence[np.ndarray], candidates: Candidates, n_boot: int, seed: int) -> np.ndarray:
-    jobs, pools = len(candidates.job_pool), candidates.pools
-    k = candidates.k
-    check_k(k, min(map(len, pools), default=0))
-    rankings = [[_ranking(scores, candidates) for scores in _runs(sample, candidates)] for sample in samples]
+    jobs, people = samples[0].shape[-2], len(candidates.group)
+    check_k(candidates.k, people)
+    rankings = [
+        [_ranking(check_scores(run, jobs, people)) for run in sample.reshape(-1, *sample.shape[-2:])]
+        for sample in samples
+    ]
     rng = np.random.default_rng(seed)
     drawn_jobs = np.vstack([np.ones(jobs), _drawn(rng, jobs, n_boot)])
-    # One more candidate, of no group and never drawn, fills up the rankings of the smaller pools.
-    members = np.zeros((2, len(candidates.group) + 1))
-    members[:, :-1] = candidates.group, candidates.reference
-    weights = np.ones(members.shape[1])
-    weights[-1] = 0
-    sums = np.empty((len(samples), 1 + n_boot, 4))
+    members, weights = np.array([candidates.group, candidates.reference], float), np.ones(people)
+    sums = np.empty((len(samples), 1 + n_boot, 4))  # columns as in `ranking.rate_counts`
     for number, job_weights in enumerate(drawn_jobs):
         if number:
-            for pool in pools:
-                weights[pool] = _drawn(rng, len(pool), 1)[0]
-        drawn = members * weights
-        available = np.stack([drawn[:, pool].sum(1) for pool in pools])[candidates.job_pool]  # [jobs, 2]
+            weights = _drawn(rng, people, 1)[0]
+        sums[:, number, 1::2] = job_weights.sum() * (members @ weights)
         for sample, runs in enumerate(rankings):
-            selected = np.mean([_selected(ranked, weights, members, k) for ranked in runs], axis=0)  # [jobs, 2]
-            # Columns as in metrics.rate_counts.
-            sums[sample, number, ::2], sums[sample, number, 1::2] = job_weights @ selected, job_weights @ available
+            selected = np.mean([_selected(ranked, weights, members, candidates.k) for ranked in runs], axis=0)
+            sums[sample, number, ::2] = job_weights @ selected
     return np.stack([statistic(rows, jobs) for rows in sums])
 
 
-def _runs(sample: np.ndarray, candidates: Candidates) -> list[np.ndarray]:
-    """The checked scores of each run, every one [jobs, candidates]."""
-    jobs, people = len(candidates.job_pool), len(candidates.group)
-    return [check_scores(scores, jobs, people) for scores in (sample if sample.ndim == 3 else sample[None])]
-
-
-def _ranking(scores: np.ndarray, candidates: Candidates) -> np.ndarray:
-    """Every job's pool in the order of its scores, best first, int [3, jobs, largest pool], filled up at the end.
+def _ranking(scores: np.ndarray) -> np.ndarray:
+    """The candidates in the order of every job's scores, best first, int [3, jobs, candidates].
 
     Beside the candidate stand the first and the last place of the tie that he or she belongs to.
     """
-    width = max(map(len, candidates.pools))
-    ranked = np.empty((3, len(scores), width), int)
-    ranked[0], ranked[1:] = len(candidates.group), np.arange(width)
-    for job, (row, number) in enumerate(zip(scores, candidates.job_pool, strict=True)):
-        pool = candidates.pools[number]
-        best, starts = best_ties(row[pool], len(pool))
-        ends = np.append(starts[1:], len(pool))
-        ranked[:, job, : len(pool)] = pool[best], *np.repeat([starts, ends - 1], ends - starts, axis=1)
+    ranked = np.empty((3, *scores.shape), int)
+    for job, row in enumerate(scores):
+        best, starts = best_ties(row, len(row))
+        ends = np.append(starts[1:], len(row))
+        ranked[:, job] = best, *np.repeat([starts, ends - 1], ends - starts, axis=1)
     return ranked
 
 

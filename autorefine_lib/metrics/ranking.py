@@ -25,11 +25,9 @@ import numpy as np
 import pandas as pd
 from datasets import Dataset
 
-from autorefine_lib.errors import InputError
 from autorefine_lib.metrics import groups
 from autorefine_lib.recommender.scores import best_ties, check_k, check_scores, share
 
-POOLS = ("whole", "qualified")
 NEAREST, FIRST = 50, 10
 MOST_SELECTED = "most_selected"
 BETWEEN, WITHIN = ("expected", "available"), ("selected", "expected")
@@ -214,12 +212,6 @@ def impact_ratio(table: pd.DataFrame, pool: str = "whole", reference: str = MOST
     note = f"nobody of the reference group {reference} is selected" if np.isnan(ratios).all() else ""
     none = np.where(sums["available"] == 0, "no candidate of this group in the pool", note)
     return sums.assign(reference=reference, impact_ratio=ratios, note=none)
-
-
-def check_pool(pool: str) -> None:
-    """Raise InputError for a name that is not one of `POOLS`."""
-    if pool not in POOLS:
-        raise InputError(f"pool={pool!r} is not one of {', '.join(POOLS)}")
 
 
 def most_selected(rates: np.ndarray) -> int:

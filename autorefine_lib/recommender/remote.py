@@ -90,31 +90,23 @@ class RemoteRecommender:
     def _ask(self, client: httpx.Client, body: bytes) -> bytes:
         """The answer to one request, which is sent again after failures that may pass."""
         attempts = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(_PassingError),
+            retry=tenacity.retry_if_exception_type(httpx.HTTPError) | tenacity.retry_if_result(_may_pass),
             stop=tenacity.stop_after_attempt(RETRIES + 1),
             wait=tenacity.wait_exponential(BACK_OFF, max=LONGEST_WAIT),
-            reraise=True,
+            retry_error_callback=lambda last: last.outcome and last.outcome.result(),
         )
+        asked = f"(asked {RETRIES + 1} time{'s' if RETRIES else ''}); is it running and is the address right?"
         try:
-            return attempts(self._post, client, body)
-        except _PassingError as failure:
-            times = f"{RETRIES + 1} time{'s' if RETRIES else ''}"
-            raise self._error(f"{failure} (asked {times}); is it running and is the address right?") from None
-
-    def _post(self, client: httpx.Client, body: bytes) -> bytes:
-        try:
-            response = client.post(self.url, content=body)
+            response = attempts(client.post, self.url, content=body)
         except httpx.TimeoutException:
-            raise _PassingError(f"gives no answer within timeout={TIMEOUT:g} s") from None
+            raise self._error(f"gives no answer within timeout={TIMEOUT:g} s {asked}") from None
         except httpx.HTTPError as error:
-            raise _PassingError(f"cannot be reached ({error or type(error).__name__})") from None
-        status = f"answers with status {response.status_code} ({response.reason_phrase})"
-        if response.status_code in TRY_AGAIN:
-            raise _PassingError(status)
+            raise self._error(f"cannot be reached ({error or type(error).__name__}) {asked}") from None
+        status = f"answers with status {response.status_code} ({response.reason_phrase}), not 200"
         if response.has_redirect_location:
-            raise self._error(f"{status} to {response.headers['Location']!r:.200}, which is not followed")
+            raise self._error(f"{status}; its redirect to {response.headers['Location']!r:.200} is not followed")
         if response.status_code != 200:
-            raise self._error(f"{status}, not 200")
+            raise self._error(f"{status} {asked if _may_pass(response) else ''}")
         return response.content
 
     def _read_scores(self, answer: bytes, ads: int) -> np.ndarray:
@@ -143,8 +135,8 @@ class RemoteRecommender:
         return InputError(" ".join(f"recommender {address.scheme}://{address.netloc}{address.path} {what}".split()))
 
 
-class _PassingError(Exception):
-    """A failure that may be over at the next attempt."""
+def _may_pass(response: httpx.Response) -> bool:
+    return response.status_code in TRY_AGAIN
 
 
 def _check_url(url: str) -> str:

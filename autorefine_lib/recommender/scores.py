@@ -7,14 +7,11 @@ retrieval performance measures efficiently in the presence of tied scores", ECIR
 where r places are left for a tie of m candidates, each of them is selected with the chance r / m.
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
 
 import numpy as np
 
 from autorefine_lib.errors import InputError
-
-Rank = Callable[[list[str]], np.ndarray]
-"""The ranking seam: ad texts in, scores [ads, candidates] out, higher is better."""
 
 TOLERANCE = 5e-7
 """Scores that differ by at most this share of the ad's largest absolute score are tied: a difference of float32
@@ -98,19 +95,24 @@ def check_k(k: int, pool: int) -> None:
         raise InputError(f"k={k} is not between 1 and {pool}, the size of the pool of candidates; choose k in between")
 
 
-def check_scores(scores: np.ndarray, ads: int, candidates: int, origin: str = "rank") -> np.ndarray:
-    """`scores` if it is a finite array [ads, candidates]; `origin` is what gave it, for the message.
+def check_scores(
+    scores: np.ndarray, ads: int, candidates: int, origin: str = "rank", ids: Sequence[Sequence[str]] = ()
+) -> np.ndarray:
+    """`scores` if it is a finite array [ads, candidates].
+
+    The message of an error names `origin`, what gave them, and the `ids` of ads and candidates or else their numbers.
 
     Raises:
         InputError: it has another shape, holds NaN or infinity, or no numbers.
     """
     scores = np.asarray(scores)
     if scores.dtype.kind not in "fiu":
-        raise InputError(f"{origin} gives {scores.dtype} instead of numbers; give floats [ads, candidates]")
+        raise InputError(f"{origin} gives something else instead of numbers; give a number for each ad and candidate")
     if scores.shape != (ads, candidates):
         hint = ", of which this is the transpose" if scores.shape == (candidates, ads) else ""
-        raise InputError(f"{origin} gives shape {scores.shape}, not {(ads, candidates)}; give [ads, candidates]{hint}")
+        raise InputError(f"{origin} gives shape {scores.shape}, not {(ads, candidates)}; give ads x candidates{hint}")
     if not np.isfinite(scores).all():
-        row, column = np.argwhere(~np.isfinite(scores))[0]
-        raise InputError(f"{origin} gives {scores[row, column]} for ad {row}, candidate {column}; give finite scores")
+        place = np.argwhere(~np.isfinite(scores))[0].tolist()
+        ad, candidate = [own[number] for own, number in zip(ids, place, strict=True)] if ids else place
+        raise InputError(f"{origin}: the score of ad {ad!r}, candidate {candidate!r} is missing or not a finite number")
     return scores

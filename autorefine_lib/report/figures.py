@@ -27,14 +27,12 @@ CODING_COLORS = {"masculine": "#0072B2", "neutral": "#BBBBBB", "feminine": "#E69
 STYLE = str(resources.files("autorefine_lib").joinpath("resources/figures.mplstyle"))
 START = "aligned, no RL"
 METRIC_NAMES = {
-    "impact_ratio": "impact ratio",
     "impact_ratio_all": "impact ratio, whole pool",
     "impact_ratio_qualified": "impact ratio, qualified",
     "impact_ratio_between": "ratio between occupations",
     "impact_ratio_within": "ratio within occupations",
     "mrr": "MRR",
     "ndcg": "NDCG",
-    "selection_rate": "selection rate",
 }
 
 
@@ -110,7 +108,7 @@ def draw_methods(rows: pd.DataFrame, title: str, synthetic: bool) -> Figure:
             ax.annotate("within 2 % of the original", (value.item(), -0.62), color=GREY, ha="center", fontsize=10)
         # MRR has no cut-off.
         k = part["k"].dropna().unique() if metric != "mrr" else []
-        ax.set_xlabel(METRIC_NAMES.get(metric, metric) + (f" at {int(k[0])}" if len(k) == 1 else ""))
+        ax.set_xlabel(METRIC_NAMES.get(metric, _to_words(metric)) + (f" at {int(k[0])}" if len(k) == 1 else ""))
         label_rows(ax, names if ax is axes[0] else [""] * len(names))
         ax.margins(x=0.18)
     return fig

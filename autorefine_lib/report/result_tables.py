@@ -7,7 +7,7 @@ import pandas as pd
 
 from autorefine_lib import provenance
 from autorefine_lib.evaluation import paper
-from autorefine_lib.evaluation.method import ORIGINAL, Method, nearness, per_job_numbers, pools
+from autorefine_lib.evaluation.method import ORIGINAL, POOLS, Method, nearness, per_job_numbers
 from autorefine_lib.metrics import bootstrap, ranking, top_k
 from autorefine_lib.metrics.bootstrap import Interval
 from autorefine_lib.report.pages import COLUMNS, COSTS
@@ -46,7 +46,7 @@ def rows(
             if name != ORIGINAL and (metric.startswith("impact_ratio") or metric in ("mrr", "ndcg", "q_by_ad")):
                 found[f"{metric}_change"] = _interval(baseline[metric], values, seed=seed)
             for label, interval in found.items():
-                row = {"pool": pools(runs).get(metric, "whole"), "group": of, "metric": label, "n": len(values)}
+                row = {"pool": POOLS.get(metric, "whole"), "group": of, "metric": label, "n": len(values)}
                 table.append(shared | row | {"k": AUTHORS_K.get(metric, k)} | interval._asdict())
         people = float(np.mean([top_k.count_people(run.selected) for run in runs]))
         row = {"pool": "whole", "group": "all", "metric": "people_selected", "n": len(runs[0].quality)}

@@ -17,7 +17,7 @@ class AdMeasures:
     """Measures ads of the judge's jobs. Each ad is ranked once: what was measured is remembered.
 
     Args:
-        judge: its recommender, jobs, candidates, attribute, k and pool. Several attributes in a tuple stand for their
+        judge: its recommender, jobs, candidates, attribute and k. Several attributes in a tuple stand for their
             intersections, the groups "female & White" and so on, in which who lacks a value of any belongs to none.
         smoothing: width of the soft threshold, as in `RewardConfig`.
         watched: further attributes whose groups' exposures are measured as well.
@@ -37,7 +37,11 @@ class AdMeasures:
         others = [(name, *groups.find_members(people, name)) for name in watched]
         self.names = [f"exposure/{group}" for group in self.groups]
         self.names += [f"watched/{attribute}/{group}" for attribute, found, _ in others for group in found]
-        self._belongs = np.concatenate([own, *(members for *_, members in others)]).T.astype(np.float64)
+        belongs = np.concatenate([own, *(members for *_, members in others)])
+        self._belongs = np.ascontiguousarray(belongs.T, np.float64)
+        self._selects_all = judge.k == len(people)
+        self.members = np.zeros(len(belongs)) if self._selects_all else belongs.sum(1).astype(np.float64)
+        """How many candidates belong to each of `names`, float [names]; 0 where all would be selected."""
         self._contrast = score_contrast(own, people)
         fields = {"exposure": len(self.names), "hard": len(own), "distance": len(own), "quality": 2}
         self._row = np.dtype([(name, np.float64, (size,)) for name, size in fields.items()])
@@ -53,14 +57,10 @@ class AdMeasures:
             raise InputError(f"job_id {job_id!r} is not one of the {len(self.originals)} jobs the reward was built for")
         return self.originals[job_id]
 
-    def members(self, job_id: str) -> np.ndarray:
-        """How many of the job's pool belong to each of `names`, float [names]; 0 where all of it would be selected."""
-        return self._belongs[self._pool(job_id)].sum(0)
-
     def __call__(self, ads: Sequence[str], job_ids: Sequence[str]) -> np.ndarray:
         """Measure ads: a structured array [ads] with these float fields.
 
-        exposure [names]: summed soft selection weights in the job's pool, of the `groups` and then of the watched ones.
+        exposure [names]: summed soft selection weights, of the `groups` and then of the watched ones.
         hard [groups]: expected number of selected members. distance [groups]: how far the mean score of a group lies
         above that of the others, within occupations, in standard deviations of the ad's scores, times the hazard of a
         normal distribution at rank k: the change of its log ratio that such a shift makes where scores are normal.
@@ -74,22 +74,15 @@ class AdMeasures:
             self._known |= zip(new, self._measure(new), strict=True)
         return np.array([self._known[pair] for pair in pairs], self._row)
 
-    def _pool(self, job_id: str) -> np.ndarray:
-        """Indices of the candidates that compete for a job; none where all of them would be selected."""
-        whole = np.arange(len(self._belongs))
-        found = whole if self.judge.pool == "whole" else self._qualified.get(self.occupations[job_id], whole[:0])
-        return found if len(found) > self.judge.k else found[:0]
-
     def _measure(self, pairs: list[tuple[str, str]]) -> np.ndarray:
         k, own = self.judge.k, len(self.groups)
         scores = self.judge.recommender.rank([ad for _, ad in pairs])
         scores = check_scores(scores, len(pairs), len(self._belongs)).astype(np.float64)
         table = np.zeros(len(pairs), self._row)
         for measured, (job_id, _), row in zip(table, pairs, scores[:, None], strict=True):
-            if len(pool := self._pool(job_id)):
-                belongs = self._belongs[pool]
-                measured["exposure"] = selection_weights(row[:, pool], k, self.smoothing)[0] @ belongs
-                measured["hard"] = selection_weights(row[:, pool], k, 0)[0] @ belongs[:, :own]
+            if not self._selects_all:
+                measured["exposure"] = selection_weights(row, k, self.smoothing)[0] @ self._belongs
+                measured["hard"] = selection_weights(row, k, 0)[0] @ self._belongs[:, :own]
             relevant = self._qualified.get(self.occupations[job_id])
             found = {"mrr": np.nan, "ndcg": np.nan} if relevant is None else ranking.quality(row, [relevant], k)
             measured["quality"] = np.hstack([found["mrr"], found["ndcg"]])

@@ -25,23 +25,18 @@ class Judge:
     jobs: Dataset
     """The jobs of one split."""
     candidates: Dataset
-    """The whole pool."""
+    """The whole pool: all of them compete for a job, in the reward and in the headline."""
     attribute: str
     """Column of the candidates that names the groups. The reward alone also takes several, for their intersections."""
     k: int
     """How many candidates a job selects."""
-    pool: str = "whole"
-    """Who competes for a job, in the reward and in the headline: one of `ranking.POOLS`."""
-
-    def __post_init__(self) -> None:
-        ranking.check_pool(self.pool)
 
     def evenly(self, number: int) -> "Judge":
         """The same yardstick with at most `number` of its jobs, evenly spaced: files come sorted, by occupation say."""
         return replace(self, jobs=self.jobs.select(data_prep.spread_rows(len(self.jobs), number)))
 
-    def measure(self, texts: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Rank for `texts`, one per job; returns the groups of `ranking.per_job` and the quality table.
+    def measure(self, texts: list[str]) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+        """Rank for `texts`, one per job; returns `ranking.per_job`, the quality table and `top_k.find_selected`.
 
         Quality has one row a job: job_id; mrr, ndcg, recall and precision; overlap and ndcg_to_original, which compare
         the ranking with that of the original ad (`top_k`); similarity, the cosine between rewritten and original ad;
@@ -59,17 +54,10 @@ class Judge:
         pairs = list(zip(texts, originals, strict=True))
         quality["protected"] = [len(protected_words(text) - protected_words(original)) for text, original in pairs]
         quality["changed"] = [text != original for text, original in pairs]
-        return groups, quality
-
-    def find_selected(self, texts: list[str]) -> pd.DataFrame:
-        """Who the k best of the whole pool are for `texts`, one per job (`top_k.find_selected`)."""
-        scores = self.recommender.rank(texts)
-        return top_k.find_selected(scores, self.jobs, self.candidates, self.attribute, self.k)
+        return groups, quality, top_k.find_selected(scores, self.jobs, self.candidates, self.attribute, self.k)
 
 
-def load_judge(
-    run_dir: Path | str, model: str, attribute: str, k: int, split: str = "test", pool: str = "whole"
-) -> Judge:
+def load_judge(run_dir: Path | str, model: str, attribute: str, k: int, split: str = "test") -> Judge:
     """The judge of a run: its data from notebook 01, `model` as recommender, embeddings cached in the run.
 
     The first call for a run embeds the ads of all splits, which every notebook compares its rewrites with.
@@ -78,4 +66,4 @@ def load_judge(
     jobs, candidates = data_prep.read_data(artefacts / "data")
     recommender = DenseRecommender(model, cache_dir=artefacts / "embeddings").fit(candidates)
     recommender.keep_queries(list(jobs["text"]))
-    return Judge(recommender, data_prep.select_split(jobs, split), candidates, attribute, k, pool)
+    return Judge(recommender, data_prep.select_split(jobs, split), candidates, attribute, k)

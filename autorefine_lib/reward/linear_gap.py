@@ -41,7 +41,7 @@ class LinearGap:
         self.names, self._rows = np.unique(list(self.setting.values()), return_inverse=True)
         self.row = dict(zip(self.setting, self._rows.tolist(), strict=True))
         self.ads = np.bincount(self._rows)
-        self.members = self._sum(np.array([measures.members(job_id) for job_id in self.setting]))
+        self.members = self._sum(np.tile(measures.members, (len(self.setting), 1)))
         self.refresh({})
 
     def refresh(self, ads: Mapping[str, str]) -> None:

@@ -136,7 +136,7 @@ class RankingReward:
         draws = table.groupby(["job_id", "position"]).cumcount().groupby(table["job_id"]).max() + 1
         added = table[self.measures.names].div(table["job_id"].map(draws), axis=0).sum()
         original = self.measures([self.measures.originals[job] for job in ids], ids)["exposure"].sum(0)
-        members = np.array([self.measures.members(job) for job in ids]).sum(0)
+        members = len(ids) * self.measures.members
         rates = np.array([original + added, original]) / np.where(members > 0, members, np.nan)
         now, then = (dict(zip(self.measures.names, of.tolist(), strict=True)) for of in rates)
         return found | now | {name.replace("/", "_original/", 1): rate for name, rate in then.items()}

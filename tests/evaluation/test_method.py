@@ -65,7 +65,7 @@ def judge(kept: list[str]) -> Judge:
 
 
 def test_measure_by_hand(judge: Judge):
-    _, quality = judge.measure(["A nurse.", "A cook."])
+    _, quality, _ = judge.measure(["A nurse.", "A cook."])
     # Nurses at ranks 1, 3, 4, 5; the cooks' first is at rank 3. NDCG@2 of the nurse ad: 1 / (1 + 1 / log2(3)).
     assert quality["mrr"].tolist() == pytest.approx([1, 1 / 3])
     assert quality["ndcg"].tolist() == pytest.approx([0.61315, 0], abs=1e-5)
@@ -73,7 +73,7 @@ def test_measure_by_hand(judge: Judge):
     assert quality["protected"].tolist() == [0, 0]
     assert quality["overlap"].tolist() == [1, 1] and quality["ndcg_to_original"].tolist() == [1, 1]
 
-    groups, quality = judge.measure(["A nurse.", "A cook, she leads."])
+    groups, quality, _ = judge.measure(["A nurse.", "A cook, she leads."])
     assert quality["mrr"].tolist() == [1, 1] and quality["ndcg"].tolist() == pytest.approx([0.61315, 1], abs=1e-5)
     assert quality["similarity"].tolist() == pytest.approx([1, 0.5])
     assert quality["changed"].tolist() == [False, True] and quality["protected"].tolist() == [0, 1]

@@ -14,7 +14,13 @@ from autorefine_lib.reward.judge import Judge
 from autorefine_lib.reward.reward import RankingReward
 
 RNG = np.random.default_rng(5)
-PEOPLE = Dataset.from_dict({"occupation": ["cook"] * 40, "gender": ["male"] * 20 + ["female"] * 20})
+PEOPLE = Dataset.from_dict(
+    {
+        "candidate_id": [f"p{number}" for number in range(40)],
+        "occupation": ["cook"] * 40,
+        "gender": ["male"] * 20 + ["female"] * 20,
+    }
+)
 STANDING = RNG.normal(size=40)
 JOBS = Dataset.from_dict(
     {

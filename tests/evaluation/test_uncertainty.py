@@ -44,14 +44,14 @@ def rank(ads: list[str]) -> np.ndarray:
     return scores + np.array([["warm" in ad] for ad in ads]) * (RACES == "black") * 0.8
 
 
-JUDGE = Judge(SimpleNamespace(rank=rank), JOBS, PEOPLE, "race", K, "qualified")
+JUDGE = Judge(SimpleNamespace(rank=rank), JOBS, PEOPLE, "race", K)
 
 
 def method(name: str, texts: list[str], seed: int = 0) -> Method:
     groups = ranking.per_job(rank(texts), JOBS, PEOPLE, "race", K)
     quality = pd.DataFrame({"job_id": JOBS["job_id"], "mrr": 1.0, "ndcg": 1.0, "similarity": 1.0, "protected": 0})
     quality[["overlap", "ndcg_to_original"]] = 1.0
-    return Method(name, seed, 0.0, 0, texts, groups, quality.assign(changed=False), NOBODY, pool="qualified")
+    return Method(name, seed, 0.0, 0, texts, groups, quality.assign(changed=False), NOBODY)
 
 
 ADS = list(JOBS["text"])
@@ -82,13 +82,13 @@ def test_rows_are_what_the_functions_give(table: pd.DataFrame, floor: uncertaint
     keys = [("warm", "asian"), ("warm", "black"), ("nothing", "asian"), ("nothing", "black")]
     assert list(zip(table["method"], table["group"], strict=True)) == keys and table["jobs"].eq(NUMBER).all()
     row = table.set_index(["method", "group"]).loc[("warm", "black")]
-    before = ranking.rate_counts(METHODS["original ads"][0].groups, "black", "white", "qualified")
-    after = np.mean([ranking.rate_counts(run.groups, "black", "white", "qualified") for run in METHODS["warm"]], axis=0)
+    before = ranking.rate_counts(METHODS["original ads"][0].groups, "black", "white")
+    after = np.mean([ranking.rate_counts(run.groups, "black", "white") for run in METHODS["warm"]], axis=0)
     assert tuple(row[["change", "low", "high"]]) == bootstrap.interval(before, after)
     assert row["p_value"] == permutation.permutation_test(before, after).p_value < 0.05
     assert row["jobs_needed"] == uncertainty.jobs_needed(before, after)
     assert row["power"] == uncertainty.normal_power(before, after, NUMBER)
-    people = bootstrap.Candidates.of(JOBS, PEOPLE, "race", "black", "white", K, "qualified")
+    people = bootstrap.Candidates(RACES == "black", RACES == "white", K)
     texts = [run.texts for run in METHODS["warm"]]
     both = bootstrap.interval(rank(ADS), np.stack([rank(each) for each in texts]), n_boot=60, candidates=people)
     assert both.value == pytest.approx(row["change"])
@@ -115,16 +115,15 @@ def test_noise_is_judged_for_its_own_group_only(table: pd.DataFrame, floor: unce
 
 
 def test_an_undefined_ratio_is_told_and_not_counted(floor: uncertainty.NoiseFloor):
-    people = PEOPLE.remove_columns("race").add_column("race", ["white"] * 20 + ["black"] * 20)
-    jobs = JOBS.select(range(1, NUMBER, 2))  # for nurses, of whom none is white
-    texts = list(jobs["text"])
-    groups = ranking.per_job(rank(texts), jobs, people, "race", K)
-    quality = METHODS["nothing"][0].quality.iloc[1::2].reset_index(drop=True)
-    run = Method("x", 0, 0.0, 0, texts, groups, quality, NOBODY, pool="qualified")
-    judge = replace(JUDGE, jobs=jobs, candidates=people)
+    def no_white(texts: list[str]) -> np.ndarray:
+        return rank(texts) - 100.0 * (RACES == "white")
+
+    groups = ranking.per_job(no_white(ADS), JOBS, PEOPLE, "race", K)
+    run = replace(METHODS["nothing"][0], name="x", groups=groups)
+    judge = replace(JUDGE, recommender=SimpleNamespace(rank=no_white))
     found = uncertainty.table({"original ads": [run], "x": [run]}, judge, "white", floor, n_boot=20)
     assert np.isnan(found.loc[0, ["change", "low_both", "p_value", "p_holm", "p_holm_all"]].astype(float)).all()
-    assert "no candidate of the group, or of the reference group" in found.loc[0, "note"]
+    assert "nobody of the reference group is selected" in found.loc[0, "note"]
 
 
 def test_another_recommender_than_the_runs_is_refused(floor: uncertainty.NoiseFloor):

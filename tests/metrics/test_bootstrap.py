@@ -1,5 +1,7 @@
 """Bootstrap intervals: against scipy, against a plain loop, where they must be trivial, and how often they cover."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import scipy.stats
@@ -109,8 +111,8 @@ def population(rng: np.random.Generator, jobs: int, people: int, slant: float) -
     return standing + rng.normal(0, 0.7, (jobs, people)) - (slant + rng.normal(0, 0.2, (jobs, 1))) * group, group
 
 
-def one_pool(group: np.ndarray, jobs: int, k: int) -> Candidates:
-    return Candidates(group, ~group, [np.arange(len(group))], np.zeros(jobs, int), k)
+def two_groups(group: np.ndarray, k: int) -> Candidates:
+    return Candidates(group, ~group, k)
 
 
 JOBS = Dataset.from_dict({"job_id": ["a", "b", "c", "d", "e"], "occupation": ["cook", "nurse", "cook", "dj", "nurse"]})
@@ -123,15 +125,16 @@ PEOPLE = Dataset.from_dict(
 )
 
 
-@pytest.mark.parametrize("pool", ranking.POOLS)
-def test_both_ways_the_value_is_the_impact_ratio(pool: str):
+PEOPLE_OF_TWO = Candidates(*(np.array(PEOPLE["gender"]) == name for name in ("female", "male")), 4)
+
+
+def test_both_ways_the_value_is_the_impact_ratio():
     scores = np.random.default_rng(1).normal(size=(5, 36))
     table = ranking.per_job(scores, JOBS, PEOPLE, "gender", 4)
-    expected = ranking.impact_ratio(table, pool, reference="male").set_index("group")["impact_ratio"]["female"]
-    people = Candidates.of(JOBS, PEOPLE, "gender", "female", "male", 4, pool)
-    found = interval(scores, n_boot=50, candidates=people)
+    expected = ranking.impact_ratio(table, reference="male").set_index("group")["impact_ratio"]["female"]
+    found = interval(scores, n_boot=50, candidates=PEOPLE_OF_TWO)
     assert found.value == pytest.approx(expected) and found.low < found.value < found.high
-    by_job = interval(ranking.rate_counts(table, "female", "male", pool))
+    by_job = interval(ranking.rate_counts(table, "female", "male"))
     assert found.value == pytest.approx(by_job.value)
 
 
@@ -147,21 +150,18 @@ def test_every_job_selects_the_best_of_the_pool_that_was_drawn(data):
     k = data.draw(st.integers(1, people))
     copies = np.repeat(np.arange(people), times)
     chosen = copies[top_k(scores[:, copies], k)[0]]
-    both = np.zeros((2, people + 1))
-    both[:, :-1] = group, ~group
-    weights = np.append(times, 0).astype(float)
-    ranked = _ranking(scores, one_pool(group, 1, k))
-    assert _selected(ranked, weights, both, k).tolist() == [[group[chosen].sum(), (~group)[chosen].sum()]]
+    both = np.array([group, ~group], float)
+    assert _selected(_ranking(scores), times.astype(float), both, k).tolist() == [
+        [group[chosen].sum(), (~group)[chosen].sum()]
+    ]
 
 
 @pytest.mark.parametrize("length", [1, 12])
 def test_a_resample_without_the_best_reaches_as_deep_as_it_must(length: int):
     """Nobody above place 144 is drawn, then twelve candidates twenty times each, one by one or as one tie."""
-    everyone = one_pool(np.arange(200) % 2 == 0, 1, 30)
-    ranked = _ranking(-(np.arange(200.0) // length)[None], everyone)
-    weights, groups = np.zeros(201), np.zeros((2, 201))
+    ranked = _ranking(-(np.arange(200.0) // length)[None])
+    weights, groups = np.zeros(200), np.array([np.arange(200) % 2 == 0, np.arange(200) % 2 == 1], float)
     weights[144:156] = 20
-    groups[:, :-1] = everyone.group, everyone.reference
     expected = [20, 10] if length == 1 else [15, 15]
     np.testing.assert_allclose(_selected(ranked, weights, groups, 30), [expected])
 
@@ -178,7 +178,7 @@ def test_both_ways_agree_with_a_loop():
 
     resamples = [(rng.integers(0, 25, 25), rng.integers(0, 60, 60)) for _ in range(800)]
     changes = [ratio(after[jobs], people) - ratio(scores[jobs], people) for jobs, people in resamples]
-    ours = interval(scores, after, n_boot=800, candidates=one_pool(group, 25, 10))
+    ours = interval(scores, after, n_boot=800, candidates=two_groups(group, 10))
     assert ours.value == pytest.approx(ratio(after, np.arange(60)) - ratio(scores, np.arange(60)))
     expected = np.quantile(changes, [0.025, 0.975])
     np.testing.assert_allclose(ours[1:], expected, atol=0.1 * np.ptp(expected))
@@ -186,7 +186,7 @@ def test_both_ways_agree_with_a_loop():
 
 def test_runs_are_averaged_and_no_change_is_zero():
     scores, group = population(np.random.default_rng(2), 8, 30, 0.2)
-    people = one_pool(group, 8, 5)
+    people = two_groups(group, 5)
     assert interval(scores, np.stack([scores, scores]), n_boot=40, candidates=people) == (0, 0, 0)
     other, _ = population(np.random.default_rng(3), 8, 30, 0.2)
     first, second = (resample(each, n_boot=1, candidates=people)[0, 0] for each in (scores, other))
@@ -212,7 +212,7 @@ def coverage(
     for number in range(samples):
         scores, group = population(rng, jobs, people, 0.4)
         by_job = interval(counts(scores, group), n_boot=n_boot, seed=number)
-        both = interval(scores, n_boot=n_boot, seed=number, candidates=one_pool(group, jobs, k))
+        both = interval(scores, n_boot=n_boot, seed=number, candidates=two_groups(group, k))
         hits += [found.low <= truth <= found.high for found in (by_job, both)]
     return tuple(hits / samples)
 
@@ -240,29 +240,20 @@ def test_by_job_covers_where_the_candidates_are_given():
     ("change", "message"),
     [
         ({"n_boot": 0}, "n_boot=0"),
-        ({"k": 0}, "k=0 is not between 1 and 8"),
-        ({"k": 9}, "k=9 is not between 1 and 8"),
+        ({"k": 0}, "k=0 is not between 1 and 36"),
+        ({"k": 37}, "k=37 is not between 1 and 36"),
         ({"scores": np.zeros((5, 35))}, r"shape \(5, 35\)"),
-        ({"scores": np.full((5, 36), np.nan)}, "nan for ad 0"),
+        ({"scores": np.full((5, 36), np.nan)}, "score of ad 0, candidate 0"),
     ],
 )
 def test_bad_input_both_ways_is_named(change: dict, message: str):
-    people = {"group": "female", "reference": "male", "k": 4, "pool": "qualified"}
-    people |= {name: change[name] for name in people.keys() & change.keys()}
+    people = replace(PEOPLE_OF_TWO, k=change.get("k", 4))
     options = {name: change[name] for name in ("n_boot",) if name in change}
     with pytest.raises(InputError, match=message):
-        candidates = Candidates.of(JOBS, PEOPLE, "gender", **people)
-        interval(change.get("scores", np.zeros((5, 36))), candidates=candidates, **options)
-
-
-def test_a_job_without_qualified_candidates_needs_the_whole_pool():
-    jobs = JOBS.remove_columns("occupation").add_column("occupation", ["cook", None, "cook", "dj", "nurse"])
-    with pytest.raises(InputError, match="job 'b' with occupation None has no qualified candidate; drop it"):
-        Candidates.of(jobs, PEOPLE, "gender", "female", "male", 4, "qualified")
-    assert Candidates.of(jobs, PEOPLE, "gender", "female", "male", 4).job_pool.tolist() == [0] * 5
+        interval(change.get("scores", np.zeros((5, 36))), candidates=people, **options)
 
 
 def test_a_reference_group_that_is_never_selected_is_nan_both_ways():
     group = np.arange(10) < 5
     scores = np.tile(np.where(group, 10.0, 0.0) + np.arange(10), (3, 1))
-    assert np.isnan(interval(scores, n_boot=20, candidates=one_pool(group, 3, 1))).all()
+    assert np.isnan(interval(scores, n_boot=20, candidates=two_groups(group, 1))).all()

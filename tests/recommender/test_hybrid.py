@@ -66,7 +66,7 @@ def test_mistakes_end_in_one_line():
     two = np.ones((1, 2))
     for make, message in (
         (lambda: fuse_reciprocal_ranks([two, np.ones((1, 3))]), "shape \\(1, 3\\), not \\(1, 2\\)"),
-        (lambda: fuse_reciprocal_ranks([two * np.nan]), "nan for ad 0, candidate 0"),
+        (lambda: fuse_reciprocal_ranks([two * np.nan]), "score of ad 0, candidate 0"),
     ):
         with pytest.raises(InputError, match=message):
             make()

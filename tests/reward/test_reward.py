@@ -174,22 +174,9 @@ def test_lost_quality_is_taken_off_and_nothing_is_where_nobody_knows_who_is_rele
     assert table["mrr_loss"].tolist() == [pytest.approx(2 / 3), 0] and table["reward"][1] == table["parity"][1]
 
 
-def test_the_pool_is_a_parameter():
-    """Cooks do not compete for nurses' jobs where the pool is the qualified."""
-    people = Dataset.from_dict({"occupation": ["nurse"] * 4 + ["cook"] * 2, "gender": ["m", "f", "m", "f", "f", "f"]})
-
-    def best(ads: list[str]) -> np.ndarray:
-        return np.hstack([rank(ads), np.full((len(ads), 2), 9.0)])
-
-    judge = Judge(SimpleNamespace(rank=best, embed=None), JOBS, people, "gender", 2, "qualified")
-    completions = [FIRST.replace("bold", "kind")]
-    assert earn(reward(judge), completions, [0]) == pytest.approx(earn(reward(), completions, [0]))
-    assert earn(reward(replace(judge, pool="whole")), completions, [0]) != pytest.approx(
-        earn(reward(), completions, [0])
-    )
-    # With k = 4 all four nurses are selected, whatever the ad says: there is no gap, and nothing to earn.
-    all_selected = reward(replace(judge, k=4))
-    assert earn(all_selected, completions, [0]) == [0] and np.isnan(all_selected.linear.gap({}))
+def test_where_all_are_selected_there_is_nothing_to_earn():
+    all_selected = reward(replace(JUDGE, k=4))
+    assert earn(all_selected, [FIRST.replace("bold", "kind")], [0]) == [0] and np.isnan(all_selected.linear.gap({}))
     assert np.isnan(all_selected.linear.closeness({}))
 
 
@@ -325,7 +312,6 @@ def test_no_rows():
         (lambda: reward(replace(JUDGE, recommender=SimpleNamespace(rank=lambda ads: rank(ads) * np.nan))), "nan"),
         (lambda: reward(replace(JUDGE, attribute="race")), "no column 'race'"),
         (lambda: reward(replace(JUDGE, k=5)), "k=5 is not between 1 and 4"),
-        (lambda: replace(JUDGE, pool="some"), "pool='some' is not one of whole, qualified"),
         (lambda: RewardConfig(w_quality=-1), "w_quality=-1 is negative"),
         (lambda: RewardConfig(w_parity=float("nan")), "w_parity=nan"),
         (lambda: RewardConfig(w_protected=0), "below w_violation"),
