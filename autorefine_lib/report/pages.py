@@ -99,9 +99,7 @@ def format_headline(rows: pd.DataFrame, group: str = "female") -> str:
     return table.to_markdown(index=False, disable_numparse=True)
 
 
-def fill_readme(
-    readme: Path = provenance.ROOT / "README.md", run_dir: Path = provenance.ROOT / "reports/real"
-) -> Path:
+def fill_readme(readme: Path = provenance.ROOT / "README.md", run_dir: Path = provenance.ROOT / "reports/real") -> Path:
     """Put the headline table of `run_dir` between the lines headline:start and headline:end of a Markdown file."""
     table = format_headline(read_results(run_dir))
     marks = re.compile(r"(<!-- headline:start -->\n).*?(<!-- headline:end -->)", re.DOTALL)

@@ -20,7 +20,7 @@ plt.style.use("autorefine_lib.resources.figures")
 # ## 1. Predict: which lines may be rewritten?
 #
 # The model rewrites sentences. Lines that hold facts and no wording are left alone: headings, lists of technologies,
-# legal statements, ways to make contact.
+# legal statements, ways to make contact. Line 0 is the headline.
 
 # %%
 LINES = [
@@ -96,9 +96,9 @@ else:
 # ## 3. Predict: which rewrites become likelier?
 #
 # Four rewrites of one sentence were sampled. Their rewards are below: one helps, one is refused and pays the fee, one
-# is the unchanged sentence, one does a little harm. All have the same number of tokens, all values are 0, and there
-# is no KL yet. So the advantage of each token is the reward of its rewrite less the mean of the batch (divided by one
-# number for all).
+# is the unchanged sentence, one does a little harm. All have the same number of tokens, all values are 0 (the guesses
+# of the value head), and there is no KL yet (the policy has not left its start). So the advantage of each token is the
+# reward of its rewrite less the mean of the batch (divided by one number for all).
 
 # %%
 rewards = np.array([0.010, -0.030, 0.000, -0.002])

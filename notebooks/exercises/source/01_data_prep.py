@@ -98,9 +98,9 @@ leaking = leaking and set(leaking)  # a list does as well
 if leaking is None:
     print("No answer yet.")
 elif "Riverside" in leaking:
-    print("Not yet: both ads of Riverside are in train. Two ads are no leak, two splits are.")
+    print("Not yet: both ads of Riverside are in train. Two ads in one split are no leak.")
 elif "Elm" not in leaking:
-    print("Not yet: Elm has one ad in train and one in validation. Validation must be unseen too: it chooses.")
+    print("Not yet: Elm has one ad in train and one in validation. It must be unseen too: it says when to stop.")
 elif leaking == {"Northgate", "Elm"}:
     print("Right. One way out: give each company, not each ad, a split.")
 else:

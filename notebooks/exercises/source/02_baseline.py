@@ -96,10 +96,10 @@ elif abs(ratio_whole - (8 / 22) / (2 / 18)) > 0.05:
 elif abs(ratio_qualified - (8 / 18) / 1) > 0.02:
     print("Not yet: among the nurses 8 of 18 women and 2 of 2 men are selected.")
 else:
-    print("Right: 3.27 and 0.44. The same selection favors women in one pool and men in the other.")
+    print("Right: 3.27 and 0.44. The same selection favours women in one pool and men in the other.")
 
 # %% [markdown]
-# **Your turn.** Now a selection that favors nobody: half of the women and half of the men *of the occupation*. One
+# **Your turn.** Now a selection that favours nobody: half of the women and half of the men *of the occupation*. One
 # week the firm looks for a nurse and selects 9 women and 1 man. The next week it looks for a surgeon and selects 2
 # women and 8 men. What are the two ratios in the **whole** pool, and what is the ratio among the qualified in both
 # weeks?
@@ -124,11 +124,11 @@ elif abs(whole_nurse - (9 / 22) / (1 / 18)) > 0.1:
 elif abs(whole_surgeon - (2 / 22) / (8 / 18)) > 0.01:
     print("Not yet: the surgeon's week. 2 of all 22 women, 8 of all 18 men.")
 else:
-    print("Right: 7.36 and 0.20, though no wording favors anybody. The whole pool shows who works in which occupation.")
+    print("Right: 7.36 and 0.20, though no wording favours anybody. The whole pool shows who works where.")
 
 # %% [markdown]
-# So notebook 02 looks at the qualified first. One caution: where the occupations have different gaps of their own, a
-# ratio over all ads still mixes them. Notebook 09 takes that apart.
+# So notebook 02 reports both pools. One caution: where occupations differ in their ratio among the qualified, a ratio
+# over all ads still mixes them. Notebook 09 takes that apart.
 
 # %% [markdown]
 # ## 3. Change: an interval by resampling ads

@@ -90,7 +90,7 @@ if np.allclose(cold, warm):
 elif not np.isclose(cold.sum(), 1):
     print(f"Not yet: the probabilities add up to {cold.sum():.2f}.")
 elif cold[0] < warm[0]:
-    print("Not yet: a low temperature must favor the likeliest word. Divide by T.")
+    print("Not yet: a low temperature must favour the likeliest word. Divide by T.")
 elif not np.isclose(cold[0] / cold[1], np.exp(2)):
     print("Not yet: divide the logits by T before exp, not the probabilities after it.")
 else:

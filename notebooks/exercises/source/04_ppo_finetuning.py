@@ -253,7 +253,7 @@ compare(runs, "reward", "kl")
 # %% [markdown]
 # ## Rung 3: the clip
 #
-# Sampling is dear, so we want several steps on one batch. But after the first step the batch comes from an *old*
+# Sampling is expensive, so we want several steps on one batch. But after the first step the batch comes from an *old*
 # policy. Two changes:
 #
 # - The **ratio** $r = p_\text{new} / p_\text{old}$ of each word stands in place of its log-probability. At $r = 1$

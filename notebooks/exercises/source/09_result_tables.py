@@ -120,7 +120,7 @@ else:
 # ## 3. Explain: what may be written?
 #
 # A case near to a real one: a trained policy changes the impact ratio by +0.027, with the interval from −0.044 to
-# 0.120, on 20 test ads and with one seed. To paraphrase at random changes it by −0.06 to +0.06. **Your turn.** Which
+# 0.120, on 20 test ads and with one seed. Random paraphrase changes it by −0.06 to +0.06. **Your turn.** Which
 # sentences may stand in the report?
 #
 # - `"A"`: "The policy made the ranking less fair."
