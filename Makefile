@@ -2,6 +2,7 @@
 # make test                           lint, unit tests, notebooks in the smoke profile
 # make lab                            JupyterLab on the notebooks
 # make lint                           style, order of the packages, declared dependencies, types
+# make docs                           build/site: pages, notebooks and docstrings as a site
 # make exercises                      cut notebooks/exercises/ from its sources
 # make notebooks | clean              record the checked outputs in notebooks/; remove .venv and caches
 SHELL := /bin/bash
@@ -18,7 +19,7 @@ ARGS ?=
 # Threads that wait give their core away; otherwise another program beside the tests slows them many times.
 export OMP_WAIT_POLICY = PASSIVE
 
-.PHONY: help env reproduce test lab lint exercises notebooks clean
+.PHONY: help env reproduce test lab lint docs exercises notebooks clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -65,6 +66,11 @@ test: lint
 lab: env
 	$(BIN)/jupyter lab notebooks
 
+# Every warning is an error. It runs no notebook and needs no network.
+docs: env
+	$(BIN)/python -m sphinx -W --keep-going -q -c docs/site . build/site
+	@echo "build/site/index.html"
+
 # A developer's step after a change of notebooks/exercises/source/; the tests refuse notebooks that are not those of their source.
 exercises: env
 	$(BIN)/python notebooks/exercises/cut.py
@@ -74,4 +80,4 @@ notebooks: env
 	$(BIN)/python tests/smoke_notebooks.py record
 
 clean:
-	rm -rf .venv build cache .pytest_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf .venv build docs/api cache .pytest_cache .ruff_cache .hypothesis *.egg-info

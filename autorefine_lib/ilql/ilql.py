@@ -13,6 +13,7 @@ Three things differ from the authors' code (Sea-Snell/Implicit-Language-Q-Learni
   meaning get similar values, a word that never occurred gets a sensible one, and a head is small.
 - The perturbation keeps to the words that the model itself finds likely, see `ILQLProcessor`; the authors' CQL term
   does that too, but needs more data and more steps until it holds for sentences never seen.
+
 Other sources: Kostrikov et al. 2022 (implicit Q-learning, the expectile); Kumar et al. 2020 (conservative Q-learning);
 Sutton and Barto 2018, chapter 12 (lambda-returns).
 """

@@ -44,7 +44,7 @@ def make_paper_rows() -> pd.DataFrame:
 
 
 def is_paper(rows: pd.DataFrame) -> pd.Series:
-    """True for the paper's own numbers, whose method starts with `paper: `."""
+    """True for the paper's own numbers, whose method starts with `paper:`."""
     return rows["method"].str.startswith(PAPER)
 
 
