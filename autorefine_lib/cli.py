@@ -5,6 +5,7 @@ Each command imports what it needs when it runs, so that --help answers at once.
 """
 
 import functools
+import json
 import os
 import re
 import shlex
@@ -97,8 +98,6 @@ def reproduce(
 
     --map and --values are for --profile local.
     """
-    import json
-
     from autorefine_lib.report import pages
     from autorefine_lib.reproduce import NOTEBOOKS, Run
     from autorefine_lib.reproduce import reproduce as run_notebooks
@@ -172,8 +171,6 @@ def rewrite(
 
     - `autorefine rewrite ad1.txt ad2.txt --policy reports/local/artefacts/models/ppo-0`
     """
-    import json
-
     from autorefine_lib.generator import deploy
     from autorefine_lib.ilql import ilql
 
@@ -204,8 +201,6 @@ def faithful(
 
     - `autorefine faithful pairs.csv --json`
     """
-    import json
-
     from autorefine_lib.data import read_files
     from autorefine_lib.text import faithfulness
 
@@ -240,8 +235,6 @@ def bench(
 
     - `autorefine bench ppo --bf16 --json`
     """
-    import json
-
     from autorefine_lib.bench import speed
 
     result = speed.measure(what, bf16)

@@ -1,24 +1,22 @@
 """What a rewrite changed, word by word, by difflib."""
 
 import re
-from collections import Counter
 from collections.abc import Iterator
 from difflib import SequenceMatcher
 from itertools import groupby
 from typing import Literal
 
-from autorefine_lib.text import sentences, tokens, wording
+from autorefine_lib.text import tokens, wording
 
 Kind = Literal["equal", "delete", "insert"]
 Unit = tuple[str, str]
-"""A word, a mark or a sentence, and the white space behind it."""
+"""A word or a mark, and the white space behind it."""
 
 # A hyphenated or shortened word is one.
 _UNIT = re.compile(r"(\w+(?:[-'’]\w+)*|[^\w\s]|)(\s*)")
-# difflib looks at each word's occurrences on the other side, again for every block that it finds. Where this product
-# is larger (some 3 s; texts of thousands of words), whole sentences are compared, and if these are too many as well,
-# the text counts as replaced.
-_MOST_COMPARISONS = 100_000_000
+_LONG = 1_000
+"""Words from which on difflib starts no match at a word that makes up more than 1 % of the text: it would take minutes
+for texts of thousands of words."""
 
 
 def word_diff(original: str, rewrite: str) -> list[tuple[Kind, str]]:
@@ -28,11 +26,8 @@ def word_diff(original: str, rewrite: str) -> list[tuple[Kind, str]]:
     Of a replaced passage the "delete" piece comes first. Words and marks are whole.
     """
     old, new = _units(original), _units(rewrite)
-    if _is_costly(old, new):
-        old, new = _sentences(original), _sentences(rewrite)
-    if _is_costly(old, new):
-        old, new = [(original, "")], [(rewrite, "")]
-    matcher = SequenceMatcher(None, [unit for unit, _ in old], [unit for unit, _ in new], autojunk=False)
+    words = ([word for word, _ in units] for units in (old, new))
+    matcher = SequenceMatcher(None, *words, autojunk=len(new) > _LONG)
     pieces: list[tuple[Kind, str]] = []
     for tag, i, i_end, j, j_end in matcher.get_opcodes():
         if tag == "equal":
@@ -45,16 +40,6 @@ def word_diff(original: str, rewrite: str) -> list[tuple[Kind, str]]:
 
 def _units(text: str) -> list[Unit]:
     return [unit for unit in _UNIT.findall(text) if unit != ("", "")]
-
-
-def _sentences(text: str) -> list[Unit]:
-    parts = sentences.split(text)
-    return list(zip(parts[::2], [*parts[1::2], ""], strict=True))
-
-
-def _is_costly(old: list[Unit], new: list[Unit]) -> bool:
-    counts = Counter(unit for unit, _ in new)
-    return sum(counts[unit] for unit, _ in old) * min(len(old), len(new)) > _MOST_COMPARISONS
 
 
 def _replaced(old: list[Unit], new: list[Unit]) -> list[tuple[Kind, str]]:
