@@ -19,8 +19,7 @@ SCORES = typer.Option(
     "files, or a table with job_id, candidate_id, score. Texts are not needed then."
 )
 RECOMMENDER = typer.Option(
-    help="Without --scores: minilm, paraphrase-minilm, bm25, wordllama, hybrid, rerank:MODEL, http://..., a folder "
-    "or a Hub name."
+    help="Without --scores: minilm, paraphrase-minilm, bm25, wordllama, hybrid, http://..., a folder or a Hub name."
 )
 THRESHOLD = typer.Option(help="A finding is a ratio below this that chance does not explain; see above.")
 MAP = typer.Option(

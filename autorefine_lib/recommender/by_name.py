@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 from datasets import Dataset
 
-from autorefine_lib.recommender import bm25, dense, hybrid, remote, reranker
+from autorefine_lib.recommender import bm25, dense, hybrid, remote
 
 
 class Recommender(Protocol):
@@ -29,18 +29,14 @@ def build_recommender(name: str) -> Recommender:
     Args:
         name: "minilm" (all-MiniLM-L6-v2, packaged; it gives the reward), "paraphrase-minilm" (paraphrase-MiniLM-L3-v2,
             packaged) and "bm25" (lexical), which only judge, "wordllama" (packaged static embeddings, which the guards
-            use), "hybrid" (minilm and bm25 by reciprocal rank fusion), "rerank:NAME" (minilm, then the cross-encoder
-            NAME, a folder or a Hub name), "http://..." or "https://..." (your own service, see `remote.py`), or a
-            sentence-transformers model by folder or Hub name.
+            use), "hybrid" (minilm and bm25 by reciprocal rank fusion), "http://..." or "https://..." (your own
+            service, see `remote.py`), or a sentence-transformers model by folder or Hub name.
 
     Raises:
         InputError: an address is wrong, or a model cannot be loaded.
     """
-    kind, _, rest = name.partition(":")
-    if kind in ("http", "https"):
+    if name.startswith(("http:", "https:")):
         return remote.RemoteRecommender(name)
-    if kind == "rerank":
-        return reranker.RerankRecommender(rest)
     if name == "bm25":
         return bm25.BM25Recommender()
     if name == "hybrid":

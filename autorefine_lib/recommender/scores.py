@@ -76,19 +76,6 @@ def selection(scores: np.ndarray, k: int) -> np.ndarray:
     return chances
 
 
-def top_k(scores: np.ndarray, k: int) -> np.ndarray:
-    """Column indices of the k best scores of each row, int [rows, k], best first: only where k names are needed.
-
-    Equal scores keep the order of the candidates, which may go by group. So this is for a list that is shown or worked
-    on further, as the reranker's; what is measured of a ranking goes by `selection`.
-
-    Raises:
-        InputError: k is not between 1 and the number of columns.
-    """
-    check_k(k, scores.shape[1])
-    return np.stack([best_ties(row, k)[0][:k] for row in scores]) if len(scores) else np.zeros((0, k), int)
-
-
 def check_k(k: int, pool: int) -> None:
     """Raise InputError where k is not between 1 and the number of candidates in the pool."""
     if not 1 <= k <= pool:

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from autorefine_lib.errors import InputError
 from autorefine_lib.metrics import ranking
 from autorefine_lib.metrics.bootstrap import Candidates, _ranking, _selected, interval, percentile, resample
-from autorefine_lib.recommender.scores import top_k
 
 RNG = np.random.default_rng(3)
 VALUES = RNG.beta(2, 1, size=80)
@@ -109,6 +108,10 @@ def population(rng: np.random.Generator, jobs: int, people: int, slant: float) -
     group = rng.permutation(people) < people // 2
     standing = rng.normal(0, 1, people)
     return standing + rng.normal(0, 0.7, (jobs, people)) - (slant + rng.normal(0, 0.2, (jobs, 1))) * group, group
+
+
+def top_k(scores: np.ndarray, k: int) -> np.ndarray:
+    return np.argsort(-scores, axis=1, kind="stable")[:, :k]
 
 
 def two_groups(group: np.ndarray, k: int) -> Candidates:

@@ -33,7 +33,6 @@ def test_an_address_gives_a_remote_recommender(address):
     [
         ("no/such/folder", "cannot be loaded"),
         ("http://", "name a host"),
-        ("rerank:no/such/folder", "cross-encoder 'no/such/folder' cannot be loaded"),
     ],
 )
 def test_mistakes_end_in_one_line(name, message, monkeypatch):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from autorefine_lib.errors import InputError
-from autorefine_lib.recommender.scores import TOLERANCE, best_ties, selection, share, top_k
+from autorefine_lib.recommender.scores import TOLERANCE, best_ties, selection, share
 
 STARS = arrays(np.float32, st.integers(1, 12), elements=st.sampled_from([-1.0, -0.0, 0.0, 1.0, 2.0]))
 
@@ -70,22 +70,14 @@ def test_without_ties_the_selection_is_that_of_a_sort(scores, k):
     expected = np.zeros(scores.shape)
     np.put_along_axis(expected, best, 1, axis=1)
     np.testing.assert_array_equal(selection(scores, k), expected)
-    np.testing.assert_array_equal(top_k(scores, k), best)
-
-
-@settings(max_examples=40, deadline=None)
-@given(arrays(np.float32, (2, 9), elements=st.sampled_from([-0.0, 0.0, 1.0, 2.0])), st.integers(1, 9))
-def test_a_list_of_k_keeps_the_order_of_the_candidates(scores, k):
-    np.testing.assert_array_equal(top_k(scores, k), np.argsort(-scores, axis=1, kind="stable")[:, :k])
 
 
 def test_small_integers_do_not_wrap():
-    assert top_k(np.array([[0, 255, 3]], np.uint8), 3).tolist() == [[1, 2, 0]]
+    assert ties(np.array([0, 255, 3], np.uint8), 3) == [[1], [2], [0]]
     assert ties(np.array([-128, 127], np.int8), 2) == [[1], [0]]
 
 
-@pytest.mark.parametrize("call", [selection, top_k])
-def test_a_k_that_is_no_rank_is_named(call):
+def test_a_k_that_is_no_rank_is_named():
     for k in (0, 4):
         with pytest.raises(InputError, match=f"k={k} is not between 1 and 3"):
-            call(np.zeros((1, 3)), k)
+            selection(np.zeros((1, 3)), k)
