@@ -160,15 +160,12 @@ def write_per_ad(run_dir: Path | str, methods: Mapping[str, Sequence[Method]]) -
 def read_per_ad(run_dir: Path | str) -> dict[str, list[Method]]:
     """What `write_per_ad` wrote, as from `read_methods` but without texts: enough to make the result rows again."""
     folder = Path(run_dir) / "per_ad"
-    tables = {name: pd.read_parquet(folder / f"{name}.parquet") for name in TABLES}
+    keys = ["method", "seed"]
+    tables = {name: dict(iter(pd.read_parquet(folder / f"{name}.parquet").groupby(keys))) for name in TABLES}
     methods: dict[str, list[Method]] = {}
     for facts in pd.read_csv(folder / "methods.csv", keep_default_na=False).to_dict("records"):
-        own = {
-            name: table[(table["method"] == facts["name"]) & (table["seed"] == facts["seed"])]
-            .drop(columns=["method", "seed"])
-            .reset_index(drop=True)
-            for name, table in tables.items()
-        }
+        own = {name: runs[facts["name"], facts["seed"]].drop(columns=keys) for name, runs in tables.items()}
+        own = {name: table.reset_index(drop=True) for name, table in own.items()}
         # What an earlier version wrote may hold more.
         known = {name: facts[name] for name in FACTS}
         methods.setdefault(facts["name"], []).append(Method(**known, texts=[], **own))

@@ -24,7 +24,7 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 from tqdm.auto import tqdm
 
-from autorefine_lib.errors import InputError, explain_download
+from autorefine_lib.errors import InputError
 from autorefine_lib.files import write_atomic
 from autorefine_lib.models import minilm, paraphrase_minilm, static_embedding
 
@@ -184,9 +184,11 @@ def _load_model(name: str) -> "SentenceTransformer":
         model = SentenceTransformer(place, trust_remote_code=False, model_kwargs={"use_safetensors": True})
         return model.float().eval()
     except (OSError, ValueError, RuntimeError) as error:
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise InputError(
-            f"recommender model {name!r} {explain_download(name, error)}; 'minilm', 'paraphrase-minilm' and "
-            "'wordllama' need no network"
+            f"recommender model {name!r} cannot be loaded ({reason}); give a Hub name, or a folder: on a machine with "
+            f"a network run `hf download {name} --local-dir models/{name.split('/')[-1]}`, copy that folder here and "
+            "give its path; 'minilm', 'paraphrase-minilm' and 'wordllama' need no network"
         ) from error
 
 

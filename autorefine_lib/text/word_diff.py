@@ -26,8 +26,8 @@ def word_diff(original: str, rewrite: str) -> list[tuple[Kind, str]]:
     Of a replaced passage the "delete" piece comes first. Words and marks are whole.
     """
     old, new = _units(original), _units(rewrite)
-    words = ([word for word, _ in units] for units in (old, new))
-    matcher = SequenceMatcher(None, *words, autojunk=len(new) > _LONG)
+    words = [[word for word, _ in units] for units in (old, new)]
+    matcher = SequenceMatcher(None, words[0], words[1], autojunk=len(new) > _LONG)
     pieces: list[tuple[Kind, str]] = []
     for tag, i, i_end, j, j_end in matcher.get_opcodes():
         if tag == "equal":
