@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import DynamicLayer
 
-from autorefine_lib.errors import InputError
 from autorefine_lib.generator.prompts import Prompts
 
 
@@ -42,14 +41,6 @@ def response_head(model: PreTrainedModel, last: int) -> Iterator[Features]:
         hook.remove()
 
 
-def decoder_start(model: PreTrainedModel) -> int:
-    """The token every answer of an encoder-decoder starts after; InputError when the configuration has none."""
-    start = model.config.decoder_start_token_id
-    if start is None:
-        raise InputError("model.config.decoder_start_token_id is not set; give the token that answers start after")
-    return start
-
-
 def position_ids(attention_mask: Tensor) -> Tensor:
     """Positions counted from the first real token, as left padding needs them: `[batch, time]`."""
     return (attention_mask.cumsum(1) - 1).clamp(min=0)
@@ -62,11 +53,9 @@ class Prefilled:
     inputs: Tensor
     """`[batch, columns]`: the ids that the model has yet to read before it can tell a response's first token."""
     mask: Tensor
-    """`[batch, all columns]`, 1 on tokens: of what is read and of `inputs`, or of the input of an encoder."""
+    """`[batch, all columns]`, 1 on tokens: of what is read and of `inputs`."""
     cache: DynamicCache | None = None
-    """Keys and values of what is read, of a decoder-only model."""
-    encoded: Tensor | None = None
-    """`[batch, prompt, hidden]`, the output of an encoder."""
+    """Keys and values of what is read."""
 
 
 def prefill(model: PreTrainedModel, prompts: Prompts) -> Prefilled:
@@ -77,10 +66,6 @@ def prefill(model: PreTrainedModel, prompts: Prompts) -> Prefilled:
     rows = torch.cat([prompts.input_ids * prompts.attention_mask, prompts.attention_mask], 1)
     distinct, copies = rows.unique(dim=0, return_inverse=True)
     ids, mask = distinct.chunk(2, dim=1)
-    if model.config.is_encoder_decoder:
-        encoded = model.get_encoder()(input_ids=ids, attention_mask=mask)[0]
-        start = torch.full((len(rows), 1), decoder_start(model), device=ids.device)
-        return Prefilled(start, prompts.attention_mask, encoded=encoded[copies])
     cache = DynamicCache(config=model.config)
     if not all(type(layer) is DynamicLayer for layer in cache.layers):
         return Prefilled(prompts.input_ids, prompts.attention_mask)

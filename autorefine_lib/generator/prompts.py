@@ -12,7 +12,7 @@ from autorefine_lib.errors import InputError
 
 @dataclass(frozen=True)
 class Prompts:
-    """A batch of tokenized prompts, padded on the left for decoder-only models, on the right for the others."""
+    """A batch of tokenized prompts, padded on the left."""
 
     input_ids: Tensor
     """`[batch, prompt]`"""
@@ -21,10 +21,8 @@ class Prompts:
 
     def rows(self, index: Tensor) -> "Prompts":
         """Some of the rows, without the padding that only the others needed."""
-        mask = self.attention_mask[index]
-        columns = mask.any(0).nonzero().squeeze(1)
-        kept = slice(int(columns[0]), int(columns[-1]) + 1)
-        return Prompts(self.input_ids[index, kept], mask[:, kept])
+        first = self.attention_mask.shape[1] - int(self.attention_mask[index].sum(1).max())
+        return Prompts(self.input_ids[index, first:], self.attention_mask[index, first:])
 
 
 def encode(
@@ -34,11 +32,11 @@ def encode(
     max_new_tokens: int,
     add_special_tokens: bool = True,
 ) -> Prompts:
-    """Tokenize prompts for `model`; the side of the padding is chosen here, whatever the tokenizer says.
+    """Tokenize prompts for `model`; they are padded on the left, whatever the tokenizer says.
 
     Raises:
-        InputError: no EOS or padding token; a prompt that is no text, empty, or longer than the model's context; more
-            new tokens than the decoder has positions.
+        InputError: no EOS or padding token; a prompt that is no text, empty, or longer than the model's context with
+            the new tokens.
     """
     for prompt in prompts:
         if not isinstance(prompt, str):
@@ -49,28 +47,21 @@ def encode(
     for name in ("eos_token", "pad_token"):
         if getattr(tokenizer, name) is None:
             raise InputError(f"the tokenizer has no {name}; set one, for instance tokenizer.{name} = '[SEP]'")
-    encoder_decoder = model.config.is_encoder_decoder
     encoded = tokenizer(
-        prompts,
-        padding=True,
-        padding_side="right" if encoder_decoder else "left",
-        add_special_tokens=add_special_tokens,
-        return_tensors="pt",
+        prompts, padding=True, padding_side="left", add_special_tokens=add_special_tokens, return_tensors="pt"
     ).to(model.device)
     lengths = encoded.attention_mask.sum(1)
     if not (lengths > 0).all():
         raise InputError(f"prompt {prompts[int(lengths.argmin())]!r} has no tokens; remove it, or give it a text")
-    # T5 has relative positions and therefore no such field.
+    # Models with relative positions have no such field.
     context = getattr(model.config, "max_position_embeddings", None)
-    needed = int(lengths.max()) + (0 if encoder_decoder else max_new_tokens)
+    needed = int(lengths.max()) + max_new_tokens
     if context is not None and needed > context:
         longest = prompts[int(lengths.argmax())]
         raise InputError(
             f"a prompt of {int(lengths.max())} tokens ({longest[:60]!r}...) needs {needed} positions but the model has "
             f"{context}; shorten the prompt or lower max_new_tokens"
         )
-    if context is not None and max_new_tokens > context:
-        raise InputError(f"max_new_tokens is {max_new_tokens} but the model has {context} positions; lower it")
     return Prompts(encoded.input_ids, encoded.attention_mask)
 
 
@@ -83,22 +74,21 @@ def check_prompts(
 ) -> None:
     """The InputError of the first prompt that `encode` would refuse, before it stops a run in the middle.
 
-    Also of a decoder-only model that cannot be sampled from, or not with padding on the left.
+    Also of a model that cannot be sampled from, or not with padding on the left.
     """
-    if not model.config.is_encoder_decoder:
-        check_decoder(model)
+    check_decoder(model)
     for first in range(0, len(prompts), 1000):
         encode(tokenizer, model, prompts[first : first + 1000], max_new_tokens, add_special_tokens)
 
 
 def check_decoder(model: nn.Module) -> None:
-    """InputError for a decoder-only model that `sampling.sample` and `score` cannot run."""
+    """InputError for a model that `sampling.sample` and `score` cannot run, such as an encoder-decoder."""
     plain = model.get_base_model() if isinstance(model, PeftModel) else model
     name, taken = type(plain).__name__, inspect.signature(plain.forward).parameters
     if "position_ids" not in taken:  # padding would shift the positions
         raise InputError(
-            f"{name} takes no position_ids, which prompts padded on the left need; choose a model with learned or "
-            "rotary positions, or an encoder-decoder"
+            f"{name} takes no position_ids, which prompts padded on the left need; choose a decoder-only model with "
+            "learned or rotary positions"
         )
     if "past_key_values" not in taken:
         raise InputError(f"{name} takes no past_key_values, with which sampling goes on; choose a model with a cache")

@@ -12,7 +12,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 from transformers import LogitsProcessorList, PreTrainedModel, PreTrainedTokenizerBase, StaticCache
-from transformers.modeling_outputs import BaseModelOutput
 
 from autorefine_lib.errors import InputError
 from autorefine_lib.generator.prefill import position_ids, prefill, response_head
@@ -53,9 +52,9 @@ def sample(
 ) -> Samples:
     """Sample one response to each prompt, until its EOS or `max_new_tokens`.
 
-    Decoder-only and encoder-decoder models alike; the encoder runs once. `temperature` 0 takes the likeliest token.
-    For half precision, call it under `torch.autocast`; the log-probabilities are fp32 in any case, and those after
-    `logits_processor`, which gets what is written so far and the scores before the temperature, as in `model.generate`.
+    `temperature` 0 takes the likeliest token. For half precision, call it under `torch.autocast`; the log-probabilities
+    are fp32 in any case, and those after `logits_processor`, which gets what is written so far and the scores before
+    the temperature, as in `model.generate`.
 
     The token of row i at place t is where the cumulated probabilities pass `uniforms[i, t]` (`[batch, max_new_tokens]`,
     in [0, 1), not needed at temperature 0): one random number a token instead of one for every word, and the same
@@ -70,18 +69,14 @@ def sample(
     elif uniforms is None:
         raise InputError(f"temperature={temperature} needs uniforms; give [batch, max_new_tokens], or temperature=0")
     device, batch = prompts.input_ids.device, len(prompts.input_ids)
-    encoder_decoder = model.config.is_encoder_decoder
     start = prefill(model, prompts)
-    inputs, mask, encoded, cache = start.inputs, start.mask, start.encoded, None
-    before = inputs if encoder_decoder else prompts.input_ids
-    columns = mask.shape[1]
-    if not encoder_decoder:
-        # Allocated once: a cache that grows by a column a step is copied as a whole every time.
-        cache = KVCache(config=model.config, max_cache_len=columns + max_new_tokens)
-        for number, layer in enumerate(start.cache.layers if start.cache else []):
-            cache.update(layer.keys, layer.values, number)
-        positions = position_ids(mask)[:, -inputs.shape[1] :]
-        mask = torch.cat([mask, mask.new_ones(batch, max_new_tokens)], 1)
+    inputs, mask, columns = start.inputs, start.mask, start.mask.shape[1]
+    # Allocated once: a cache that grows by a column a step is copied as a whole every time.
+    cache = KVCache(config=model.config, max_cache_len=columns + max_new_tokens)
+    for number, layer in enumerate(start.cache.layers if start.cache else []):
+        cache.update(layer.keys, layer.values, number)
+    positions = position_ids(mask)[:, -inputs.shape[1] :]
+    mask = torch.cat([mask, mask.new_ones(batch, max_new_tokens)], 1)
     tokens = torch.full((batch, max_new_tokens), pad_token_id, device=device)
     logprobs = torch.zeros(batch, max_new_tokens, device=device)
     values = torch.zeros_like(logprobs)
@@ -90,27 +85,17 @@ def sample(
     live = torch.arange(batch, device=device)  # rows of the batch that the cache still holds
     with response_head(model, last=1) as features:
         for t in range(max_new_tokens):
-            if encoder_decoder:
-                output = model(
-                    encoder_outputs=BaseModelOutput(encoded),
-                    attention_mask=mask,
-                    decoder_input_ids=inputs,
-                    past_key_values=cache,
-                    use_cache=True,
-                )
-            else:
-                output = model(
-                    input_ids=inputs,
-                    # Up to the token that is fed: recurrent layers take the last columns for those of their input.
-                    attention_mask=mask[:, : columns + t],
-                    position_ids=positions,
-                    past_key_values=cache,
-                    use_cache=True,
-                )
-            cache = output.past_key_values
+            output = model(
+                input_ids=inputs,
+                # Up to the token that is fed: recurrent layers take the last columns for those of their input.
+                attention_mask=mask[:, : columns + t],
+                position_ids=positions,
+                past_key_values=cache,
+                use_cache=True,
+            )
             logits = output.logits[:, -1]
             if logits_processor is not None:
-                written = torch.cat([before[live], tokens[live, :t]], 1)
+                written = torch.cat([prompts.input_ids[live], tokens[live, :t]], 1)
                 logits = logits_processor(written, logits.float())
             logits = temper(logits, temperature or 1.0)
             probabilities = torch.softmax(logits, -1)
@@ -130,16 +115,12 @@ def sample(
             remaining = int(going.sum())
             if remaining == 0:
                 break
-            inputs = chosen[:, None]
-            if not encoder_decoder:
-                positions = positions[:, -1:] + 1
+            inputs, positions = chosen[:, None], positions[:, -1:] + 1
             # Copying the cache costs about as much as a step, so it waits until a quarter of the rows are done.
             if remaining <= 0.75 * len(live):
                 kept = going.nonzero().squeeze(1)
                 cache.reorder_cache(kept)
-                live, inputs, mask = live[kept], inputs[kept], mask[kept]
-                positions = None if encoder_decoder else positions[kept]
-                encoded = None if encoded is None else encoded[kept]
+                live, inputs, mask, positions = live[kept], inputs[kept], mask[kept], positions[kept]
     if not logprobs.isfinite().all():
         bad = float(logprobs[~logprobs.isfinite()][0])
         raise FloatingPointError(f"a sampled token has log-probability {bad}, not a finite one; check the weights")
@@ -199,7 +180,6 @@ def generate(
     temperature: float = 0.0,
     batch_size: int = 64,
     seed: int = 0,
-    bf16: bool = False,
     add_special_tokens: bool = True,
     progress: bool = False,
     logits_processor: LogitsProcessorList | None = None,
@@ -211,10 +191,9 @@ def generate(
     `logits_processor` is that of `sample`.
 
     Raises:
-        InputError: a decoder-only model without position_ids or without a cache.
+        InputError: a model without position_ids or without a cache.
     """
-    if not model.config.is_encoder_decoder:
-        check_decoder(model)
+    check_decoder(model)
     model.eval()
     order = sorted(range(len(prompts)), key=lambda i: -len(prompts[i]))
     uniforms = torch.rand(len(prompts), max_new_tokens, generator=torch.Generator().manual_seed(seed))
@@ -222,11 +201,10 @@ def generate(
     for first in tqdm(range(0, len(order), batch_size), desc="generate", disable=not progress):
         rows = order[first : first + batch_size]
         encoded = encode(tokenizer, model, [prompts[i] for i in rows], max_new_tokens, add_special_tokens)
-        with precision(model, bf16):
-            samples = sample(
-                model, encoded, tokenizer.eos_token_id, tokenizer.pad_token_id, max_new_tokens, temperature,
-                uniforms[rows].to(model.device), logits_processor=logits_processor,
-            )  # fmt: skip
+        samples = sample(
+            model, encoded, tokenizer.eos_token_id, tokenizer.pad_token_id, max_new_tokens, temperature,
+            uniforms[rows].to(model.device), logits_processor=logits_processor,
+        )  # fmt: skip
         for i, text in zip(rows, tokenizer.batch_decode(samples.tokens, skip_special_tokens=True), strict=True):
             texts[i] = text
     return texts

@@ -5,7 +5,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
-from transformers.modeling_outputs import BaseModelOutput
 
 from autorefine_lib.generator.prefill import position_ids, prefill, response_head
 from autorefine_lib.generator.prompts import Prompts
@@ -35,28 +34,20 @@ def score(
 ) -> Scores:
     """Log-probability, entropy and value of every token of the responses `tokens` `[batch, time]`.
 
-    Padding stands on the right of the responses, where causal attention never looks at it. Decoder-only models must
-    take `position_ids` (all with learned or rotary positions do).
+    Padding stands on the right of the responses, where causal attention never looks at it. The model must take
+    `position_ids` (all with learned or rotary positions do).
     """
     start = prefill(model, prompts)
     inputs = torch.cat([start.inputs, tokens[:, :-1]], 1)
+    mask = torch.cat([start.mask, torch.ones_like(tokens[:, :-1])], 1)
     with response_head(model, last=tokens.shape[1]) as features:
-        if model.config.is_encoder_decoder:
-            output = model(
-                encoder_outputs=BaseModelOutput(start.encoded),
-                attention_mask=start.mask,
-                decoder_input_ids=inputs,
-                use_cache=False,
-            )
-        else:
-            mask = torch.cat([start.mask, torch.ones_like(tokens[:, :-1])], 1)
-            output = model(
-                input_ids=inputs,
-                attention_mask=mask,
-                position_ids=position_ids(mask)[:, -inputs.shape[1] :],
-                past_key_values=start.cache,
-                use_cache=start.cache is not None,
-            )
+        output = model(
+            input_ids=inputs,
+            attention_mask=mask,
+            position_ids=position_ids(mask)[:, -inputs.shape[1] :],
+            past_key_values=start.cache,
+            use_cache=start.cache is not None,
+        )
     logprobs, entropy = token_scores(temper(output.logits, temperature), tokens)
     return Scores(logprobs, entropy, torch.zeros_like(logprobs) if value_head is None else value_head(features.hidden))
 

@@ -1,7 +1,7 @@
 """TRL's GRPO and RLOO trainers around this library's policy, so that they differ from PPO in the optimiser alone.
 
-TRL 1.16 samples with `model.generate` and scores decoder-only models only. `SharedPolicy` replaces the three methods in
-which they touch tokenizer and model by `scoring` and `sampling`; everything else is TRL's.
+TRL 1.16 samples with `model.generate`. `SharedPolicy` replaces the three methods in which they touch tokenizer and model
+by `scoring` and `sampling`; everything else is TRL's.
 """
 
 from collections.abc import Iterator
@@ -40,7 +40,7 @@ class SharedPolicy(Trainer):
     """Mixin for TRL's trainers that samples with `sampling.sample` and scores with `scoring.score`, in one process.
 
     Args:
-        model: decoder-only or encoder-decoder, with or without LoRA adapters.
+        model: decoder-only, with or without LoRA adapters.
         tokenizer: of the model, with an EOS and a padding token.
         reward: as PPO takes it.
         train_dataset: with a text column `prompt`; the other columns go to the reward.
@@ -78,10 +78,8 @@ class SharedPolicy(Trainer):
 
     def _pad(self, prompt_ids: list[list[int]]) -> Prompts:
         """The prompts as the model wants them padded."""
-        side = "right" if self.model.config.is_encoder_decoder else "left"
-        padded = self.processing_class.pad({"input_ids": prompt_ids}, padding_side=side, return_tensors="pt")
-        padded = padded.to(self.model.device)
-        return Prompts(padded.input_ids, padded.attention_mask)
+        padded = self.processing_class.pad({"input_ids": prompt_ids}, padding_side="left", return_tensors="pt")
+        return Prompts(**padded.to(self.model.device))
 
     @contextmanager
     def _as_in_ppo(self) -> Iterator[None]:

@@ -1,26 +1,27 @@
 """Atomic, complete training checkpoints without pickle: tensors as safetensors, everything else as JSON.
 
 A checkpoint is the folder `checkpoint-<step>`, written under another name and renamed when complete, so a killed run
-never leaves half a one. It holds what training changes: frozen weights come from the model the caller passes.
+never leaves half a one. It holds what training changes: frozen weights come from the model the caller passes. Random
+states are not among it, because every random number is a function of seed and step (`Batches`).
 """
 
 import hashlib
 import json
 import os
-import random
 import shutil
 import signal
 import threading
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
 from autorefine_lib.errors import InputError
+from autorefine_lib.files import write_folder
 
 
 def folder(output_dir: Path, step: int) -> Path:
@@ -36,39 +37,35 @@ def trainable(modules: dict[str, nn.Module]) -> dict[str, torch.Tensor]:
 def save(
     output_dir: Path, step: int, modules: dict[str, nn.Module], optimizer: torch.optim.Optimizer, state: dict
 ) -> Path:
-    """Write `checkpoint-<step>`: weights, optimizer, random states and `state` (JSON); keep the newest two.
+    """Write `checkpoint-<step>`: weights, optimizer and `state` (JSON); keep the newest two.
 
     Raises:
         FloatingPointError: a weight is not finite; nothing is written then.
     """
-    final, partial = folder(output_dir, step), output_dir / f".partial-{step}"
     weights = {name: parameter.detach().cpu().contiguous() for name, parameter in trainable(modules).items()}
     for name, weight in weights.items():
         if not weight.isfinite().all():
             raise FloatingPointError(f"{name} is not finite")
     optimizer_state = optimizer.state_dict()
     tensors = {f"{i}.{k}": v.cpu() for i, entry in optimizer_state["state"].items() for k, v in entry.items()}
-    for unfinished in output_dir.glob(".partial-*"):
+    state = state | {"param_groups": optimizer_state["param_groups"]}
+
+    def write(place: Path) -> None:
+        save_file(weights, place / "weights.safetensors")
+        save_file(tensors, place / "optimizer.safetensors")
+        (place / "state.json").write_text(json.dumps(state))
+
+    for unfinished in output_dir.glob(".checkpoint-*"):
         shutil.rmtree(unfinished)
-    partial.mkdir(parents=True)
-    save_file(weights, partial / "weights.safetensors")
-    kind, keys, *rest = np.random.get_state()
-    tensors |= {"rng.torch": torch.get_rng_state(), "rng.numpy": torch.from_numpy(np.asarray(keys, np.int64))}
-    if torch.cuda.is_available():
-        tensors["rng.cuda"] = torch.cuda.get_rng_state()
-    save_file(tensors, partial / "optimizer.safetensors")
-    state = state | {"rng.python": random.getstate(), "rng.numpy": [kind, *rest]}
-    state["param_groups"] = optimizer_state["param_groups"]
-    (partial / "state.json").write_text(json.dumps(state))
-    os.replace(partial, final)
+    written = write_folder(folder(output_dir, step), write)
     delete(*found(output_dir)[:-2])
-    return final
+    return written
 
 
 def delete(*paths: Path) -> None:
     """Remove checkpoints, such that a process killed meanwhile leaves all of one or nothing."""
     for path in paths:
-        doomed = path.with_name(f".partial-{path.name}")
+        doomed = path.with_name(f".{path.name}")
         os.replace(path, doomed)
         shutil.rmtree(doomed)
 
@@ -98,15 +95,15 @@ def last_good(output_dir: Path) -> str:
 
 def load_newest(
     output_dir: Path, modules: dict[str, nn.Module], optimizer: torch.optim.Optimizer, config: dict[str, object]
-) -> dict | None:
-    """Restore weights, optimizer and random states of the newest checkpoint in place; returns its `state`, if any.
+) -> dict:
+    """Restore weights and optimizer of the newest checkpoint in place; returns its `state`, empty where there is none.
 
     Raises:
         InputError: it was written with another `config`, but for what a run may go on with; or it belongs to another
             model or another choice of trainable parameters.
     """
     if not (paths := found(output_dir)):
-        return None
+        return {}
     path = paths[-1]
     state = json.loads((path / "state.json").read_text())
     # The configuration is compared first: after it, a mismatch in shapes can only be another model.
@@ -123,20 +120,11 @@ def load_newest(
     with torch.no_grad():
         for name, parameter in parameters.items():
             parameter.copy_(weights[name])
-    tensors = load_file(path / "optimizer.safetensors")
-    random_states = {name: tensors.pop(name) for name in list(tensors) if name.startswith("rng.")}
-    entries: dict[int, dict[str, torch.Tensor]] = {}
-    for name, tensor in tensors.items():
+    moments: dict[int, dict[str, torch.Tensor]] = defaultdict(dict)
+    for name, tensor in load_file(path / "optimizer.safetensors").items():
         index, key = name.split(".")
-        entries.setdefault(int(index), {})[key] = tensor
-    optimizer.load_state_dict({"state": entries, "param_groups": state.pop("param_groups")})
-    torch.set_rng_state(random_states["rng.torch"])
-    if "rng.cuda" in random_states and torch.cuda.is_available():
-        torch.cuda.set_rng_state(random_states["rng.cuda"])
-    version, keys, gauss = state.pop("rng.python")
-    random.setstate((version, tuple(keys), gauss))
-    kind, *rest = state.pop("rng.numpy")
-    np.random.set_state((kind, random_states["rng.numpy"].numpy().astype(np.uint32), *rest))
+        moments[int(index)][key] = tensor
+    optimizer.load_state_dict({"state": moments, "param_groups": state["param_groups"]})
     return state
 
 

@@ -1,7 +1,10 @@
 """The parameters of a PPO run, their checks and the learning-rate schedule."""
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Integral, Real
+from typing import Any
 
 from datasets import Dataset
 
@@ -78,39 +81,36 @@ class PPOConfig:
     """Of sampling, order of the data, minibatches and initial adapters."""
 
 
+RANGES: tuple[tuple[Any, Callable[[Any], bool], str, str], ...] = (
+    (Integral, lambda value: value >= 1, "a whole number, at least 1",
+     "steps batch_size generations minibatches epochs micro_batch_size max_new_tokens value_window save_every kl_horizon"),
+    (Integral, lambda value: value >= 0, "a whole number, at least 0", "lora_rank seed"),
+    (Real, lambda value: 0 <= value < math.inf, "a number, 0 or more", "learning_rate kl_coef value_coef"),
+    (Real, lambda value: value > 0, "a number above 0", "temperature clip_ratio clip_value max_grad_norm lora_alpha"),
+    (Real, lambda value: 0 <= value <= 1, "a number from 0 to 1", "gamma lam"),
+    (Real | None, lambda value: value is None or value > 0, "a number above 0, or None", "value_learning_rate kl_target"),
+)  # fmt: skip
+"""Type, condition, both in words, and the parameters that it holds for."""
+
+
 def check_config(config: PPOConfig, dataset: Dataset) -> None:
     """Values in their ranges, exact batch arithmetic and a data set that has rows and columns enough, or InputError."""
     if not isinstance(dataset, Dataset):
         raise InputError(f"train_dataset is a {type(dataset).__name__}; give a datasets.Dataset (Dataset.from_list)")
-    counts = (
-        "steps", "batch_size", "generations", "minibatches", "epochs", "micro_batch_size", "max_new_tokens",
-        "value_window", "save_every",
-    )  # fmt: skip
-    weights = ("learning_rate", "kl_coef", "value_coef")
-    positive = ("temperature", "clip_ratio", "clip_value", "max_grad_norm", "lora_alpha")
-    optional = ("value_learning_rate", "kl_target")
-    for names, kind, holds, allowed in (
-        ((*counts, "kl_horizon"), Integral, lambda value: value >= 1, "a whole number, at least 1"),
-        (("lora_rank", "seed"), Integral, lambda value: value >= 0, "a whole number, at least 0"),
-        (weights, Real, lambda value: 0 <= value < float("inf"), "a number, 0 or more"),
-        (positive, Real, lambda value: value > 0, "a number above 0"),
-        (("gamma", "lam"), Real, lambda value: 0 <= value <= 1, "a number from 0 to 1"),
-        (optional, Real | None, lambda value: value is None or value > 0, "a number above 0, or None"),
-    ):
-        for name in names:
+    for kind, holds, allowed, names in RANGES:
+        for name in names.split():
             value = getattr(config, name)
             if not isinstance(value, kind) or not holds(value):
                 raise InputError(f"{name} is {value!r}; allowed: {allowed}; choose one")
-    size, generations = config.batch_size, config.generations
-    if size % generations:
-        raise InputError(f"batch_size {size} is not divisible by generations {generations}; change one")
-    rows, prompts = len(dataset), size // generations
+    prompts, what = config.batch_size // config.generations, "batch_size"
+    if config.batch_size % config.generations:
+        raise InputError(f"{what} {config.batch_size} is not divisible by generations {config.generations}; change one")
+    if config.generations > 1:
+        what = "batch_size / generations"
     if prompts % config.minibatches:
-        what = "batch_size" if config.generations == 1 else "batch_size / generations"
         raise InputError(f"{what} {prompts} is not divisible by minibatches {config.minibatches}; change one")
-    if rows < prompts:
-        what = "batch_size" if config.generations == 1 else f"the {prompts} prompts of batch_size"
-        raise InputError(f"the data set has {rows} rows, fewer than {what} {config.batch_size}; lower batch_size")
+    if len(dataset) < prompts:
+        raise InputError(f"the data set has {len(dataset)} rows, fewer than {what} {prompts}; lower batch_size")
     for column in ["prompt"] + ([config.group_column] if config.group_column else []):
         if column not in dataset.column_names:
             raise InputError(f"the training data has no column {column!r}; it has {dataset.column_names}")

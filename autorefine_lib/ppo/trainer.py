@@ -30,15 +30,15 @@ from autorefine_lib.ppo import checkpoint, ppo_math, processes
 from autorefine_lib.ppo.batches import Batches
 from autorefine_lib.ppo.config import PPOConfig, check_config, learning_rate_factor
 from autorefine_lib.ppo.training_log import Stopwatch, TrainingLog, describe_responses, trackers
-from autorefine_lib.reward.calls import Reward, RewardResult, call_rewards, check_weights
+from autorefine_lib.reward.calls import Reward, RewardResult, call_rewards, weigh_rewards
 
 
 class PPOTrainer:
     """Train `model` in place with PPO, in one process or in those of `accelerate launch`.
 
     Args:
-        model: decoder-only or encoder-decoder language model; what requires a gradient is trained (or LoRA adapters,
-            by the configuration or by the caller, who may pass a `PeftModel`). Dropout is off throughout.
+        model: decoder-only language model; what requires a gradient is trained (or LoRA adapters, by the configuration
+            or by the caller, who may pass a `PeftModel`). Dropout is off throughout.
         tokenizer: of the model, with an EOS and a padding token.
         reward_funcs: one or several `reward(prompts, completions, **columns) -> list[float | None]`, called once a
             step each; completions are without special tokens. Unchanged usable in TRL's GRPO and RLOO trainers.
@@ -65,12 +65,11 @@ class PPOTrainer:
     ) -> None:
         check_config(config, train_dataset)
         self.rewards = reward_funcs if isinstance(reward_funcs, list) else [reward_funcs]
-        self.weights = reward_weights or [1.0] * len(self.rewards)
-        weights = check_weights(self.rewards, self.weights)
+        self.weights = weigh_rewards(self.rewards, reward_weights)
         prompts = list(train_dataset["prompt"])
         check_prompts(tokenizer, model, prompts, config.max_new_tokens, config.add_special_tokens)
         self.tokenizer, self.dataset, self.config = tokenizer, train_dataset, config
-        self.settings = asdict(config) | {"reward_weights": weights, "prompts": checkpoint.fingerprint(prompts)}
+        self.settings = asdict(config) | {"reward_weights": self.weights, "prompts": checkpoint.fingerprint(prompts)}
         self.output_dir, self.on_step = Path(output_dir), on_step
         self.accelerator = processes.make_accelerator(self.output_dir, trackers(config.report_to))
         processes.check_share(self.accelerator, config.batch_size // config.minibatches)
@@ -111,7 +110,8 @@ class PPOTrainer:
         config = self.config
         if not resume and self.accelerator.is_main_process:
             checkpoint.delete(*checkpoint.found(self.output_dir))
-        rows = self._resume() if resume else []
+        state = checkpoint.load_newest(self.output_dir, self.modules, self.optimizer, self.settings) if resume else {}
+        rows, self.kl.coef = state.get("log", []), state.get("kl_coef", self.kl.coef)
         self.log.start(rows, asdict(config))
         hidden = not self.accelerator.is_main_process
         bar = tqdm(range(len(rows), config.steps), initial=len(rows), total=config.steps, desc="PPO", disable=hidden)
@@ -322,11 +322,3 @@ class PPOTrainer:
             state = {"step": step, "kl_coef": self.kl.coef, "config": self.settings, "log": self.log.rows}
             checkpoint.save(self.output_dir, step, self.modules, self.optimizer, state)
         return path
-
-    def _resume(self) -> list[dict[str, float]]:
-        """Load the newest checkpoint, if any; returns the log so far."""
-        state = checkpoint.load_newest(self.output_dir, self.modules, self.optimizer, self.settings)
-        if state is None:
-            return []
-        self.kl.coef = state["kl_coef"]
-        return state["log"]

@@ -1,14 +1,13 @@
 """Calling the reward functions of a trainer and checking what comes back.
 
 A reward is a plain function `reward(prompts, completions, **columns) -> list[float | None]`, the signature of TRL's
-GRPO and RLOO trainers; None means "does not apply to this row". It may be `async`.
+GRPO and RLOO trainers; None means "does not apply to this row".
 """
 
-import asyncio
 import inspect
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any
@@ -41,33 +40,39 @@ class RewardResult:
         return row | self.metrics
 
 
-def function_names(rewards: list[Reward]) -> list[str]:
-    """The function names, which label the log columns; InputError for none, no function, or two of one name."""
+def weigh_rewards(rewards: list[Reward], weights: list[float] | None) -> dict[str, float]:
+    """The weights by the functions' names, which label the log columns; 1 each by default.
+
+    Raises:
+        InputError: none, one that is no function, two of one name, or not one finite weight for each.
+    """
     if not rewards:
         raise InputError("there is no reward function; give at least one")
     for reward in rewards:
         if not callable(reward):
             raise InputError(f"reward {reward!r} is not a function; give reward(prompts, completions, **columns)")
-    found = [getattr(reward, "__name__", type(reward).__name__) for reward in rewards]
-    if len(set(found)) < len(found):
-        raise InputError(f"reward functions need different names, got {found}; rename one (its __name__)")
-    return found
-
-
-def check_weights(rewards: list[Reward], weights: list[float]) -> dict[str, float]:
-    """Weights by function name; InputError unless there is a finite one for each, or as `function_names`."""
-    found = function_names(rewards)
-    if len(weights) != len(found):
-        raise InputError(f"{len(weights)} reward_weights for {len(rewards)} reward functions; give one each")
+    names = [getattr(reward, "__name__", type(reward).__name__) for reward in rewards]
+    if len(set(names)) < len(names):
+        raise InputError(f"reward functions need different names, got {names}; rename one (its __name__)")
+    weights = weights or [1.0] * len(names)
+    if len(weights) != len(names):
+        raise InputError(f"{len(weights)} reward_weights for {len(names)} reward functions; give one each")
     if not all(isinstance(weight, Real) and math.isfinite(weight) for weight in weights):
         raise InputError(f"reward_weights is {weights}; give finite numbers")
-    return dict(zip(found, map(float, weights), strict=True))
+    return dict(zip(names, map(float, weights), strict=True))
 
 
 def call_rewards(
-    rewards: list[Reward], weights: list[float], prompts: list[str], completions: list[str], columns: dict[str, list]
+    rewards: list[Reward], weights: dict[str, float], prompts: list[str], completions: list[str], columns: dict[str, Any]
 ) -> RewardResult:
-    """Call every function once for the batch, with all `columns` it accepts and `log_metric(name, value)`.
+    """Call every function once for the batch, with those of `columns` and `log_metric(name, value)` that it takes.
+
+    Args:
+        rewards: the functions.
+        weights: theirs, by name, from `weigh_rewards`.
+        prompts: of the batch.
+        completions: of the batch.
+        columns: the other columns of the data set, by name.
 
     Raises:
         RuntimeError: a function raised.
@@ -78,49 +83,32 @@ def call_rewards(
     def log_metric(name: str, value: float) -> None:
         logged.setdefault(name, []).append(float(value))
 
+    arguments = columns | {"prompts": prompts, "completions": completions, "log_metric": log_metric}
     parts = {}
-    for name, reward in zip(function_names(rewards), rewards, strict=True):
+    for name, reward in zip(weights, rewards, strict=True):
         try:
-            values = call_reward(reward, prompts=prompts, completions=completions, log_metric=log_metric, **columns)
+            taken = inspect.signature(reward).parameters
+            whole = any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken.values())
+            values = reward(**{key: value for key, value in arguments.items() if whole or key in taken})
         except Exception as error:
-            raise RuntimeError(f"reward {name!r} raised {type(error).__name__}: {one_line(str(error))}") from error
-        parts[name] = check_rewards(name, values, prompts)
+            raise RuntimeError(f"reward {name!r} raised {type(error).__name__}: {_one_line(str(error))}") from error
+        parts[name] = _check_values(name, values, prompts)
     table = np.stack(list(parts.values()))
     for row in np.flatnonzero(np.isnan(table).all(0)):
         raise InputError(f"every reward function returned None for the prompt {prompts[row][:80]!r}; one must apply")
-    total = np.nansum(table * np.asarray(weights)[:, None], axis=0)
+    total = np.nansum(table * np.array(list(weights.values()))[:, None], axis=0)
     return RewardResult(total, parts, {name: float(np.mean(values)) for name, values in logged.items()})
 
 
-def call_reward(reward: Reward, /, **arguments: Any) -> Sequence[float | None]:
-    """Call the function with the arguments that it names, or with all if it takes `**columns`.
-
-    An `async` one is waited for on a thread, because in a notebook this thread's event loop is already running. A
-    generator is run to its end, so that what it raises is the reward's own error.
-    """
-    parameters = inspect.signature(reward).parameters
-    if all(p.kind is not inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
-        arguments = {name: value for name, value in arguments.items() if name in parameters}
-    values = reward(**arguments)
-    if not inspect.isawaitable(values):
-        return list(values) if isinstance(values, Iterator) else values
-
-    async def wait() -> list[float | None]:
-        return await values
-
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(asyncio.run, wait()).result()
-
-
-def check_rewards(name: str, values: Sequence[float | None], prompts: list[str]) -> np.ndarray:
+def _check_values(name: str, values: Any, prompts: list[str]) -> np.ndarray:
     """The rewards of one function as floats, None as NaN; InputError if they are not one finite number per prompt.
 
     A tuple, an array or a tensor is as good as a list.
     """
     values = values.tolist() if hasattr(values, "tolist") else values
-    if not isinstance(values, Iterable) or isinstance(values, (str, bytes, Mapping, Set)):
+    if not isinstance(values, list | tuple):
         raise InputError(
-            f"reward {name!r} returned {one_line(repr(values))}, a {type(values).__name__}; "
+            f"reward {name!r} returned {_one_line(repr(values))}, a {type(values).__name__}; "
             "return a list with one number or None per prompt"
         )
     if len(values) != len(prompts):
@@ -129,18 +117,17 @@ def check_rewards(name: str, values: Sequence[float | None], prompts: list[str])
     for row, value in enumerate(values):
         if value is None:
             continue
-        try:
-            result[row] = math.inf if isinstance(value, str) else float(value)
-        except (TypeError, ValueError, RuntimeError):  # the last from a tensor of several numbers
-            result[row] = math.inf
+        if not isinstance(value, str):
+            with suppress(TypeError, ValueError, RuntimeError):  # the last from a tensor of several numbers
+                result[row] = float(value)
         if not math.isfinite(result[row]):
             raise InputError(
-                f"reward {name!r} returned {one_line(repr(value))} for the prompt {prompts[row][:80]!r}; "
+                f"reward {name!r} returned {_one_line(repr(value))} for the prompt {prompts[row][:80]!r}; "
                 "allowed: a finite number or None"
             )
     return result
 
 
-def one_line(text: str) -> str:
+def _one_line(text: str) -> str:
     """The start of a text on one line, for an error message."""
     return " ".join(text.split())[:200]

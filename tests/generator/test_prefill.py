@@ -15,12 +15,10 @@ SHARED = ["w1 w2 w3 w4", "w1 w2 w3 w4", "w1 w2 w5", "w1 w2 w6 w7 w8"]
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("prompts", [SHARED, ["w1 w2 w3"] * 3, ["w1", "w1 w2"], ["w1", "w2"], ["w1", "w2 w3 w4"]])
 def test_scores_and_gradients_are_those_of_rows_alone(kind, prompts):
-    model, tokenizer = tiny_model(kind), tiny_tokenizer()
-    if kind == "llama":
-        model = add_lora(model, 2, 4.0, "all-linear")
-        for name, parameter in model.named_parameters():
-            if "lora_B" in name:
-                torch.nn.init.normal_(parameter, std=0.1)
+    model, tokenizer = add_lora(tiny_model(kind), 2, 4.0, "all-linear"), tiny_tokenizer()
+    for name, parameter in model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter, std=0.1)
     tokens = torch.randint(3, 30, (len(prompts), 5), generator=torch.Generator().manual_seed(0))
     scored = score(model, encode(tokenizer, model, prompts, 5), tokens).logprobs
     scored.square().sum().backward()
@@ -33,10 +31,10 @@ def test_scores_and_gradients_are_those_of_rows_alone(kind, prompts):
     for name, parameter in model.named_parameters():
         if name in gradients:
             torch.testing.assert_close(parameter.grad, gradients[name], atol=1e-4, rtol=1e-3, msg=name)
-    if kind == "llama":  # and those of one pass without a cache
-        ids = torch.tensor([tokenizer(prompts[0]).input_ids + tokens[0].tolist()])
-        full = model(ids).logits[0, -6:-1].log_softmax(-1).gather(-1, tokens[0][:, None])[:, 0]
-        torch.testing.assert_close(scored[0], full, atol=1e-5, rtol=1e-5)
+    # And those of one pass without a cache.
+    ids = torch.tensor([tokenizer(prompts[0]).input_ids + tokens[0].tolist()])
+    full = model(ids).logits[0, -6:-1].log_softmax(-1).gather(-1, tokens[0][:, None])[:, 0]
+    torch.testing.assert_close(scored[0], full, atol=1e-5, rtol=1e-5)
 
 
 def test_what_is_shared_is_read_once():

@@ -5,8 +5,8 @@ import json
 import pytest
 import torch
 from peft import AutoPeftModelForCausalLM, PeftModel
-from tiny_models import tiny_model, tiny_tokenizer
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from tiny_models import VOCAB, tiny_model, tiny_tokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, T5Config, T5ForConditionalGeneration
 
 from autorefine_lib.errors import InputError
 from autorefine_lib.generator import pretrained
@@ -98,7 +98,8 @@ def test_peft_loads_an_adapter_without_this_library(tmp_path, monkeypatch):
 
 
 def test_an_encoder_decoder_is_refused(tmp_path):
-    tiny_model("t5").save_pretrained(tmp_path)
+    config = T5Config(vocab_size=VOCAB, d_model=16, d_kv=8, d_ff=32, num_layers=1, num_heads=2)
+    T5ForConditionalGeneration(config).save_pretrained(tmp_path)
     tiny_tokenizer().save_pretrained(tmp_path)
     with pytest.raises(InputError, match="encoder-decoder; choose a decoder-only instruct model"):
         pretrained.load(str(tmp_path))

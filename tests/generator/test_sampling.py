@@ -67,12 +67,10 @@ def test_padding_and_company_do_not_matter(kind):
 def test_greedy_equals_transformers(kind):
     model, tokenizer = tiny_model(kind), tiny_tokenizer()
     prompts, samples = drawn(model, temperature=0.0)
-    start = {} if kind == "llama" else {"decoder_start_token_id": model.config.decoder_start_token_id}
     expected = model.generate(
         input_ids=prompts.input_ids, attention_mask=prompts.attention_mask, max_new_tokens=8, do_sample=False,
-        eos_token_id=1, pad_token_id=0, **start,
-    )  # fmt: skip
-    expected = expected[:, prompts.input_ids.shape[1] :] if kind == "llama" else expected[:, 1:]
+        eos_token_id=1, pad_token_id=0,
+    )[:, prompts.input_ids.shape[1] :]  # fmt: skip
     assert torch.equal(samples.tokens, expected)
     texts = generate(model, tokenizer, PROMPTS, 8, batch_size=2)
     assert texts == tokenizer.batch_decode(expected, skip_special_tokens=True)
@@ -81,10 +79,8 @@ def test_greedy_equals_transformers(kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_head_on_responses_equals_the_full_head(kind):
     model = tiny_model(kind)
-    prompts, samples = drawn(model)
+    prompts, _ = drawn(model)
     inputs = {"input_ids": prompts.input_ids, "attention_mask": prompts.attention_mask}
-    if kind != "llama":
-        inputs["decoder_input_ids"] = samples.tokens
     full = model(**inputs).logits
     full[:, -3:].square().mean().backward()
     expected = {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
@@ -134,10 +130,9 @@ def test_a_logits_processor_sees_and_does_the_same_as_in_transformers(kind):
     prompts = encode(tokenizer, model, PROMPTS, 8)
     ours = sample(model, prompts, 1, 0, 8, temperature=0.0, logits_processor=processors)
     ours_seen, seen[:] = list(seen), []
-    start = {} if kind == "llama" else {"decoder_start_token_id": model.config.decoder_start_token_id}
     theirs = model.generate(
         input_ids=prompts.input_ids, attention_mask=prompts.attention_mask, max_new_tokens=8, do_sample=False,
-        eos_token_id=1, pad_token_id=0, logits_processor=processors, **start,
+        eos_token_id=1, pad_token_id=0, logits_processor=processors,
     )  # fmt: skip
     assert torch.equal(ours.tokens, theirs[:, -ours.tokens.shape[1] :])
     for (written, scores), (their_written, their_scores) in zip(ours_seen, seen, strict=True):

@@ -17,7 +17,7 @@ REWARD = RewardConfig()
 
 
 def writer() -> Writer:
-    return Writer(tiny_model("t5"), tiny_tokenizer(), "ad", max_new_tokens=6)
+    return Writer(tiny_model("gpt2"), tiny_tokenizer(), "ad", max_new_tokens=6)
 
 
 def collect(folder, samples=2, batch_size=8, temperature=0.8, seed=3) -> pd.DataFrame:

@@ -51,7 +51,7 @@ def judge() -> Judge:
 
 
 def test_ppo_raises_the_ranking_reward(tmp_path):
-    writer = Writer(tiny_model("t5"), tiny_tokenizer(), "ad", max_new_tokens=6)
+    writer = Writer(tiny_model("gpt2"), tiny_tokenizer(), "ad", max_new_tokens=6)
     before = {name: parameter.detach().clone() for name, parameter in writer.model.named_parameters()}
     config = PPOConfig(
         steps=25, batch_size=32, epochs=2, learning_rate=3e-3, kl_coef=0.0, max_new_tokens=6, group_column="job_id"
@@ -76,6 +76,6 @@ def test_ppo_raises_the_ranking_reward(tmp_path):
 
 
 def test_too_few_texts_for_a_batch_is_one_clear_error():
-    writer = Writer(tiny_model("t5"), tiny_tokenizer(), "ad")
+    writer = Writer(tiny_model("gpt2"), tiny_tokenizer(), "ad")
     with pytest.raises(InputError, match="8 training ads hold 8 texts to rewrite, fewer than batch_size=64"):
         ppo_finetuning.episodes(writer, JOBS, 64)

@@ -66,7 +66,7 @@ def test_every_logged_column_is_defined(tmp_path):
 
     data = Dataset.from_dict({"prompt": [f"w{i}" for i in range(8)]})
     config = PPOConfig(steps=2, batch_size=4, max_new_tokens=3)
-    log = PPOTrainer(tiny_model("t5"), tiny_tokenizer(), long, data, config, tmp_path).train()
+    log = PPOTrainer(tiny_model("gpt2"), tiny_tokenizer(), long, data, config, tmp_path).train()
     assert undefined(log.columns) == []
     named = {name for name in defined_columns() if not name.startswith(("reward/", "seed", "kept"))}
     assert all(any(re.fullmatch(pattern, column) for column in log) for pattern in named)

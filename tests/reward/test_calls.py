@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from autorefine_lib.errors import InputError
-from autorefine_lib.reward.calls import call_rewards, function_names
+from autorefine_lib.reward.calls import call_rewards, weigh_rewards
 
 PROMPTS, COMPLETIONS = ["p0", "p1"], ["c0", "c1 c1"]
 
@@ -19,16 +19,16 @@ def only_second(prompts, completions, log_metric):
     return [None, 10]
 
 
-async def slow(completions, bonus):
+def given(completions, bonus):
     return bonus
 
 
 def call(*rewards, weights=None, **columns):
-    return call_rewards(list(rewards), weights or [1.0] * len(rewards), PROMPTS, COMPLETIONS, columns)
+    return call_rewards(list(rewards), weigh_rewards(list(rewards), weights), PROMPTS, COMPLETIONS, columns)
 
 
-def test_weighted_sum_columns_async_and_metrics():
-    result = call(length, only_second, slow, weights=[1.0, 0.5, 2.0], bonus=[1.0, 2.0])
+def test_weighted_sum_columns_and_metrics():
+    result = call(length, only_second, given, weights=[1.0, 0.5, 2.0], bonus=[1.0, 2.0])
     np.testing.assert_array_equal(result.total, [2 + 0 + 2, 5 + 5 + 4])
     row = result.log_row()
     assert row["rewards/length/mean"] == 3.5 and row["rewards/length/std"] == pytest.approx(math.sqrt(4.5))
@@ -63,4 +63,4 @@ def test_an_exception_is_passed_on_by_the_name_of_the_function():
 
 def test_equal_names():
     with pytest.raises(InputError, match="different names"):
-        function_names([length, length])
+        weigh_rewards([length, length], None)
