@@ -46,8 +46,6 @@ class AlignConfig:
     """Peak learning rate; it decays to zero along a cosine."""
     lora_rank: int = 8
     """Rank of the adapters on all linear layers."""
-    bf16: bool = False
-    """Whether to compute in bfloat16 (weights stay in float32)."""
     seed: int = 0
     """Of sampling and of the order of the pairs."""
 
@@ -89,7 +87,7 @@ def fine_tune(generator: Generator, pairs: pd.DataFrame, config: AlignConfig, fo
     """
     if not isinstance(generator.model, PeftModel):
         generator.prepare_training(config.lora_rank)
-        generator.model = actor.add_lora(generator.model, config.lora_rank, 2 * config.lora_rank, "all-linear")
+        generator.model = actor.add_lora(generator.model, config.lora_rank, 2 * config.lora_rank)
     arguments = SFTConfig(
         output_dir=str(folder / "trainer"),
         num_train_epochs=config.epochs,
@@ -97,7 +95,7 @@ def fine_tune(generator: Generator, pairs: pd.DataFrame, config: AlignConfig, fo
         learning_rate=config.learning_rate,
         lr_scheduler_type="cosine",
         warmup_steps=0.05,
-        bf16=config.bf16,
+        bf16=False,
         use_cpu=not torch.cuda.is_available(),
         gradient_checkpointing=False,
         completion_only_loss=True,

@@ -9,7 +9,8 @@ import resource
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,8 @@ from autorefine_lib.recommender.dense import DenseRecommender
 WHAT = ("rank", "rewrite", "ppo")
 ADS, CANDIDATES = 64, 500
 PHASES = ("rollout", "reference", "reward", "update")
+SIZES = ("batch_size", "generations", "epochs", "steps", "micro_batch_size", "max_new_tokens", "lora_rank", "bf16")
+"""Parameters of PPO that stand beside its figures."""
 
 
 def measure(what: str, bf16: bool = False) -> dict[str, Any]:
@@ -45,11 +48,8 @@ def measure(what: str, bf16: bool = False) -> dict[str, Any]:
     """
     if what not in WHAT:
         raise InputError(f"bench '{what}': one of {', '.join(WHAT)}")
-    measured = {
-        "rank": _measure_ranking,
-        "rewrite": _measure_rewriting,
-        "ppo": lambda: measure_ppo(Workload(bf16=bf16)),
-    }
+    ppo = partial(measure_ppo, replace(WORKLOAD, bf16=bf16))
+    measured: dict[str, Callable[[], dict]] = {"rank": _measure_ranking, "rewrite": _measure_rewriting, "ppo": ppo}
     about = {"machine": provenance.device(), "commit": provenance.commit(), "versions": provenance.versions_line()}
     return {"what": what, **measured[what](), **about}
 
@@ -85,87 +85,63 @@ def _measure_rewriting() -> dict[str, float]:
     return {"sentences_per_second": rate}
 
 
-@dataclass(frozen=True)
-class Workload:
-    """Sizes of a step."""
-
-    batch: int = 128
-    """Responses in a step, all in one gradient step an epoch."""
-    generations: int = 4
-    """Responses to each prompt."""
-    epochs: int = 2
-    steps: int = 3
-    """Steps of which the first is not counted."""
-    micro_batch: int = 8
-    """Rows in a forward and backward pass: with 32 the peak memory is 7.5 GB, with 8 about 3.3 GB."""
-    longest: int = 64
-    """Most tokens of a response."""
-    lora_rank: int = 16
-    bf16: bool = False
-    """Whether the training computes in bfloat16."""
+WORKLOAD = PPOConfig(
+    steps=3, batch_size=128, generations=4, epochs=2, micro_batch_size=8, max_new_tokens=64, lora_rank=16, report_to=""
+)
+"""Steps of 128 responses, four to a prompt, of which the first is not counted. With 8 rows in a pass the peak memory is
+about 3.3 GB, with 32 it is 7.5 GB."""
 
 
-def measure_ppo(work: Workload, generator: Generator | None = None) -> dict[str, Any]:
-    """Run `work` on `generator` (SmolLM2) and return its figures: medians over the steps after the first, peak memory.
+def measure_ppo(config: PPOConfig, generator: Generator | None = None) -> dict[str, Any]:
+    """Train `generator` (SmolLM2) and return the figures: medians over the steps after the first, peak memory.
 
     A step lasts from the end of the one before to its own, metrics and log included. Its phases and `rest_s` add up to
     it. Tokens are counted to the end of each response.
     """
     generator = generator or pretrained.load(pretrained.EMBEDDED)
+    config = replace(config, add_special_tokens=generator.add_special_tokens)
     tasks = [task for tasks in onet.read_tasks().values() for task in tasks if 15 <= len(task.split()) <= 25]
-    sentences = tasks[: 2 * work.batch // work.generations]
-    config = PPOConfig(
-        steps=work.steps, batch_size=work.batch, generations=work.generations, epochs=work.epochs, bf16=work.bf16,
-        micro_batch_size=work.micro_batch, max_new_tokens=work.longest, lora_rank=work.lora_rank, learning_rate=1e-5,
-        add_special_tokens=generator.add_special_tokens, save_every=work.steps, report_to="",
-    )  # fmt: skip
+    sentences = tasks[: 2 * config.batch_size // config.generations]
     prompts = Dataset.from_dict({"prompt": [generator.prompt(sentence) for sentence in sentences]})
-    rows, ends = [], []
-
-    def note_end(row: dict[str, float]) -> None:
-        rows.append(row)
-        ends.append(time.perf_counter())
-
+    rows: list[dict[str, float]] = []
     with tempfile.TemporaryDirectory() as folder:
         trainer = PPOTrainer(
-            generator.model, generator.tokenizer, _give_no_reward, prompts, config, folder, on_step=note_end
-        )
-        ends.append(time.perf_counter())
+            generator.model, generator.tokenizer, lambda completions: [0.0] * len(completions), prompts, config, folder,
+            on_step=lambda row: rows.append(row | {"end": time.perf_counter()}),
+        )  # fmt: skip
+        began = time.perf_counter()
         trainer.train(resume=False)
-    log = pd.DataFrame(rows).assign(step=np.diff(ends))
+    log = pd.DataFrame(rows)
+    log["step"] = np.diff(log["end"], prepend=began)
     middle = (log[1:] if len(log) > 1 else log).median()
     phases = {f"{name}_s": middle[f"seconds/{name}"] for name in PHASES}
     step = middle["step"]
     seconds = phases | {"rest_s": step - sum(phases.values())}
     figures = {
         "threads": torch.get_num_threads(),
-        **asdict(work),
+        **{name: getattr(config, name) for name in SIZES},
         "seconds_per_step": round(step, 3),
-        "episodes_per_s": round(work.batch / step, 3),
-        "rollout_tokens_per_s": round(work.batch * middle["response/length"] / phases["rollout_s"], 1),
-        "generate_tokens_per_s": round(_measure_generate(trainer, work), 1),
+        "episodes_per_s": round(config.batch_size / step, 3),
+        "rollout_tokens_per_s": round(config.batch_size * middle["response/length"] / phases["rollout_s"], 1),
+        "generate_tokens_per_s": round(_measure_generate(trainer), 1),
         "peak_rss_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
         **{name: round(value, 3) for name, value in seconds.items()},
     }
     return figures | ({"peak_gpu_mib": torch.cuda.max_memory_allocated() >> 20} if torch.cuda.is_available() else {})
 
 
-def _measure_generate(trainer: PPOTrainer, work: Workload) -> float:
+def _measure_generate(trainer: PPOTrainer) -> float:
     """Tokens a second of `model.generate` on the prompts of the trainer's last step."""
-    model, tokenizer = trainer.model, trainer.tokenizer
+    model, tokenizer, config = trainer.model, trainer.tokenizer, trainer.config
     texts = trainer.samples["prompt"].tolist()
-    prompts = encode(tokenizer, model, texts, work.longest, trainer.config.add_special_tokens)
+    prompts = encode(tokenizer, model, texts, config.max_new_tokens, config.add_special_tokens)
     began = time.perf_counter()
-    with precision(model, work.bf16):
+    with precision(model, config.bf16):
         ids = model.generate(
-            input_ids=prompts.input_ids, attention_mask=prompts.attention_mask, max_new_tokens=work.longest,
+            input_ids=prompts.input_ids, attention_mask=prompts.attention_mask, max_new_tokens=config.max_new_tokens,
             do_sample=True, top_k=0, top_p=1.0, eos_token_id=tokenizer.eos_token_id,
             pad_token_id=tokenizer.pad_token_id,
         )[:, prompts.input_ids.shape[1] :]  # fmt: skip
     seconds = time.perf_counter() - began
     ends = (ids == tokenizer.eos_token_id).long()
     return int((ends.cumsum(1) - ends == 0).sum()) / seconds
-
-
-def _give_no_reward(prompts: list[str], completions: list[str]) -> list[float]:
-    return [0.0] * len(prompts)

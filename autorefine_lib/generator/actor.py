@@ -46,7 +46,9 @@ class Actor(nn.Module):
         return score(self.model, prompts, tokens, temperature, self.value_head)
 
 
-def add_lora(model: PreTrainedModel, rank: int, alpha: float, targets: str) -> PreTrainedModel | PeftModel:
+def add_lora(
+    model: PreTrainedModel, rank: int, alpha: float = 32.0, targets: str = "all-linear"
+) -> PreTrainedModel | PeftModel:
     """`model` with LoRA adapters (Hu et al. 2021), which alone are trainable; its modules are wrapped in place.
 
     With `rank` 0 it stays as it is.

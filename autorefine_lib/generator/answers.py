@@ -23,16 +23,13 @@ def clean_answer(source: str, answer: str) -> str:
         text = fenced[1].strip()
     if _PREAMBLE.sub("", source) == source:
         text = _PREAMBLE.sub("", text).strip()
-    text = _first_paragraph(source, text)
+    if "\n" not in source:
+        text = next((part.strip() for part in text.split("\n") if part.strip()), "")
     for opening, closing in _QUOTES.items():
         wrapped = len(text) > 2 and text.startswith(opening) and text.endswith(closing)
         if wrapped and not source.startswith(opening) and opening not in text[1:-1]:
             text = text[1:-1].strip()
     return _like_source(source, text)
-
-
-def _first_paragraph(source: str, text: str) -> str:
-    return text if "\n" in source else next((part.strip() for part in text.split("\n") if part.strip()), "")
 
 
 def _like_source(source: str, text: str) -> str:

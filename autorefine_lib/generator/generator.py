@@ -7,13 +7,19 @@ stands between sentences, stays as it was.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import torch
 from jinja2 import TemplateError
 from peft import PeftModel
+from torch import nn
+from torch.nn.utils.rnn import pad_sequence
+from tqdm.auto import tqdm
 from transformers import LogitsProcessorList, PreTrainedModel, PreTrainedTokenizerBase
 
 from autorefine_lib.generator.actor import rollout_model
 from autorefine_lib.generator.answers import clean_answer
-from autorefine_lib.generator.sampling import generate
+from autorefine_lib.generator.prompts import Prompts, check_decoder, encode
+from autorefine_lib.generator.sampling import sample
+from autorefine_lib.generator.scoring import Scores, score
 from autorefine_lib.text import sentences
 from autorefine_lib.text.articles import mend_articles
 from autorefine_lib.text.faithfulness import by_guard
@@ -36,6 +42,9 @@ INCLUSIVE = (
 
 RETRY = 0.8
 """Temperature at which a refused sentence is tried again, that of alignment and training."""
+_BATCH = 64
+TRIES = 4
+"""How often a sentence is sampled in all, as long as its rewrites are refused."""
 
 
 @dataclass(frozen=True)
@@ -123,16 +132,13 @@ class Generator:
 
         `position` is the index into `sentences.split(ad)`, or -1 when the whole ad is one prompt.
         """
-        rows = []
-        for job_id, ad in zip(job_ids, ads, strict=True):
-            found = [(-1, ad)] if self.level == "ad" else sentences_to_rewrite(ad)
-            rows += [(job_id, position, source) for position, source in found]
-        return {
-            "job_id": [row[0] for row in rows],
-            "position": [row[1] for row in rows],
-            "source": [row[2] for row in rows],
-            "prompt": [self.prompt(row[2]) for row in rows],
-        }
+        rows = [
+            (job_id, position, source, self.prompt(source))
+            for job_id, ad in zip(job_ids, ads, strict=True)
+            for position, source in ([(-1, ad)] if self.level == "ad" else sentences_to_rewrite(ad))
+        ]
+        names = ("job_id", "position", "source", "prompt")
+        return {name: [row[place] for row in rows] for place, name in enumerate(names)}
 
     def finish(self, source: str, completion: str, guards: Sequence[str] = GUARDS) -> tuple[str, dict[str, list[str]]]:
         """The text as it would be deployed, and the reasons by guard why the completion was refused, if any.
@@ -144,52 +150,68 @@ class Generator:
         reasons = by_guard(source, text, guards)
         return (source, reasons) if reasons else (text, {})
 
+    def encode(self, prompts: list[str]) -> Prompts:
+        """`prompts` as tokens for the model; errors as in `prompts.encode`."""
+        return encode(self.tokenizer, self.model, prompts, self.max_new_tokens, self.add_special_tokens)
+
+    def score(
+        self, prompts: list[str], answers: Sequence[Sequence[int]], value_head: nn.Module | None = None
+    ) -> Scores:
+        """`scoring.score` of the `answers` to `prompts`, each the ids of one, padded on the right."""
+        tokens = [torch.tensor(ids, device=self.model.device) for ids in answers]
+        padded = pad_sequence(tokens, batch_first=True, padding_value=self.tokenizer.pad_token_id)
+        return score(self.model, self.encode(prompts), padded, value_head=value_head)
+
     def complete(self, sources: list[str], temperature: float = 0.0, seed: int = 0, progress: bool = True) -> list[str]:
-        """The model's raw answers. `temperature` 0 takes the likeliest token; above 0 tokens are drawn with `seed`."""
+        """The model's raw answers, without special tokens. `temperature` 0 takes the likeliest token.
+
+        Above 0 tokens are drawn, by random numbers that are functions of `seed` and of the source's place in the list:
+        for several answers to a source, repeat it.
+
+        Raises:
+            InputError: a model without position_ids or without a cache.
+        """
         # Ads share sentences. The likeliest answer to equal sentences is the same, so each is asked once.
         asked = list(dict.fromkeys(sources)) if temperature == 0 else sources
         # The functions look at the model's own layers, so with them there is no copy.
-        model = self.model if self.logits_processor else rollout_model(self.model, bf16=False)
-        answers = generate(
-            model,
-            self.tokenizer,
-            [self.prompt(source) for source in asked],
-            max_new_tokens=self.max_new_tokens,
-            temperature=temperature,
-            batch_size=64,
-            seed=seed,
-            add_special_tokens=self.add_special_tokens,
-            progress=progress,
-            logits_processor=self.logits_processor,
-        )
+        model = (self.model if self.logits_processor else rollout_model(self.model, bf16=False)).eval()
+        check_decoder(model)
+        prompts, tokenizer = [self.prompt(source) for source in asked], self.tokenizer
+        uniforms = torch.rand(len(asked), self.max_new_tokens, generator=torch.Generator().manual_seed(seed))
+        order = sorted(range(len(asked)), key=lambda i: -len(prompts[i]))  # so that a batch holds little padding
+        answers: dict[int, str] = {}
+        for first in tqdm(range(0, len(order), _BATCH), desc="generate", disable=not progress):
+            rows = order[first : first + _BATCH]
+            samples = sample(
+                model, self.encode([prompts[i] for i in rows]), tokenizer.eos_token_id, tokenizer.pad_token_id,
+                self.max_new_tokens, temperature, uniforms[rows].to(model.device),
+                logits_processor=self.logits_processor,
+            )  # fmt: skip
+            texts = tokenizer.batch_decode(samples.tokens, skip_special_tokens=True)
+            answers |= zip(rows, texts, strict=True)
         if temperature != 0:
-            return answers
-        likeliest = dict(zip(asked, answers, strict=True))
+            return [answers[row] for row in range(len(asked))]
+        likeliest = {source: answers[row] for row, source in enumerate(asked)}
         return [likeliest[source] for source in sources]
 
-    def rewrite(
-        self, ads: list[str], temperature: float = 0.0, seed: int = 0, progress: bool = True, tries: int = 4
-    ) -> list[Rewrite]:
+    def rewrite(self, ads: list[str], temperature: float = 0.0, seed: int = 0, progress: bool = True) -> list[Rewrite]:
         """Rewrite `ads` as they would be deployed.
 
-        With `tries` above 1 a sentence whose rewrite was refused or changed nothing is sampled again, so many times in
-        all, at `temperature` or, where that is 0, at `RETRY`.
+        A sentence whose rewrite was refused or changed nothing is sampled again, `TRIES` times in all, at `temperature`
+        or, where that is 0, at `RETRY`.
         """
         episodes = self.episodes([str(index) for index in range(len(ads))], ads)
         sources = episodes["source"]
         completions = self.complete(sources, temperature, seed, progress)
-        failed = []
-        if tries > 1:
-            failed = [row for row, source in enumerate(sources) if self.finish(source, completions[row])[0] == source]
-        for number in range(1, tries):
+        failed = [row for row, source in enumerate(sources) if self.finish(source, completions[row])[0] == source]
+        for number in range(1, TRIES):
             if not failed:
                 break
             again = self.complete([sources[row] for row in failed], temperature or RETRY, seed + number, progress)
             answers = zip(failed, again, strict=True)
             good = {row: answer for row, answer in answers if self.finish(sources[row], answer)[0] != sources[row]}
             failed = [row for row in failed if row not in good]
-            for row, answer in good.items():
-                completions[row] = answer
+            completions = [good.get(row, completion) for row, completion in enumerate(completions)]
         return self.assemble(ads, episodes, completions)
 
     def assemble(self, ads: list[str], episodes: dict[str, list], completions: list[str]) -> list[Rewrite]:

@@ -77,8 +77,7 @@ def check_prompts(
     Also of a model that cannot be sampled from, or not with padding on the left.
     """
     check_decoder(model)
-    for first in range(0, len(prompts), 1000):
-        encode(tokenizer, model, prompts[first : first + 1000], max_new_tokens, add_special_tokens)
+    encode(tokenizer, model, prompts, max_new_tokens, add_special_tokens)
 
 
 def check_decoder(model: nn.Module) -> None:

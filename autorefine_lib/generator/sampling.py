@@ -10,12 +10,11 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from tqdm.auto import tqdm
-from transformers import LogitsProcessorList, PreTrainedModel, PreTrainedTokenizerBase, StaticCache
+from transformers import LogitsProcessorList, PreTrainedModel, StaticCache
 
 from autorefine_lib.errors import InputError
 from autorefine_lib.generator.prefill import position_ids, prefill, response_head
-from autorefine_lib.generator.prompts import Prompts, check_decoder, encode
+from autorefine_lib.generator.prompts import Prompts
 from autorefine_lib.generator.scoring import temper
 
 BLOCK = 256
@@ -36,6 +35,10 @@ class Samples:
     """Of the value head; 0 on padding, and everywhere without a head."""
     finished: Tensor
     """`[batch]`, True where the EOS was sampled within the limit."""
+
+    def responses(self) -> list[list[int]]:
+        """The ids of each row without padding."""
+        return [tokens[mask].tolist() for tokens, mask in zip(self.tokens, self.mask, strict=True)]
 
 
 @torch.no_grad()
@@ -170,41 +173,3 @@ def _invert(weights: Tensor, fractions: Tensor) -> tuple[Tensor, Tensor]:
 def precision(model: PreTrainedModel, bf16: bool) -> AbstractContextManager:
     """Autocast to bfloat16 on the model's device, or nothing."""
     return torch.autocast(model.device.type, torch.bfloat16) if bf16 else nullcontext()
-
-
-def generate(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    prompts: list[str],
-    max_new_tokens: int,
-    temperature: float = 0.0,
-    batch_size: int = 64,
-    seed: int = 0,
-    add_special_tokens: bool = True,
-    progress: bool = False,
-    logits_processor: LogitsProcessorList | None = None,
-) -> list[str]:
-    """One response text to each prompt, in order, without special tokens; greedy by default.
-
-    The prompts are sorted by length, so that a batch holds little padding. For several samples of a prompt, repeat it:
-    the random numbers are functions of `seed` and of the prompt's place in the list.
-    `logits_processor` is that of `sample`.
-
-    Raises:
-        InputError: a model without position_ids or without a cache.
-    """
-    check_decoder(model)
-    model.eval()
-    order = sorted(range(len(prompts)), key=lambda i: -len(prompts[i]))
-    uniforms = torch.rand(len(prompts), max_new_tokens, generator=torch.Generator().manual_seed(seed))
-    texts = [""] * len(prompts)
-    for first in tqdm(range(0, len(order), batch_size), desc="generate", disable=not progress):
-        rows = order[first : first + batch_size]
-        encoded = encode(tokenizer, model, [prompts[i] for i in rows], max_new_tokens, add_special_tokens)
-        samples = sample(
-            model, encoded, tokenizer.eos_token_id, tokenizer.pad_token_id, max_new_tokens, temperature,
-            uniforms[rows].to(model.device), logits_processor=logits_processor,
-        )  # fmt: skip
-        for i, text in zip(rows, tokenizer.batch_decode(samples.tokens, skip_special_tokens=True), strict=True):
-            texts[i] = text
-    return texts

@@ -30,7 +30,6 @@ import torch.nn.functional as F
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pad_sequence
 from tqdm.auto import tqdm
 from transformers import LogitsProcessor, LogitsProcessorList, PreTrainedModel
 
@@ -39,12 +38,12 @@ from autorefine_lib.files import write_atomic
 from autorefine_lib.generator import pretrained
 from autorefine_lib.generator.actor import ValueHead
 from autorefine_lib.generator.generator import Generator
-from autorefine_lib.generator.prompts import encode
 from autorefine_lib.generator.sampling import precision
-from autorefine_lib.generator.scoring import score
 from autorefine_lib.ppo import ppo_math
 
 PERTURBATION = "heads.safetensors"
+SUPPORT = 0.03
+"""Least probability of a token, in shares of that of the likeliest one, at which it has a value of its own."""
 
 
 @dataclass(frozen=True)
@@ -63,10 +62,9 @@ class ILQLConfig:
     """Scaled rewards are cut off this far from 0, in standard deviations: single ads that jump would rule the loss."""
     tau: float = 0.7
     """Expectile of the target Q that V learns: 0.5 is the mean over what was sampled, near 1 the best of it."""
-    gamma: float = 1.0
-    """Discount per token; 1 for text, where only the whole response counts (the authors' code has 0.99)."""
     lam: float = 0.95
-    """Of the TD(lambda) targets of Q: 0 is the paper's r + gamma V(s'), 1 the return that was observed. With the
+    """Of the TD(lambda) targets of Q, without discount: 0 is the paper's r + V(s'), 1 the return that was observed
+    (`ppo_math.gae`; the authors' code has a discount of 0.99, but of a text only the whole counts). With the
     embedded model and 96 validation ads the impact ratio went from 0.86 to 0.82 at 0, and to 0.93 or more at 0.95."""
     cql_weight: float = 0.02
     """Weight of the CQL term. The authors' toxicity task has 0.25, which here drowned the rewards: the term is still
@@ -127,22 +125,20 @@ class Episodes:
 
 
 @torch.no_grad()
-def episodes(generator: Generator, data: pd.DataFrame, bf16: bool = False, batch_size: int = 64) -> Episodes:
+def episodes(generator: Generator, data: pd.DataFrame, bf16: bool = False) -> Episodes:
     """Run the frozen model once over the offline data (columns prompt, tokens and reward, from `offline.collect`)."""
-    rewards = torch.tensor(data["reward"].to_numpy(), dtype=torch.float32)
-    model, tokenizer = generator.model, generator.tokenizer
-    prompts = encode(tokenizer, model, data["prompt"].tolist(), generator.max_new_tokens, generator.add_special_tokens)
-    tokens = [torch.tensor(row, device=model.device) for row in data["tokens"].tolist()]
+    device = generator.model.device
+    prompts, tokens = data["prompt"].tolist(), [torch.tensor(row, device=device) for row in data["tokens"]]
+    rewards = torch.tensor(data["reward"].to_numpy(), dtype=torch.float32, device=device)
     hidden: dict[int, Tensor] = {}
-    order = torch.tensor([len(row) for row in tokens], device=model.device).argsort(stable=True)
-    for rows in tqdm(order.split(batch_size), desc="hidden states"):
-        padded = pad_sequence([tokens[i] for i in rows], batch_first=True, padding_value=tokenizer.pad_token_id)
-        with precision(model, bf16):
+    order = torch.tensor([len(row) for row in tokens]).argsort(stable=True)
+    for part in tqdm(order.split(64), desc="hidden states"):
+        rows = part.tolist()
+        with precision(generator.model, bf16):
             # Where the value head would be, the states themselves come out.
-            states = score(model, prompts.rows(rows), padded, value_head=nn.Identity()).values
-        for i, row in zip(rows.tolist(), states, strict=True):
-            hidden[i] = row[: len(tokens[i])].clone()
-    return Episodes([hidden[i] for i in range(len(tokens))], tokens, rewards.to(model.device))
+            scores = generator.score([prompts[i] for i in rows], [tokens[i].tolist() for i in rows], nn.Identity())
+        hidden |= {i: row[: len(tokens[i])].clone() for i, row in zip(rows, scores.values, strict=True)}
+    return Episodes([hidden[i] for i in range(len(tokens))], tokens, rewards)
 
 
 def train(model: PreTrainedModel, data: Episodes, config: ILQLConfig) -> tuple[ILQLHeads, pd.DataFrame]:
@@ -195,19 +191,22 @@ def _losses(
     values, given = torch.zeros(2, *mask.shape, device=device)
     values[mask] = v.detach()
     given[torch.arange(len(drawn)), lengths - 1] = rewards[drawn]
-    targets = td_targets(given, values, mask, config.gamma, config.lam)[mask]
+    targets = ppo_math.gae(given, values, mask, 1.0, config.lam)[1][mask]
 
     answers, rows = [head(hidden) for head in heads.q], heads.embedding[tokens].float()
     taken = [(answer * rows).sum(1) for answer in answers]
     with torch.no_grad():
         target_q = torch.minimum(*((head(hidden) * rows).sum(1) for head in target))
 
-    every = slice(None, None, config.cql_stride)
-    rows, index = heads.embedding.float(), tokens[every]
+    every, rows = slice(None, None, config.cql_stride), heads.embedding.float()
     losses = {
         "loss/q": sum((value - targets).square().mean() for value in taken),
         "loss/v": expectile_loss(target_q - v, config.tau).mean(),
-        "loss/cql": sum(cql_loss(F.linear(answer[every], rows), index).mean() for answer in answers),
+        # Raises the values of what is in the data above those of what is not.
+        "loss/cql": sum(
+            F.cross_entropy(F.linear(answer[every], rows).float(), tokens[every], reduction="none").mean()
+            for answer in answers
+        ),
     }
     least = torch.minimum(*taken).detach()
     explained = ppo_math.explained_variance(least, targets, torch.ones_like(least, dtype=torch.bool))
@@ -223,23 +222,6 @@ def expectile_loss(error: Tensor, tau: float) -> Tensor:
     return torch.where(error < 0, 1 - tau, tau) * error**2
 
 
-def td_targets(rewards: Tensor, values: Tensor, mask: Tensor, gamma: float, lam: float) -> Tensor:
-    """Targets of Q, `[batch, time]`, 0 on padding; V after the last token is 0.
-
-    G_t = r_t + gamma ((1 - lam) V(s_{t+1}) + lam G_{t+1}): at `lam` 0 the paper's r_t + gamma V(s_{t+1}), at 1 the
-    return that was observed, between them the lambda-return.
-    """
-    return ppo_math.gae(rewards, values, mask, gamma, lam)[1]
-
-
-def cql_loss(q: Tensor, index: Tensor) -> Tensor:
-    """Cross entropy of softmax(Q), `[states, actions]`, with the action taken, `[states]`: one number a state.
-
-    Raises the values of what is in the data above those of what is not.
-    """
-    return F.cross_entropy(q.float(), index, reduction="none")
-
-
 @torch.no_grad()
 def polyak_update(target: nn.Module, online: nn.Module, rate: float) -> None:
     """target <- (1 - rate) target + rate online, in place."""
@@ -248,7 +230,7 @@ def polyak_update(target: nn.Module, online: nn.Module, rate: float) -> None:
 
 
 class ILQLProcessor(LogitsProcessor):
-    """Adds beta (min(Q1, Q2) - V) to the scores of `model`, in its `generate` as in `sampling.generate`.
+    """Adds beta (min(Q1, Q2) - V) to the scores of `model`, in its `generate` as in `sampling.sample`.
 
     The states are read by a hook on the output embedding, so they cost no second pass; tokens at -inf are left out.
     A token to which the model itself gives less than `support` times the probability of its likeliest one has no value
@@ -266,7 +248,7 @@ class ILQLProcessor(LogitsProcessor):
         InputError: `beta` is negative or not finite.
     """
 
-    def __init__(self, model: PreTrainedModel, heads: ILQLHeads, beta: float, support: float = 0.03) -> None:
+    def __init__(self, model: PreTrainedModel, heads: ILQLHeads, beta: float, support: float = SUPPORT) -> None:
         if not 0 <= beta < math.inf:
             raise InputError(f"beta={beta} is not a finite number of 0 or more; choose for instance 4")
         self.heads, self.beta, self.support, self.hidden = heads, beta, support, None
@@ -285,11 +267,11 @@ class ILQLProcessor(LogitsProcessor):
         return scores.index_add(1, columns, self.beta * torch.where(outside, worst, advantage))
 
 
-def perturb(generator: Generator, heads: ILQLHeads, beta: float) -> ILQLProcessor:
+def perturb(generator: Generator, heads: ILQLHeads, beta: float, support: float = SUPPORT) -> ILQLProcessor:
     """Let `generator` write with the perturbation, in place of a former one; the errors are `ILQLProcessor`'s."""
     for former in generator.logits_processor or []:
         former.hook.remove()
-    processor = ILQLProcessor(generator.model, heads, beta)
+    processor = ILQLProcessor(generator.model, heads, beta, support)
     generator.logits_processor = LogitsProcessorList([processor])
     return processor
 
@@ -301,22 +283,17 @@ def save(processor: ILQLProcessor, folder: Path) -> None:
     write_atomic(Path(folder) / PERTURBATION, lambda place: save_file(weights, place, metadata=settings))
 
 
-def load(model: PreTrainedModel, folder: Path) -> ILQLProcessor:
-    """What `save` wrote, on `model`, the one that the heads were trained for."""
-    heads, path = ILQLHeads(model), Path(folder) / PERTURBATION
-    heads.load_state_dict(load_file(path))
-    with safe_open(path, "pt") as file:
-        settings = file.metadata()
-    return ILQLProcessor(model, heads.requires_grad_(False), float(settings["beta"]), float(settings["support"]))
-
-
 def load_policy(folder: Path) -> Generator:
-    """A policy of a run, whichever optimiser trained it: one of ILQL's rewrites with its perturbation.
+    """A policy of a run, whichever optimiser trained it: one of ILQL's with the perturbation that `save` wrote.
 
     Raises:
         InputError: as `pretrained.load`.
     """
-    generator = pretrained.load(str(folder))
-    if (Path(folder) / PERTURBATION).is_file():
-        generator.logits_processor = LogitsProcessorList([load(generator.model, folder)])
+    generator, path = pretrained.load(str(folder)), Path(folder) / PERTURBATION
+    if path.is_file():
+        heads = ILQLHeads(generator.model)
+        heads.load_state_dict(load_file(path))
+        with safe_open(path, "pt") as file:
+            settings = file.metadata()
+        perturb(generator, heads.requires_grad_(False), float(settings["beta"]), float(settings["support"]))
     return generator

@@ -14,36 +14,42 @@ from tqdm.auto import tqdm
 from autorefine_lib.errors import InputError
 from autorefine_lib.files import write_atomic
 from autorefine_lib.generator.actor import rollout_model
-from autorefine_lib.generator.generator import Generator
-from autorefine_lib.generator.prompts import encode
+from autorefine_lib.generator.generator import RETRY, Generator
 from autorefine_lib.generator.sampling import precision, sample
 from autorefine_lib.ppo.batches import Batches
-from autorefine_lib.ppo.ppo_finetuning import episodes, ranking_reward
+from autorefine_lib.ppo.ppo_finetuning import episodes, ranking_reward, training_key
 from autorefine_lib.reward.config import RewardConfig
 from autorefine_lib.reward.judge import Judge
 
 
 def collect(
+    run_dir: Path,
     generator: Generator,
     judge: Judge,
+    recommender: str,
     reward_config: RewardConfig,
     samples: int,
-    batch_size: int,
-    temperature: float,
-    seed: int,
-    bf16: bool,
-    folder: Path,
+    seed: int = 0,
+    bf16: bool = False,
+    batch_size: int = 128,
 ) -> pd.DataFrame:
     """Sample `samples` completions of every text of the judge's jobs and reward them, batch after batch.
 
-    Each pass over the texts draws one completion of each. The first batch is the one that `PPOTrainer` samples in its
-    first step with the same seed, batch size, temperature and `group_column="job_id"`. A call that is stopped at any
-    time goes on from its last whole batch when it is called again.
+    Each pass over the texts draws one completion of each, at the temperature `RETRY`. The first batch is the one that
+    `PPOTrainer` samples in its first step with the same seed, batch size, temperature and `group_column="job_id"`. A
+    call that is stopped at any time goes on from its last whole batch when it is called again.
 
     Args:
+        run_dir: folder of the run, where `artefacts/offline/<key>/` gets one Parquet file a batch. What is there
+            already is read as it is; the key stands for all that the data depend on (`training_key`).
+        generator: the aligned one of the run.
+        judge: gives the jobs and the reward.
+        recommender: the name of its recommender, for the key.
+        reward_config: of the reward.
+        samples: completions of each text.
+        seed: of sampling.
+        bf16: whether the model samples in bfloat16.
         batch_size: most completions sampled and rewarded together: fewer where there are fewer texts, and in the last.
-        folder: gets one Parquet file a batch. What is there already is read as it is, so the path must name everything
-            that the data depend on (`ppo_finetuning.training_key`).
 
     Returns:
         One row a completion: job_id, position, source, prompt, completion (as sampled), tokens (its ids, the EOS
@@ -59,6 +65,9 @@ def collect(
     batch_size = min(batch_size, len(dataset))
     batches = Batches(dataset, batch_size, seed, group_column="job_id")
     total = samples * len(dataset)
+    judged_by = (recommender, judge.attribute, judge.k, judge.pool, list(judge.jobs["job_id"]))
+    key = training_key(run_dir, reward_config, judged_by, samples, batch_size, seed)
+    folder = run_dir / "artefacts/offline" / key
     parts = [folder / f"batch-{number:05d}.parquet" for number in range(-(-total // batch_size))]
     missing = [number for number, part in enumerate(parts) if not part.is_file()]
     if missing:
@@ -68,15 +77,14 @@ def collect(
         rows = batches.rows(batch)[: total - batch * batch_size]
         columns = dataset[rows]
         tokenizer, longest = generator.tokenizer, generator.max_new_tokens
-        prompts = encode(tokenizer, model, columns["prompt"], longest, generator.add_special_tokens)
         with precision(model, bf16):
             drawn = sample(
-                model, prompts, tokenizer.eos_token_id, tokenizer.pad_token_id, longest, temperature,
-                batches.uniforms(batch, longest)[: len(rows)].to(model.device),
+                model, generator.encode(columns["prompt"]), tokenizer.eos_token_id, tokenizer.pad_token_id, longest,
+                RETRY, batches.uniforms(batch, longest)[: len(rows)].to(model.device),
             )  # fmt: skip
         completions = tokenizer.batch_decode(drawn.tokens, skip_special_tokens=True)
         table = pd.DataFrame({"prompt": columns["prompt"], "completion": completions})
-        table["tokens"] = [row[mask].tolist() for row, mask in zip(drawn.tokens, drawn.mask, strict=True)]
+        table["tokens"] = drawn.responses()
         table = reward.score(completions, columns["job_id"], columns["position"]).join(table)
         table["batch"] = batch
         table["seconds"] = (time.perf_counter() - began) / len(table)

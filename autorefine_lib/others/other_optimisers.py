@@ -16,142 +16,105 @@ import pandas as pd
 import torch
 from datasets import Dataset
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 from tqdm.auto import tqdm
-from transformers import PrinterCallback, TrainerCallback
+from transformers import TrainerCallback
 from trl import DPOConfig, DPOTrainer, GRPOConfig, RLOOConfig
 
 from autorefine_lib.errors import InputError
 from autorefine_lib.generator.actor import add_lora, trained_parameters
 from autorefine_lib.generator.generator import Generator
-from autorefine_lib.generator.prompts import encode
 from autorefine_lib.generator.sampling import precision
-from autorefine_lib.generator.scoring import score
 from autorefine_lib.others import trl_trainers
 from autorefine_lib.ppo.batches import Batches
-from autorefine_lib.ppo.config import PPOConfig
+from autorefine_lib.ppo.config import PPOConfig, check_config
 from autorefine_lib.ppo.ppo_finetuning import episodes, ranking_reward
 from autorefine_lib.reward.config import RewardConfig
 from autorefine_lib.reward.judge import Judge
 
 NAMES = ("DPO", "RLOO", "GRPO")
 """Of the methods that notebook 06 trains, as the tables call them."""
+GROUP_METHODS: dict[str, tuple[Any, Any]] = {
+    "GRPO": (trl_trainers.GRPO, GRPOConfig),
+    "RLOO": (trl_trainers.RLOO, RLOOConfig),
+}
+"""Trainer and configuration of the methods whose baseline is the group of rewrites of a text. RLOO (Ahmadian et al.,
+2024) takes the mean of the others off the reward of each. GRPO (Shao et al., 2024) takes off the mean of the group and
+divides by its standard deviation."""
 OnStep = Callable[[dict[str, float]], None]
 
 
 def check_names(names: Iterable[str]) -> None:
     """InputError for a name that is not one of `NAMES`."""
-    for name in names:
-        if name not in NAMES:
-            raise InputError(f"optimisers holds {name!r}; allowed: {', '.join(NAMES)}")
+    if unknown := [name for name in names if name not in NAMES]:
+        raise InputError(f"optimisers holds {unknown[0]!r}; allowed: {', '.join(NAMES)}")
 
 
-def grpo(generator: Generator, judge: Judge, reward_config: RewardConfig, **settings: Any) -> pd.DataFrame:
-    """Train `generator.model` in place by group relative policy optimisation (Shao et al., 2024); returns the log.
-
-    An advantage is the reward less the mean of its group, divided by the group's standard deviation. `settings` are
-    those of `_train`.
-    """
-    return _train(trl_trainers.GRPO, GRPOConfig, generator, judge, reward_config, **settings)
-
-
-def rloo(generator: Generator, judge: Judge, reward_config: RewardConfig, **settings: Any) -> pd.DataFrame:
-    """Train `generator.model` in place by REINFORCE with a leave-one-out baseline (Ahmadian et al., 2024).
-
-    `settings` are those of `_train`; returns the log.
-    """
-    return _train(trl_trainers.RLOO, RLOOConfig, generator, judge, reward_config, **settings)
-
-
-def _train(
-    trainer_class: type,
-    config_class: type,
+def train_by_group(
+    name: str,
     generator: Generator,
     judge: Judge,
     reward_config: RewardConfig,
-    steps: int = 20,
-    batch_size: int = 128,
-    generations: int = 2,
-    minibatches: int = 2,
-    micro_batch_size: int = 32,
-    learning_rate: float = 2e-4,
-    kl_coef: float = 0.003,
-    temperature: float = 1.0,
-    lora_rank: int = 0,
-    bf16: bool = False,
-    seed: int = 0,
+    config: PPOConfig,
     on_step: OnStep | None = None,
 ) -> pd.DataFrame:
-    """One row a step: PPO's column names for what both log, and `reward_calls` spent so far.
+    """Train `generator.model` in place by one of `GROUP_METHODS`; returns the log.
+
+    The log has one row a step: PPO's column names for what both log, and `reward_calls` spent so far.
 
     Args:
-        steps: rollouts, each followed by its updates and one call of the reward with the whole batch.
-        batch_size: rewrites in a rollout, of batch_size / generations texts; the sentences of an ad stay together.
-        generations: rewrites of the same text, each other's baseline.
-        minibatches: gradient steps on a rollout.
-        micro_batch_size: most rewrites in one forward and backward pass.
-        learning_rate: of AdamW, falling linearly to 0.
-        kl_coef: TRL's `beta`, the price of moving away from the first policy: RLOO takes it off the reward, per nat of
-            a whole rewrite; GRPO adds it to the loss, per nat of a token.
-        temperature: of sampling.
-        lora_rank: of LoRA adapters; 0 trains what requires a gradient.
-        bf16: whether forward passes run in bfloat16.
-        seed: of sampling and of the order of the data.
+        name: of the method.
+        generator: is trained.
+        judge: gives the training jobs and the reward.
+        reward_config: of the reward.
+        config: as for PPO, as far as these methods have a use for it: steps, batch_size, generations, minibatches,
+            micro_batch_size, learning_rate (falling linearly to 0), kl_coef, temperature, lora_rank, bf16 and seed. The
+            sentences of an ad stay together. `kl_coef` is TRL's `beta`: RLOO takes it off the reward, per nat of a
+            whole rewrite; GRPO adds it to the loss, per nat of a token.
         on_step: called with the log row after every step.
 
     Raises:
         InputError: batch arithmetic that is not exact, or too few texts.
     """
-    if steps < 1:
-        raise InputError(f"steps is {steps}; it must be at least 1")  # TRL would go over the whole data instead
-    micro_batch_size = min(micro_batch_size, batch_size // minibatches)
-    for name, whole, part in (
-        ("generations", batch_size, generations),
-        ("minibatches", batch_size, minibatches),
-        ("micro_batch_size", batch_size // minibatches, micro_batch_size),
-    ):
-        if whole % part:
-            raise InputError(f"{name}={part} does not divide {whole} (batch_size={batch_size}); change one of them")
-    generator.prepare_training(lora_rank)
-    # Before on_step looks at it.
-    generator.model = add_lora(generator.model, lora_rank, PPOConfig.lora_alpha, PPOConfig.lora_targets)
-    texts = batch_size // generations
+    trainer_class, config_class = GROUP_METHODS[name]
+    texts, size = config.batch_size // config.generations, config.batch_size // config.minibatches
     rows = episodes(generator, judge.jobs, texts)
-    batches = Batches(rows, texts, seed, group_column="job_id")
-    log = _Log(trainer_class.__name__, steps, batch_size, on_step)
+    check_config(config, rows)
+    micro_batch_size = min(config.micro_batch_size, size)
+    if size % micro_batch_size:
+        raise InputError(f"micro_batch_size={micro_batch_size} does not divide a minibatch of {size} rows; change one")
+    generator.prepare_training(config.lora_rank)
+    generator.model = add_lora(generator.model, config.lora_rank)  # before on_step looks at it
+    batches = Batches(rows, texts, config.seed, group_column="job_id")
+    log = _Log(name, config, on_step)
     with tempfile.TemporaryDirectory() as folder:
-        config = config_class(
+        arguments = config_class(
             folder,
-            max_steps=steps * minibatches,
-            generation_batch_size=batch_size,
-            num_generations=generations,
+            max_steps=config.steps * config.minibatches,
+            generation_batch_size=config.batch_size,
+            num_generations=config.generations,
             per_device_train_batch_size=micro_batch_size,
-            gradient_accumulation_steps=batch_size // minibatches // micro_batch_size,
-            learning_rate=learning_rate,
-            beta=kl_coef,
-            temperature=temperature,
+            gradient_accumulation_steps=size // micro_batch_size,
+            learning_rate=config.learning_rate,
+            beta=config.kl_coef,
+            temperature=config.temperature,
             max_completion_length=generator.max_new_tokens,
             shuffle_dataset=False,
-            logging_steps=minibatches,
+            logging_steps=config.minibatches,
             bf16=False,  # the trainer's own passes know better where
-            seed=seed,
+            seed=config.seed,
             disable_tqdm=True,
             **trl_trainers.QUIET,
         )
-        torch.manual_seed(seed)
+        torch.manual_seed(config.seed)
         trainer = trainer_class(
-            generator.model,
-            generator.tokenizer,
+            generator,
             ranking_reward(generator, judge, reward_config),
-            rows.select([row for step in range(steps) for row in batches.rows(step)]),
-            config,
-            add_special_tokens=generator.add_special_tokens,
-            bf16=bf16,
+            rows.select([row for step in range(config.steps) for row in batches.rows(step)]),
+            arguments,
+            bf16=config.bf16,
             callbacks=[log],
         )
-        trainer.remove_callback(PrinterCallback)
-        trainer.train()
-    generator.model = trl_trainers.take_model(trainer)
+        generator.model = trl_trainers.train(trainer)
     return pd.DataFrame(log.rows)
 
 
@@ -168,11 +131,9 @@ class _Log(TrainerCallback):
         "completions/mean_length": "response/length",
     }
 
-    def __init__(self, name: str, steps: int, batch_size: int, on_step: OnStep | None) -> None:
-        self.bar, self.batch_size, self.on_step = tqdm(total=steps, desc=name), batch_size, on_step
+    def __init__(self, name: str, config: PPOConfig, on_step: OnStep | None) -> None:
+        self.bar, self.batch_size, self.on_step = tqdm(total=config.steps, desc=name), config.batch_size, on_step
         self.rows: list[dict[str, float]] = []
-
-    def on_train_begin(self, *unused: object, **more: object) -> None:
         self.began = time.perf_counter()
 
     def on_log(self, *unused: object, logs: dict[str, float], **more: object) -> None:
@@ -240,7 +201,7 @@ def dpo(
     if lora_rank < 1:
         raise InputError(f"lora_rank={lora_rank}: the reference is the model without its adapters; choose 8 or 16")
     generator.prepare_training(lora_rank)
-    generator.model = add_lora(generator.model, lora_rank, PPOConfig.lora_alpha, PPOConfig.lora_targets)
+    generator.model = add_lora(generator.model, lora_rank)
     with tempfile.TemporaryDirectory() as folder:
         arguments = DPOConfig(
             folder,
@@ -257,9 +218,7 @@ def dpo(
         )
         data = Dataset.from_pandas(pairs[["prompt", "chosen", "rejected"]], preserve_index=False)
         trainer = DPOTrainer(generator.model, args=arguments, train_dataset=data, processing_class=generator.tokenizer)
-        trainer.remove_callback(PrinterCallback)
-        trainer.train()
-    generator.model = trl_trainers.take_model(trainer)
+        generator.model = trl_trainers.train(trainer)
     log = pd.DataFrame(trainer.state.log_history)
     return log.loc[log["loss"].notna(), ["step", "loss", "rewards/accuracies", "rewards/margins"]]
 
@@ -304,7 +263,7 @@ def reward_weighted(
         raise InputError("no rewrite was accepted: there is none to imitate; align the model or collect more samples")
     if len(data) < batch_size:
         raise InputError(f"{len(data)} rewrites are fewer than batch_size={batch_size}; lower it or collect more")
-    generator.model = add_lora(generator.model, lora_rank, PPOConfig.lora_alpha, PPOConfig.lora_targets)
+    generator.model = add_lora(generator.model, lora_rank)
     parameters = trained_parameters(generator.model)
     optimizer = torch.optim.AdamW(parameters, learning_rate, weight_decay=0.0)
     advantage = data["reward"] - data.groupby(["job_id", "position"])["reward"].transform("mean")
@@ -341,9 +300,7 @@ def reward_weighted(
 
 def _log_likelihood(generator: Generator, rows: pd.DataFrame) -> Tensor:
     """Log-probability of each row's completion: `[rows]`."""
-    tokens = [torch.tensor(ids, device=generator.model.device) for ids in rows["tokens"]]
-    mask = pad_sequence([torch.ones_like(ids) for ids in tokens], batch_first=True)
-    tokenizer, model, longest = generator.tokenizer, generator.model, generator.max_new_tokens
-    prompts = encode(tokenizer, model, list(rows["prompt"]), longest, generator.add_special_tokens)
-    tokens = pad_sequence(tokens, batch_first=True, padding_value=tokenizer.pad_token_id)
-    return (score(model, prompts, tokens).logprobs * mask).sum(1)
+    logprobs = generator.score(list(rows["prompt"]), list(rows["tokens"])).logprobs
+    lengths = torch.tensor([len(ids) for ids in rows["tokens"]], device=logprobs.device)
+    mask = torch.arange(logprobs.shape[1], device=logprobs.device) < lengths[:, None]
+    return (logprobs * mask).sum(1)

@@ -1,11 +1,9 @@
 """TRL's GRPO and RLOO trainers around this library's policy, so that they differ from PPO in the optimiser alone.
 
-TRL 1.16 samples with `model.generate`. `SharedPolicy` replaces the three methods in which they touch tokenizer and model
-by `scoring` and `sampling`; everything else is TRL's.
+TRL 1.16 samples with `model.generate`. `SharedPolicy` replaces the three methods in which they touch tokenizer and
+model by `scoring` and `sampling`; everything else is TRL's.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -13,10 +11,11 @@ import torch.nn.functional as F
 from datasets import Dataset
 from peft import PeftModel
 from torch import Tensor
-from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer
+from transformers import PreTrainedModel, PrinterCallback, Trainer
 from trl import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
 
 from autorefine_lib.generator.actor import frozen_copy
+from autorefine_lib.generator.generator import Generator
 from autorefine_lib.generator.prompts import Prompts
 from autorefine_lib.generator.sampling import precision, sample
 from autorefine_lib.generator.scoring import score
@@ -28,8 +27,10 @@ QUIET: dict[str, Any] = dict(
 """Settings of every trainer of TRL here: nothing is saved or reported."""
 
 
-def take_model(trainer: Trainer) -> PreTrainedModel | PeftModel:
-    """The model that `trainer` trained, without the copy of the adapter that some trainers take as reference."""
+def train(trainer: Trainer) -> PreTrainedModel | PeftModel:
+    """The model of `trainer`, trained, without the copy of the adapter that some trainers take as reference."""
+    trainer.remove_callback(PrinterCallback)
+    trainer.train()
     model = trainer.model.eval()
     if isinstance(model, PeftModel) and "ref" in model.peft_config:
         model.delete_adapter("ref")
@@ -40,34 +41,32 @@ class SharedPolicy(Trainer):
     """Mixin for TRL's trainers that samples with `sampling.sample` and scores with `scoring.score`, in one process.
 
     Args:
-        model: decoder-only, with or without LoRA adapters.
-        tokenizer: of the model, with an EOS and a padding token.
+        generator: its model is trained, with or without LoRA adapters.
         reward: as PPO takes it.
         train_dataset: with a text column `prompt`; the other columns go to the reward.
         config: TRL's. `beta` above 0 keeps a frozen copy of the model, or switches its adapter off.
-        add_special_tokens: as in `PPOConfig`.
         bf16: whether forward passes run in bfloat16 (autocast).
     """
 
     def __init__(
         self,
-        model: PreTrainedModel,
-        tokenizer: PreTrainedTokenizerBase,
+        generator: Generator,
         reward: Reward,
         train_dataset: Dataset,
         config: GRPOConfig | RLOOConfig,
-        add_special_tokens: bool = True,
         bf16: bool = False,
         **arguments: Any,
     ) -> None:
+        config.disable_dropout = True  # as in PPO; TRL puts the model in training mode
         # TRL would load the reference anew from the Hub by the model's name.
         beta, config.beta = config.beta, 0.0
-        super().__init__(model, reward, config, train_dataset, processing_class=tokenizer, **arguments)
+        model = generator.model
+        super().__init__(model, reward, config, train_dataset, processing_class=generator.tokenizer, **arguments)
         # TRL has put a forward of its own on the model; a copy would still call the original through it.
         del (model.get_base_model() if isinstance(model, PeftModel) else model).forward
         self.beta = beta
         self.ref_model = frozen_copy(model) if beta else None
-        self.add_special_tokens, self.autocast_bf16 = add_special_tokens, bf16
+        self.add_special_tokens, self.autocast_bf16 = generator.add_special_tokens, bf16
         self.random = torch.Generator().manual_seed(config.seed)
 
     def _send_telemetry(self) -> None:
@@ -81,26 +80,15 @@ class SharedPolicy(Trainer):
         padded = self.processing_class.pad({"input_ids": prompt_ids}, padding_side="left", return_tensors="pt")
         return Prompts(**padded.to(self.model.device))
 
-    @contextmanager
-    def _as_in_ppo(self) -> Iterator[None]:
-        """Dropout off, though TRL wants the model in training mode; autocast where it was asked for."""
-        training = self.model.training
-        self.model.eval()
-        try:
-            with precision(self.model, self.autocast_bf16):
-                yield
-        finally:
-            self.model.train(training)
-
     def _sample(self, prompt_ids: list[list[int]]) -> list[list[int]]:
         tokenizer = self.processing_class
-        with self._as_in_ppo():
+        with precision(self.model, self.autocast_bf16):
             samples = sample(
                 self.model, self._pad(prompt_ids), tokenizer.eos_token_id, tokenizer.pad_token_id,
                 self.max_completion_length, self.temperature,
                 torch.rand(len(prompt_ids), self.max_completion_length, generator=self.random).to(self.model.device),
             )  # fmt: skip
-        return [tokens[mask].tolist() for tokens, mask in zip(samples.tokens, samples.mask, strict=True)]
+        return samples.responses()
 
     def _get_per_token_logps_and_entropies(
         self,
@@ -119,7 +107,7 @@ class SharedPolicy(Trainer):
             real = attention_mask[rows, :-logits_to_keep].bool()
             prompts = self._pad([ids[mask].tolist() for ids, mask in zip(prompt, real, strict=True)])
             longest = int(attention_mask[rows, -logits_to_keep:].sum(1).max())
-            with self._as_in_ppo():
+            with precision(self.model, self.autocast_bf16):
                 scores = score(model, prompts, completion[:, :longest], self.temperature)
             padding = (0, logits_to_keep - longest)
             parts.append((F.pad(scores.logprobs, padding), F.pad(scores.entropy, padding)))

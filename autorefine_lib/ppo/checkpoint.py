@@ -72,12 +72,11 @@ def delete(*paths: Path) -> None:
 
 def found(output_dir: Path) -> list[Path]:
     """The complete checkpoints, oldest first."""
-    paths = [path for path in output_dir.glob("checkpoint-*") if _step(path).isdecimal()]
-    return sorted(paths, key=lambda path: int(_step(path)))
+    return sorted(output_dir.glob("checkpoint-[0-9]*"), key=_step)
 
 
-def _step(path: Path) -> str:
-    return path.name.removeprefix("checkpoint-")
+def _step(path: Path) -> int:
+    return int(path.name.removeprefix("checkpoint-"))
 
 
 def fingerprint(texts: list[str]) -> str:
@@ -90,7 +89,7 @@ def last_good(output_dir: Path) -> str:
     paths = found(output_dir)
     if not paths:
         return "nothing was saved before, start again with a lower save_every"
-    return f"the last good state is in {paths[-1]}, from which train() goes on with step {int(_step(paths[-1])) + 1}"
+    return f"the last good state is in {paths[-1]}, from which train() goes on with step {_step(paths[-1]) + 1}"
 
 
 def load_newest(

@@ -81,23 +81,23 @@ class PPOConfig:
     """Of sampling, order of the data, minibatches and initial adapters."""
 
 
-RANGES: tuple[tuple[Any, Callable[[Any], bool], str, str], ...] = (
-    (Integral, lambda value: value >= 1, "a whole number, at least 1",
-     "steps batch_size generations minibatches epochs micro_batch_size max_new_tokens value_window save_every kl_horizon"),
-    (Integral, lambda value: value >= 0, "a whole number, at least 0", "lora_rank seed"),
-    (Real, lambda value: 0 <= value < math.inf, "a number, 0 or more", "learning_rate kl_coef value_coef"),
-    (Real, lambda value: value > 0, "a number above 0", "temperature clip_ratio clip_value max_grad_norm lora_alpha"),
-    (Real, lambda value: 0 <= value <= 1, "a number from 0 to 1", "gamma lam"),
-    (Real | None, lambda value: value is None or value > 0, "a number above 0, or None", "value_learning_rate kl_target"),
-)  # fmt: skip
-"""Type, condition, both in words, and the parameters that it holds for."""
+COUNTS = "steps batch_size generations minibatches epochs micro_batch_size max_new_tokens value_window save_every"
+RANGES: tuple[tuple[str, Any, Callable[[Any], bool], str], ...] = (
+    (f"{COUNTS} kl_horizon", Integral, lambda x: x >= 1, "a whole number, at least 1"),
+    ("lora_rank seed", Integral, lambda x: x >= 0, "a whole number, at least 0"),
+    ("learning_rate kl_coef value_coef", Real, lambda x: 0 <= x < math.inf, "a number, 0 or more"),
+    ("temperature clip_ratio clip_value max_grad_norm lora_alpha", Real, lambda x: x > 0, "a number above 0"),
+    ("gamma lam", Real, lambda x: 0 <= x <= 1, "a number from 0 to 1"),
+    ("value_learning_rate kl_target", Real | None, lambda x: x is None or x > 0, "a number above 0, or None"),
+)
+"""Names of parameters, their type, their condition, and both in words."""
 
 
 def check_config(config: PPOConfig, dataset: Dataset) -> None:
     """Values in their ranges, exact batch arithmetic and a data set that has rows and columns enough, or InputError."""
     if not isinstance(dataset, Dataset):
         raise InputError(f"train_dataset is a {type(dataset).__name__}; give a datasets.Dataset (Dataset.from_list)")
-    for kind, holds, allowed, names in RANGES:
+    for names, kind, holds, allowed in RANGES:
         for name in names.split():
             value = getattr(config, name)
             if not isinstance(value, kind) or not holds(value):

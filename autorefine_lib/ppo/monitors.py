@@ -77,45 +77,20 @@ class Drift:
 
     column: str
     """Of the log."""
-    limit: float
-    """The third argument of `is_wrong`."""
-    is_wrong: Callable[[float, float, float], bool]
-    """(first, recent, limit) to whether an alarm is raised."""
     message: str
-    """With places for {first}, {recent} and {limit}."""
+    """With places for {first}, {recent}, {lowest}, {highest} and {rise}."""
+    lowest: float = 0.0
+    """Least share of the first mean that must be left."""
+    highest: float = math.inf
+    """Most share of the first mean."""
+    rise: float = math.inf
+    """Most by which the mean may rise."""
 
     def __call__(self, rows: Rows) -> str | None:
         """The message, where something is wrong."""
         first, recent = _mean(rows[:WINDOW], self.column), _mean(rows[-WINDOW:], self.column)
-        wrong = self.is_wrong(first, recent, self.limit)
-        return self.message.format(first=first, recent=recent, limit=self.limit) if wrong else None
-
-
-def has_risen(first: float, recent: float, limit: float) -> bool:
-    """Whether it rose by more than `limit`."""
-    return recent - first > limit
-
-
-def has_shrunk(first: float, recent: float, limit: float) -> bool:
-    """Whether less than the share `limit` is left."""
-    return recent < limit * first
-
-
-def has_changed(first: float, recent: float, limit: float) -> bool:
-    """Whether it changed by more than the share `limit`, either way."""
-    return abs(recent - first) > limit * first
-
-
-def ranking_quality(rows: Rows) -> str | None:
-    """MRR or NDCG falls; an ad has about three texts that are rewritten one by one."""
-    for name in ("mrr", "ndcg"):
-        message = (
-            f"a rewrite loses {{recent:.3f}} of {name.upper()}, {{first:.3f}} in the first steps (limit: {{limit}} "
-            "more); raise w_quality, or lower learning_rate"
-        )
-        if found := Drift(f"reward/{name}_loss", 0.01, has_risen, message)(rows):
-            return found
-    return None
+        wrong = recent < self.lowest * first or recent > self.highest * first or recent - first > self.rise
+        return self.message.format(first=first, recent=recent, **vars(self)) if wrong else None
 
 
 def parity(rows: Rows) -> str | None:
@@ -181,34 +156,42 @@ def critic(rows: Rows) -> str | None:
 
 
 MONITORS: dict[str, Callable[[Rows], str | None]] = {
-    "ranking quality": ranking_quality,
     "parity": parity,
     "group": unaimed_group,
     "KL": kl,
+    # The ranking gets worse; an ad has about three texts that are rewritten one by one.
+    "MRR": Drift("reward/mrr_loss", rise=0.01, message=
+        "a rewrite loses {recent:.3f} of MRR, {first:.3f} in the first steps (limit: {rise} more); raise w_quality, or "
+        "lower learning_rate",
+    ),
+    "NDCG": Drift("reward/ndcg_loss", rise=0.01, message=
+        "a rewrite loses {recent:.3f} of NDCG, {first:.3f} in the first steps (limit: {rise} more); raise w_quality, "
+        "or lower learning_rate",
+    ),
     # The policy stops exploring.
-    "entropy": Drift("policy/entropy", 0.4, has_shrunk,
-        "entropy is {recent:.3f} nats a token, {first:.3f} in the first steps (limit: {limit:.0%} of it); raise "
+    "entropy": Drift("policy/entropy", lowest=0.4, message=
+        "entropy is {recent:.3f} nats a token, {first:.3f} in the first steps (limit: {lowest:.0%} of it); raise "
         "kl_coef or temperature, or lower learning_rate",
     ),
     # Responses grow or shrink, whatever the reward meant.
-    "length": Drift("response/length", 0.3, has_changed,
-        "responses have {recent:.1f} tokens, {first:.1f} in the first steps (limit: {limit:.0%} either way); see "
-        "whether the reward pays for length, or raise kl_coef",
+    "length": Drift("response/length", lowest=0.7, highest=1.3, message=
+        "responses have {recent:.1f} tokens, {first:.1f} in the first steps (limit: {lowest:.0%} to {highest:.0%} of "
+        "it); see whether the reward pays for length, or raise kl_coef",
     ),
     # A response says the same thing again and again.
-    "repetition": Drift("response/repetition", 0.1, has_risen,
-        "{recent:.0%} of a response's 3-grams are repeats, {first:.0%} in the first steps (limit: {limit:.0%} more); "
+    "repetition": Drift("response/repetition", rise=0.1, message=
+        "{recent:.0%} of a response's 3-grams are repeats, {first:.0%} in the first steps (limit: {rise:.0%} more); "
         "raise kl_coef, or let the reward take something off for repetition",
     ),
     # Different prompts get the same response.
-    "sameness": Drift("response/distinct", 0.6, has_shrunk,
-        "{recent:.0%} of the responses are distinct, {first:.0%} in the first steps (limit: {limit:.0%} of it); raise "
+    "sameness": Drift("response/distinct", lowest=0.6, message=
+        "{recent:.0%} of the responses are distinct, {first:.0%} in the first steps (limit: {lowest:.0%} of it); raise "
         "kl_coef, and see which response the reward pays for",
     ),
     # The policy gives up rewriting: a copy risks no refusal and costs no KL.
-    "copying": Drift("reward/changed", 2 / 3, has_shrunk,
-        "{recent:.0%} of the completions change their text, {first:.0%} in the first steps (limit: {limit:.0%} of it); "
-        "lower the fee for refusals or kl_coef, or raise kl_target",
+    "copying": Drift("reward/changed", lowest=2 / 3, message=
+        "{recent:.0%} of the completions change their text, {first:.0%} in the first steps (limit: {lowest:.0%} of "
+        "it); lower the fee for refusals or kl_coef, or raise kl_target",
     ),
     "critic": critic,
 }  # fmt: skip

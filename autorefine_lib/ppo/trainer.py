@@ -130,17 +130,16 @@ class PPOTrainer:
                     if stop:
                         raise KeyboardInterrupt(f"stopped after step {step + 1}; train() again goes on from {path}")
         except FloatingPointError as error:
-            advice = (
-                f"{checkpoint.last_good(self.output_dir)}; lower max_grad_norm, or learning_rate in another output_dir"
-            )
-            raise FloatingPointError(f"step {step + 1}: {error}; {advice}") from error
+            kept = checkpoint.last_good(self.output_dir)
+            advice = "lower max_grad_norm, or learning_rate in another output_dir"
+            raise FloatingPointError(f"step {step + 1}: {error}; {kept}; {advice}") from error
         finally:
             self.log.close()
         self.accelerator.wait_for_everyone()
         return pd.DataFrame(self.log.rows)
 
-    def save_pretrained(self, folder: str | Path) -> Path:
-        """Write policy (of adapters, those alone) and tokenizer as transformers and PEFT load them; returns `folder`.
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write policy (of adapters, those alone) and tokenizer as transformers and PEFT load them.
 
         To be called in every process; the main one writes.
         """
@@ -148,7 +147,6 @@ class PPOTrainer:
             self.model.save_pretrained(folder)
             self.tokenizer.save_pretrained(folder)
         self.accelerator.wait_for_everyone()
-        return Path(folder)
 
     def _step(self, step: int) -> dict[str, float]:
         """One batch and its updates, phase by phase; returns the log row."""
@@ -176,7 +174,7 @@ class PPOTrainer:
         completions = self.tokenizer.batch_decode(samples.tokens, skip_special_tokens=True)
         result = self._call_rewards(step, texts, completions, columns)
         scores = torch.tensor(result.total, dtype=torch.float32, device=mask.device)
-        self.samples = pd.DataFrame({"prompt": texts, "completion": completions, **result.parts})
+        self.samples = pd.DataFrame({"prompt": texts, "completion": completions}).join(result.parts)
         clock.lap("reward")
 
         # Advantages: the reward on the last token of the response, the KL penalty on every token.
@@ -193,7 +191,7 @@ class PPOTrainer:
         kl = float(k1.sum(1).mean())
         row = {
             "step": step + 1,
-            **result.log_row(),
+            **result.log,
             "reward/mean": float(scores.mean()),
             "reward/std": float(scores.std()),
             "kl/response": kl,

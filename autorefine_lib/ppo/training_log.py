@@ -80,7 +80,7 @@ class Stopwatch:
 
 def describe_responses(samples: Samples) -> dict[str, float]:
     """Log columns about the sampled tokens alone."""
-    responses = [tuple(tokens[mask].tolist()) for tokens, mask in zip(samples.tokens, samples.mask, strict=True)]
+    responses = [tuple(ids) for ids in samples.responses()]
     return {
         "response/eos_rate": float(samples.finished.float().mean()),
         "response/length": float(samples.mask.sum(1).float().mean()),

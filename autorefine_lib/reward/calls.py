@@ -13,6 +13,7 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from autorefine_lib.errors import InputError
 
@@ -23,21 +24,12 @@ Reward = Callable[..., Sequence[float | None]]
 class RewardResult:
     """Rewards of one batch."""
 
-    total: np.ndarray
-    """`[batch]`, the weighted sum over the functions that apply to the row."""
-    parts: dict[str, np.ndarray]
-    """Each function's own rewards by its name, `[batch]`, NaN where it does not apply."""
-    metrics: dict[str, float]
-    """What the functions passed to `log_metric`, averaged over the batch."""
-
-    def log_row(self) -> dict[str, float]:
-        """Log columns: mean and standard deviation of each function, and the metrics."""
-        row = {}
-        for name, values in self.parts.items():
-            applying = values[~np.isnan(values)]
-            row[f"rewards/{name}/mean"] = float(applying.mean()) if len(applying) else math.nan
-            row[f"rewards/{name}/std"] = float(applying.std(ddof=1)) if len(applying) > 1 else math.nan
-        return row | self.metrics
+    total: list[float]
+    """The weighted sum over the functions that apply to the row, one number a row."""
+    parts: pd.DataFrame
+    """Each function's own rewards, in a column with its name, NaN where it does not apply."""
+    log: dict[str, float]
+    """Log columns: mean and standard deviation of each function, and the means of what they passed to `log_metric`."""
 
 
 def weigh_rewards(rewards: list[Reward], weights: list[float] | None) -> dict[str, float]:
@@ -48,9 +40,8 @@ def weigh_rewards(rewards: list[Reward], weights: list[float] | None) -> dict[st
     """
     if not rewards:
         raise InputError("there is no reward function; give at least one")
-    for reward in rewards:
-        if not callable(reward):
-            raise InputError(f"reward {reward!r} is not a function; give reward(prompts, completions, **columns)")
+    if other := [reward for reward in rewards if not callable(reward)]:
+        raise InputError(f"reward {other[0]!r} is not a function; give reward(prompts, completions, **columns)")
     names = [getattr(reward, "__name__", type(reward).__name__) for reward in rewards]
     if len(set(names)) < len(names):
         raise InputError(f"reward functions need different names, got {names}; rename one (its __name__)")
@@ -63,7 +54,7 @@ def weigh_rewards(rewards: list[Reward], weights: list[float] | None) -> dict[st
 
 
 def call_rewards(
-    rewards: list[Reward], weights: dict[str, float], prompts: list[str], completions: list[str], columns: dict[str, Any]
+    rewards: list[Reward], weights: dict[str, float], prompts: list[str], completions: list[str], columns: dict
 ) -> RewardResult:
     """Call every function once for the batch, with those of `columns` and `log_metric(name, value)` that it takes.
 
@@ -84,7 +75,7 @@ def call_rewards(
         logged.setdefault(name, []).append(float(value))
 
     arguments = columns | {"prompts": prompts, "completions": completions, "log_metric": log_metric}
-    parts = {}
+    parts = pd.DataFrame(index=range(len(prompts)))
     for name, reward in zip(weights, rewards, strict=True):
         try:
             taken = inspect.signature(reward).parameters
@@ -93,11 +84,12 @@ def call_rewards(
         except Exception as error:
             raise RuntimeError(f"reward {name!r} raised {type(error).__name__}: {_one_line(str(error))}") from error
         parts[name] = _check_values(name, values, prompts)
-    table = np.stack(list(parts.values()))
-    for row in np.flatnonzero(np.isnan(table).all(0)):
-        raise InputError(f"every reward function returned None for the prompt {prompts[row][:80]!r}; one must apply")
-    total = np.nansum(table * np.array(list(weights.values()))[:, None], axis=0)
-    return RewardResult(total, parts, {name: float(np.mean(values)) for name, values in logged.items()})
+    if (without := parts.isna().all(axis=1)).any():
+        prompt = prompts[int(without.argmax())]
+        raise InputError(f"every reward function returned None for the prompt {prompt[:80]!r}; one must apply")
+    log = {f"rewards/{name}/{figure}": float(parts[name].agg(figure)) for name in parts for figure in ("mean", "std")}
+    total = parts.mul(pd.Series(weights)).sum(axis=1).tolist()
+    return RewardResult(total, parts, log | {name: float(np.mean(values)) for name, values in logged.items()})
 
 
 def _check_values(name: str, values: Any, prompts: list[str]) -> np.ndarray:
@@ -117,9 +109,8 @@ def _check_values(name: str, values: Any, prompts: list[str]) -> np.ndarray:
     for row, value in enumerate(values):
         if value is None:
             continue
-        if not isinstance(value, str):
-            with suppress(TypeError, ValueError, RuntimeError):  # the last from a tensor of several numbers
-                result[row] = float(value)
+        with suppress(TypeError, ValueError, RuntimeError):  # the last from a tensor of several numbers
+            result[row] = math.nan if isinstance(value, str) else float(value)
         if not math.isfinite(result[row]):
             raise InputError(
                 f"reward {name!r} returned {_one_line(repr(value))} for the prompt {prompts[row][:80]!r}; "

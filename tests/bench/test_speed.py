@@ -8,10 +8,10 @@ from tiny_models import tiny_model, tiny_tokenizer
 from typer.testing import CliRunner
 
 from autorefine_lib.bench import speed
-from autorefine_lib.bench.speed import Workload
 from autorefine_lib.cli import app
 from autorefine_lib.errors import InputError
 from autorefine_lib.generator.generator import Generator
+from autorefine_lib.ppo.config import PPOConfig
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_something_else_is_refused():
         speed.measure("speed")
 
 
-TINY = Workload(batch=4, generations=2, epochs=2, steps=3, micro_batch=2, longest=6, lora_rank=2)
+TINY = replace(speed.WORKLOAD, batch_size=4, generations=2, micro_batch_size=2, max_new_tokens=6, lora_rank=2)
 
 
 def tiny_generator() -> Generator:
@@ -48,11 +48,11 @@ def tiny_generator() -> Generator:
 
 def test_the_fields_and_that_the_phases_add_up_to_the_step():
     figures = speed.measure_ppo(TINY, tiny_generator())
-    assert {name: figures[name] for name in asdict(TINY)} == asdict(TINY)
+    assert all(figures[name] == getattr(TINY, name) for name in speed.SIZES)
     phases = sum(figures[f"{name}_s"] for name in (*speed.PHASES, "rest"))
     assert phases == pytest.approx(figures["seconds_per_step"], rel=0.01, abs=0.003)
-    assert figures["episodes_per_s"] == pytest.approx(TINY.batch / figures["seconds_per_step"], rel=0.05)
-    assert 0 < figures["rollout_tokens_per_s"] < TINY.batch * TINY.longest / figures["rollout_s"] * 1.05
+    assert figures["episodes_per_s"] == pytest.approx(TINY.batch_size / figures["seconds_per_step"], rel=0.05)
+    assert 0 < figures["rollout_tokens_per_s"] < TINY.batch_size * TINY.max_new_tokens / figures["rollout_s"] * 1.05
     assert figures["generate_tokens_per_s"] > 0
     assert figures["peak_rss_mib"] > 100 and figures["threads"] >= 1
 
@@ -88,13 +88,13 @@ def test_a_step_is_timed_end_to_end_and_the_median_taken(monkeypatch, steps, exp
 def test_the_command_prints_json(monkeypatch):
     measured = []
 
-    def measure_ppo(work: Workload) -> dict:
-        measured.append(work)
-        return asdict(work)
+    def measure_ppo(config: PPOConfig) -> dict:
+        measured.append(config)
+        return asdict(config)
 
     monkeypatch.setattr(speed, "measure_ppo", measure_ppo)
     result = CliRunner().invoke(app, ["bench", "ppo", "--bf16", "--json"])
     assert result.exit_code == 0, result.output
     figures = json.loads(result.stdout)
     assert figures["what"] == "ppo" and figures["bf16"] and {"machine", "commit", "versions"} <= set(figures)
-    assert measured == [Workload(bf16=True)]
+    assert measured == [replace(speed.WORKLOAD, bf16=True)]

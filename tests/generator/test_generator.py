@@ -5,6 +5,7 @@ import torch
 from tiny_models import tiny_model, tiny_tokenizer
 
 from autorefine_lib.generator import generator
+from autorefine_lib.generator.generator import Generator
 from autorefine_lib.text import sentences
 
 AD = "Nurse, Elm Clinic\n\nWe are hiring a nurse with 5 years of practice for our ward. Send us your resume."
@@ -70,7 +71,7 @@ def test_what_was_refused_is_tried_again(writer, monkeypatch):
         return [["We are hiring a nurse for our ward."], [SOURCE], [GOOD]][len(asked) - 1][: len(sources)]
 
     monkeypatch.setattr(writer, "complete", complete)
-    [made] = writer.rewrite([AD], tries=5)
+    [made] = writer.rewrite([AD])
     assert made.edits[0].rewrite == GOOD and not made.refused
     assert asked == [([SOURCE], 0.0, 0), ([SOURCE], generator.RETRY, 1), ([SOURCE], generator.RETRY, 2)]
 
@@ -78,14 +79,17 @@ def test_what_was_refused_is_tried_again(writer, monkeypatch):
 def test_equal_sentences_are_asked_once_unless_sampled(writer, monkeypatch):
     asked = []
 
-    def answer(model, tokenizer, prompts, **options):
-        asked.append([prompt.split("\n\n")[1] for prompt in prompts])
-        return [f"{number} {prompt}" for number, prompt in enumerate(asked[-1])]
+    def encode(prompts):
+        asked.append(prompts)
+        return Generator.encode(writer, prompts)
 
-    monkeypatch.setattr(generator, "generate", answer)
-    assert writer.complete(["b", "a", "b"]) == ["0 b", "1 a", "0 b"]
-    assert writer.complete(["b", "a", "b"], temperature=1.0) == ["0 b", "1 a", "2 b"]
-    assert asked == [["b", "a"], ["b", "a", "b"]]
+    monkeypatch.setattr(writer, "encode", encode)
+    monkeypatch.setattr(writer, "prompt", lambda source: source)
+    first, second, third = writer.complete(["w4 w5", "w6", "w4 w5"])
+    assert first == third != second
+    first, second, third = writer.complete(["w4 w5", "w6", "w4 w5"], temperature=1.0)
+    assert first != third, "each is drawn by itself"
+    assert asked == [["w4 w5", "w6"], ["w4 w5", "w4 w5", "w6"]], "the longest first"
 
 
 def test_adapters_are_merged_before_new_ones_are_trained(writer):

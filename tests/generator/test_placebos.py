@@ -23,7 +23,6 @@ def test_paraphrase_changes_phrases_and_no_fact():
         assert re.findall(r"[\d,]+\d", rewrite) == re.findall(r"[\d,]+\d", ad), "numbers stay"
         assert rewrite.splitlines()[0] == ad.splitlines()[0] and protected_words(rewrite) <= protected_words(ad)
     assert placebos.paraphrase(ADS, seed=1) == made != placebos.paraphrase(ADS, seed=2)
-    assert placebos.paraphrase(ADS, probability=0) == ADS
 
 
 def test_paraphrase_goes_in_every_direction():
@@ -44,18 +43,15 @@ def test_word_swap_leaves_no_coded_phrase_but_those_without_a_neutral_one():
 
 
 def test_stuffing_by_hand():
-    made = placebos.stuff(["We hire.", ""], ["Head Nurse", "Cook"], ["nurse", "line_cook"], times=2)
-    assert made == ["Head Nurse, nurse, Head Nurse, nurse\n\nWe hire.", "Cook, line cook, Cook, line cook\n\n"]
-    assert placebos.stuff(["We hire."], ["Cook"], [None], times=2) == ["Cook, Cook\n\nWe hire."]
+    made = placebos.stuff(["We hire.", ""], ["Head Nurse", "Cook"], ["nurse", "line_cook"])
+    first = "Head Nurse, nurse, Head Nurse, nurse, Head Nurse, nurse"
+    assert made == [f"{first}\n\nWe hire.", "Cook, line cook, Cook, line cook, Cook, line cook\n\n"]
+    assert placebos.stuff(["We hire."], ["Cook"], [None]) == ["Cook, Cook, Cook\n\nWe hire."]
 
 
 def test_bad_input():
     with pytest.raises(InputError, match="1 ads, 2 titles and 1 occupations"):
         placebos.stuff(["a"], ["b", "c"], ["d"])
-    with pytest.raises(InputError, match="times=0 is below 1"):
-        placebos.stuff(["a"], ["b"], ["c"], times=0)
-    with pytest.raises(InputError, match="probability=1.5 is not between 0 and 1"):
-        placebos.paraphrase(["a"], probability=1.5)
 
 
 @settings(deadline=None, max_examples=20)

@@ -7,12 +7,20 @@ from transformers import LogitsProcessorList, NoRepeatNGramLogitsProcessor
 
 from autorefine_lib.errors import InputError
 from autorefine_lib.generator.actor import ValueHead, add_lora
+from autorefine_lib.generator.generator import Generator
 from autorefine_lib.generator.prefill import response_head
 from autorefine_lib.generator.prompts import encode
-from autorefine_lib.generator.sampling import draw, generate, sample
+from autorefine_lib.generator.sampling import draw, sample
 from autorefine_lib.generator.scoring import score
 
 PROMPTS = ["w1 w2 w3 w4 w5 w6", "w7", "w8 w9 w10", "w11 w12"]
+
+
+class Toy(Generator):
+    """Reads the source as it is."""
+
+    def prompt(self, source):
+        return source
 
 
 def drawn(model, temperature=1.0, value_head=None, seed=0, max_new_tokens=8):
@@ -72,7 +80,7 @@ def test_greedy_equals_transformers(kind):
         eos_token_id=1, pad_token_id=0,
     )[:, prompts.input_ids.shape[1] :]  # fmt: skip
     assert torch.equal(samples.tokens, expected)
-    texts = generate(model, tokenizer, PROMPTS, 8, batch_size=2)
+    texts = Toy(model, tokenizer, max_new_tokens=8).complete(PROMPTS, progress=False)
     assert texts == tokenizer.batch_decode(expected, skip_special_tokens=True)
 
 
@@ -148,7 +156,7 @@ def test_scores_that_are_not_finite_are_one_clear_error(temperature):
     with pytest.raises(FloatingPointError, match="a sampled token has log-probability nan, .*; check the weights"):
         drawn(model, temperature)
     with pytest.raises(FloatingPointError, match="log-probability nan"):
-        generate(model, tiny_tokenizer(), PROMPTS, 8, temperature)
+        Toy(model, tiny_tokenizer(), max_new_tokens=8).complete(PROMPTS, temperature)
 
 
 def test_encode_errors():

@@ -7,7 +7,6 @@ import pytest
 import torch
 from tiny_models import KINDS, VOCAB, tiny_model, tiny_tokenizer
 from torch import nn
-from transformers import LogitsProcessorList
 
 from autorefine_lib.errors import InputError
 from autorefine_lib.generator import pretrained
@@ -71,23 +70,6 @@ def test_the_expectile_of_two_values_is_where_the_weighted_errors_meet():
     v.grad = None
     ilql.expectile_loss(torch.tensor([0.0, 1.0]) - v, 0.7).sum().backward()
     assert abs(float(v.grad)) < 1e-6
-
-
-@pytest.mark.parametrize(
-    ("lam", "expected"), [(0.0, [0.18, 0.09, 1.0]), (1.0, [0.81, 0.9, 1.0]), (0.5, [0.31275, 0.495, 1.0])]
-)
-def test_td_targets(lam, expected):
-    """gamma 0.9, V = 0.5, 0.2, 0.1 and the reward 1 at the last token; the fourth place is padding."""
-    rewards, values = torch.tensor([[0.0, 0, 1, 0], [0, 0, 1, 0]]), torch.tensor([[0.5, 0.2, 0.1, 9]] * 2)
-    mask = torch.tensor([[True, True, True, False]] * 2)
-    found = ilql.td_targets(rewards, values, mask, 0.9, lam)
-    torch.testing.assert_close(found, torch.tensor([[*expected, 0.0]] * 2))
-
-
-def test_cql_loss():
-    q = torch.tensor([[0.0, math.log(3)], [5.0, 5.0]])
-    found = ilql.cql_loss(q, torch.tensor([0, 1]))
-    torch.testing.assert_close(found, torch.tensor([math.log(4), math.log(2)]))
 
 
 def test_polyak_update():
@@ -168,15 +150,14 @@ def test_plain_generate_takes_the_processor_too(kind):
 
 def test_heads_come_back_from_disk(tmp_path):
     generator = toy("gpt2")
-    saved = ilql.perturb(generator, random_heads(generator.model), 1.5)
+    pretrained.save(generator, tmp_path)
+    saved = ilql.perturb(generator, random_heads(generator.model), 1.5, 0.02)
     first = draw(generator)
     ilql.save(saved, tmp_path)
     assert (tmp_path / "heads.safetensors").stat().st_size < 30_000, "the output embedding is not saved again"
-    saved.hook.remove()
-    again = ilql.load(generator.model, tmp_path)
-    assert (again.beta, again.support) == (1.5, 0.03)
-    generator.logits_processor = LogitsProcessorList([again])
-    second = draw(generator)
+    [again] = (loaded := ilql.load_policy(tmp_path)).logits_processor
+    assert (again.beta, again.support) == (1.5, 0.02)
+    second = draw(loaded)
     assert torch.equal(first.tokens, second.tokens) and torch.equal(first.logprobs, second.logprobs)
 
 

@@ -20,8 +20,8 @@ def writer() -> Writer:
     return Writer(tiny_model("gpt2"), tiny_tokenizer(), "ad", max_new_tokens=6)
 
 
-def collect(folder, samples=2, batch_size=8, temperature=0.8, seed=3) -> pd.DataFrame:
-    return offline.collect(writer(), judge(), REWARD, samples, batch_size, temperature, seed, False, folder)
+def collect(run_dir, samples=2, batch_size=8, seed=3) -> pd.DataFrame:
+    return offline.collect(run_dir, writer(), judge(), "toy", REWARD, samples, seed, batch_size=batch_size)
 
 
 def test_the_first_batch_is_that_of_ppo(tmp_path):
@@ -78,8 +78,9 @@ def test_what_was_stopped_goes_on_from_its_last_whole_batch(tmp_path, monkeypatc
         patch.setattr(ppo_finetuning.RankingReward, "score", stopped)
         with pytest.raises(KeyboardInterrupt):
             collect(tmp_path / "parts", samples=2, batch_size=4)
-    assert len(list((tmp_path / "parts").glob("*"))) == last, "whole files, and nothing beside them"
-    written = {path: path.stat().st_mtime_ns for path in (tmp_path / "parts").glob("*")}
+    parts = [path for path in (tmp_path / "parts").rglob("*") if path.is_file()]
+    assert len(parts) == last, "whole files, and nothing beside them"
+    written = {path: path.stat().st_mtime_ns for path in parts}
     again = collect(tmp_path / "parts", samples=2, batch_size=4)
     pd.testing.assert_frame_equal(again.drop(columns="seconds"), whole.drop(columns="seconds"))
     assert all(path.stat().st_mtime_ns == time for path, time in written.items()), "nothing is sampled twice"

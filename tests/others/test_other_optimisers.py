@@ -4,6 +4,8 @@ DPO learns which of two rewrites the reward prefers, and moves the adapters alon
 """
 
 from collections import Counter
+from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -22,8 +24,10 @@ from autorefine_lib.ppo.config import PPOConfig
 from autorefine_lib.reward.config import RewardConfig
 from autorefine_lib.reward.judge import Judge
 
-METHODS = {"GRPO": other_optimisers.grpo, "RLOO": other_optimisers.rloo}
-SMALL = dict(steps=2, batch_size=16, generations=4, micro_batch_size=4, learning_rate=3e-3)
+METHODS = {name: partial(other_optimisers.train_by_group, name) for name in other_optimisers.GROUP_METHODS}
+SMALL = PPOConfig(
+    steps=2, batch_size=16, generations=4, minibatches=2, micro_batch_size=4, learning_rate=3e-3, kl_coef=0.003
+)
 
 
 def training_judge() -> Judge:
@@ -39,10 +43,8 @@ def writer(kind: str = "gpt2") -> Writer:
 @pytest.mark.parametrize("name", METHODS)
 def test_group_methods_raise_the_ranking_reward(name: str):
     seen = []
-    log = METHODS[name](
-        writer(), training_judge(), RewardConfig(), steps=10, batch_size=32, generations=4, minibatches=1,
-        learning_rate=3e-3, on_step=seen.append,
-    )  # fmt: skip
+    config = replace(SMALL, steps=10, batch_size=32, minibatches=1, micro_batch_size=32)
+    log = METHODS[name](writer(), training_judge(), RewardConfig(), config, seen.append)
     assert log["reward/mean"].iloc[-3:].mean() > log["reward/mean"].iloc[:2].mean() + 0.1
     assert log["reward/parity"].iloc[-1] > log["reward/parity"].iloc[0] + 0.1
     assert log["step"].tolist() == list(range(1, 11)) and log["reward_calls"].tolist() == list(range(32, 321, 32))
@@ -64,7 +66,7 @@ def test_one_function_serves_ppo_grpo_and_rloo(monkeypatch, tmp_path):
         monkeypatch.setattr(module, "ranking_reward", lambda *_: fairness)
     config = PPOConfig(steps=2, batch_size=16, epochs=1, max_new_tokens=6)
     ppo = ppo_finetuning.build_trainer(writer(), training_judge(), RewardConfig(), config, tmp_path).train()
-    logs = [method(writer(), training_judge(), RewardConfig(), **SMALL) for method in METHODS.values()]
+    logs = [method(writer(), training_judge(), RewardConfig(), SMALL) for method in METHODS.values()]
     assert len(calls) == 6, "one call a step, with the whole batch"
     assert all(set(of_jobs.values()) == {1} for of_jobs in calls[:2])
     assert all(set(of_jobs.values()) == {4} for of_jobs in calls[2:]), "all rewrites of a text are in one call"
@@ -85,9 +87,7 @@ def test_the_sentences_of_an_ad_stay_together(monkeypatch):
         return [0.0] * len(completions)
 
     monkeypatch.setattr(other_optimisers, "ranking_reward", lambda *_: reward)
-    other_optimisers.rloo(
-        Sentences(tiny_model("gpt2"), tiny_tokenizer(), max_new_tokens=6), judge(), RewardConfig(), **SMALL
-    )
+    METHODS["RLOO"](Sentences(tiny_model("gpt2"), tiny_tokenizer(), max_new_tokens=6), judge(), RewardConfig(), SMALL)
     assert len(batches) == 2 and all([place for _, place in batch] == [0, 2, 0, 2] for batch in batches)
     assert len({job for batch in batches for job, _ in batch}) == 4
 
@@ -96,7 +96,7 @@ def test_the_sentences_of_an_ad_stay_together(monkeypatch):
 def test_lora_trains_adapters_alone(name: str):
     made = writer("llama")
     before = {name: parameter.detach().clone() for name, parameter in made.model.named_parameters()}
-    METHODS[name](made, training_judge(), RewardConfig(), lora_rank=2, **SMALL)
+    METHODS[name](made, training_judge(), RewardConfig(), replace(SMALL, lora_rank=2))
     assert set(made.model.peft_config) == {"default"}, "TRL's reference adapter is gone"
     after = dict(made.model.get_base_model().named_parameters())
     for name, parameter in before.items():
@@ -116,7 +116,7 @@ def test_what_is_trained_is_in_float32_though_loaded_in_bfloat16(name: str, lora
     elif name == "reward-weighted":
         other_optimisers.reward_weighted(made, offline_data(made, 16), batch_size=16, lora_rank=lora_rank)
     else:
-        METHODS[name](made, training_judge(), RewardConfig(), lora_rank=lora_rank, **SMALL)
+        METHODS[name](made, training_judge(), RewardConfig(), replace(SMALL, lora_rank=lora_rank))
     kinds = {trained: {p.dtype for p in made.model.parameters() if p.requires_grad == trained} for trained in (0, 1)}
     assert kinds == {0: {torch.bfloat16} if lora_rank else set(), 1: {torch.float32}}
 
@@ -124,16 +124,16 @@ def test_what_is_trained_is_in_float32_though_loaded_in_bfloat16(name: str, lora
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"steps": 0}, "steps is 0; it must be at least 1"),
-        ({"generations": 5}, "generations=5 does not divide 16"),
-        ({"minibatches": 3}, "minibatches=3 does not divide 16"),
-        ({"micro_batch_size": 5}, "micro_batch_size=5 does not divide 8"),
+        ({"steps": 0}, "steps is 0; allowed: a whole number, at least 1"),
+        ({"generations": 5}, "batch_size 16 is not divisible by generations 5"),
+        ({"minibatches": 3}, "batch_size / generations 4 is not divisible by minibatches 3"),
+        ({"micro_batch_size": 5}, "micro_batch_size=5 does not divide a minibatch of 8 rows"),
         ({"batch_size": 256}, "hold 8 texts to rewrite, fewer than batch_size=64"),
     ],
 )
 def test_batches_that_do_not_fit_are_one_clear_error(changed: dict, message: str):
     with pytest.raises(InputError, match=message):
-        other_optimisers.grpo(writer(), judge(), RewardConfig(), **SMALL | changed)
+        METHODS["GRPO"](writer(), judge(), RewardConfig(), replace(SMALL, **changed))
 
 
 def test_an_unknown_optimiser_is_one_clear_error():

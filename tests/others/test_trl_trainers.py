@@ -7,6 +7,7 @@ from tiny_models import KINDS, tiny_model, tiny_tokenizer
 from trl import GRPOConfig, RLOOConfig
 
 from autorefine_lib.generator.actor import add_lora
+from autorefine_lib.generator.generator import Generator
 from autorefine_lib.generator.prompts import encode
 from autorefine_lib.generator.sampling import sample
 from autorefine_lib.generator.scoring import score
@@ -24,11 +25,9 @@ def trainer(kind: str, cls: type = GRPO, lora: bool = False, **options) -> Share
         **{"beta": 0.1} | options,
     )  # fmt: skip
     model = tiny_model(kind)
+    writer = Generator(add_lora(model, 2, 8.0, "all-linear") if lora else model, tiny_tokenizer())
     data = Dataset.from_dict({"prompt": PROMPTS})
-    return cls(
-        add_lora(model, 2, 8.0, "all-linear") if lora else model, tiny_tokenizer(),
-        lambda completions, **_: [0.0] * len(completions), data, config,
-    )  # fmt: skip
+    return cls(writer, lambda completions, **_: [0.0] * len(completions), data, config)
 
 
 def rollout(made: SharedPolicy) -> tuple[torch.Tensor, torch.Tensor, int]:
@@ -54,7 +53,6 @@ def test_samples_are_those_of_rollout(kind: str, cls: type):
     prompt_ids, _, _ = made._tokenize_prompts(PROMPTS)
     found = made._generate_single_turn(prompt_ids, None, {}, 1)
     prompts = encode(tiny_tokenizer(), made.model, PROMPTS, LENGTH)
-    made.model.eval()  # GPT-2 has dropout
     samples = sample(
         made.model, prompts, 1, 0, LENGTH, 0.7, torch.rand(4, LENGTH, generator=torch.Generator().manual_seed(3))
     )

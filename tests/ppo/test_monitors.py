@@ -22,7 +22,8 @@ HEALTHY = {
 }  # fmt: skip
 START = {"reward/exposure/female": 0.362, "reward/exposure/male": 0.398}  # of the first five steps
 SICK = {
-    "ranking quality": ({"reward/ndcg_loss": 0.02}, "loses 0.020 of NDCG, 0.001 in the first steps"),
+    "MRR": ({"reward/mrr_loss": 0.02}, "loses 0.020 of MRR, 0.001 in the first steps"),
+    "NDCG": ({"reward/ndcg_loss": 0.02}, "loses 0.020 of NDCG, 0.001 in the first steps"),
     "parity": (START, "gain 0.010 of parity over the original ads, 0.010 in the first steps"),
     "group": ({"reward/exposure/female": 0.34, "reward/exposure/male": 0.42}, "exposure of 'female' is 0.810 times"),
     "KL": ({"kl/response": 8.4}, "0.60 nats a token"),

@@ -134,7 +134,12 @@ def test_interrupted_and_resumed_equals_uninterrupted(tmp_path, lora_rank):
     config = replace(SMALL, lora_rank=lora_rank, kl_target=1.0, kl_horizon=100, save_every=100)
     whole = trainer(tmp_path / "whole", config=config)
     expected = whole.train()
-    stopped = trainer(tmp_path / "parts", config=config, on_step=lambda row: row["step"] == 2 and os.kill(os.getpid(), signal.SIGINT))
+
+    def interrupt(row):
+        if row["step"] == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    stopped = trainer(tmp_path / "parts", config=config, on_step=interrupt)
     with pytest.raises(KeyboardInterrupt, match="stopped after step 2"):
         stopped.train()
     resumed = trainer(tmp_path / "parts", config=config)

@@ -39,6 +39,17 @@ def test_gae_equals_its_definition(lengths, gamma, lam, seed):
         assert not advantages[row, n:].any() and not returns[row, n:].any()
 
 
+@pytest.mark.parametrize(
+    ("lam", "expected"), [(0.0, [0.18, 0.09, 1.0]), (1.0, [0.81, 0.9, 1.0]), (0.5, [0.31275, 0.495, 1.0])]
+)
+def test_returns_are_the_targets_of_td_lambda(lam, expected):
+    """gamma 0.9, V = 0.5, 0.2, 0.1 and the reward 1 at the last token; the fourth place is padding."""
+    rewards, values = torch.tensor([[0.0, 0, 1, 0], [0, 0, 1, 0]]), torch.tensor([[0.5, 0.2, 0.1, 9]] * 2)
+    mask = torch.tensor([[True, True, True, False]] * 2)
+    found = ppo_math.gae(rewards, values, mask, 0.9, lam)[1]
+    torch.testing.assert_close(found, torch.tensor([[*expected, 0.0]] * 2))
+
+
 def test_gae_of_two_tokens():
     advantages, returns = ppo_math.gae(
         torch.tensor([[0.0, 1.0]]), torch.tensor([[0.5, 0.25]]), torch.ones(1, 2, dtype=torch.bool), 1.0, 0.5

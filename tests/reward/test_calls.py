@@ -30,7 +30,7 @@ def call(*rewards, weights=None, **columns):
 def test_weighted_sum_columns_and_metrics():
     result = call(length, only_second, given, weights=[1.0, 0.5, 2.0], bonus=[1.0, 2.0])
     np.testing.assert_array_equal(result.total, [2 + 0 + 2, 5 + 5 + 4])
-    row = result.log_row()
+    row = result.log
     assert row["rewards/length/mean"] == 3.5 and row["rewards/length/std"] == pytest.approx(math.sqrt(4.5))
     assert row["rewards/only_second/mean"] == 10 and math.isnan(row["rewards/only_second/std"])
     assert row["share"] == 0.5
