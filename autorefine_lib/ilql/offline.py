@@ -65,7 +65,7 @@ def collect(
     batch_size = min(batch_size, len(dataset))
     batches = Batches(dataset, batch_size, seed, group_column="job_id")
     total = samples * len(dataset)
-    judged_by = (recommender, judge.attribute, judge.k, judge.pool, list(judge.jobs["job_id"]))
+    judged_by = (recommender, judge.attribute, judge.k, list(judge.jobs["job_id"]))
     key = training_key(run_dir, reward_config, judged_by, samples, batch_size, seed)
     folder = run_dir / "artefacts/offline" / key
     parts = [folder / f"batch-{number:05d}.parquet" for number in range(-(-total // batch_size))]
