@@ -42,9 +42,9 @@ INCLUSIVE = (
 
 RETRY = 0.8
 """Temperature at which a refused sentence is tried again, that of alignment and training."""
-_BATCH = 64
 TRIES = 4
-"""How often a sentence is sampled in all, as long as its rewrites are refused."""
+"""How often a sentence is answered in all, as long as its rewrites are refused or change nothing."""
+_BATCH = 64  # answers sampled together
 
 
 @dataclass(frozen=True)
@@ -197,8 +197,8 @@ class Generator:
     def rewrite(self, ads: list[str], temperature: float = 0.0, seed: int = 0, progress: bool = True) -> list[Rewrite]:
         """Rewrite `ads` as they would be deployed.
 
-        A sentence whose rewrite was refused or changed nothing is sampled again, `TRIES` times in all, at `temperature`
-        or, where that is 0, at `RETRY`.
+        A sentence whose rewrite was refused or changed nothing is sampled again, up to `TRIES` answers in all, at
+        `temperature` or, where that is 0, at `RETRY`.
         """
         episodes = self.episodes([str(index) for index in range(len(ads))], ads)
         sources = episodes["source"]
