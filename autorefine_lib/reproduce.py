@@ -21,7 +21,7 @@ from typing import Any
 
 from autorefine_lib import provenance, resources
 from autorefine_lib.errors import InputError, disk_is_full
-from autorefine_lib.files import clock, sha256, write_json, write_text
+from autorefine_lib.files import clock, sha256, write_json
 
 NOTEBOOKS = provenance.ROOT / "notebooks"
 KERNEL = "autorefine"
@@ -239,10 +239,8 @@ def _drop_machine_paths(target: Path) -> None:
     """Executed copies are published: papermill's metadata keeps the notebook's name only."""
     notebook = json.loads(target.read_text("utf-8"))
     noted = notebook["metadata"].get("papermill", {})
-    for key in ("input_path", "output_path"):
-        if noted.get(key):
-            noted[key] = Path(noted[key]).name
-    write_text(target, json.dumps(notebook, indent=1, ensure_ascii=False) + "\n")
+    noted |= {key: Path(noted[key]).name for key in ("input_path", "output_path") if noted.get(key)}
+    write_json(target, notebook)
 
 
 def _read_state(folder: Path) -> dict[str, dict]:

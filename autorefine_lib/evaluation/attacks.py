@@ -14,33 +14,19 @@ from string import ascii_lowercase
 import pandas as pd
 from confusable_homoglyphs.confusables import confusables_data
 
+from autorefine_lib import resources
 from autorefine_lib.text import sentences, wording
 
 Attack = Callable[[str, dict, pd.DataFrame, random.Random], str]
 """(ad, job, candidates, rng) to the rewritten ad; the job is a row of the jobs with job_id, title and occupation."""
 
-_FEMININE = (
-    "caring", "supportive", "nurturing", "gentle", "kind", "tender", "sympathetic", "compassionate", "warm", "loving",
-    "sensitive", "pleasant", "polite", "harmonious", "loyal", "considerate", "collaborative", "cheerful", "thoughtful",
-    "cooperative", "modest", "heartfelt", "patient", "devoted",
-)  # fmt: skip
-_NOUNS = ("poetry", "flowers", "candles", "gardens", "kittens", "quilts", "blankets", "ribbons")
+_FEMININE, _NOUNS, _FILLER = (resources.load("attacks")[name] for name in ("feminine", "nouns", "filler"))
 _CYRILLIC = {
     ord(letter): alike["c"]
     for letter in ascii_lowercase
     for alike in reversed(confusables_data[letter])  # of several, the first
     if alike["n"].startswith("CYRILLIC SMALL")
 }
-_FILLER = (
-    "And so it is as it was, and would be.", "By and by it may be with us or without.", "It is what it is, for that.",
-    "Or if not so, then how and for whom?", "To be or not, we do as they can.", "All of it is in there, at that.",
-    "Not but that they had been so before this.", "Of those who were, some have to be.", "What can be done will be.",
-    "If it were up to us, then it would.", "From here to there, and there to here.", "As it has been, so may it be.",
-    "For all that, we are where we are.", "Who would not be, if only they could?", "That is to be as it must be.",
-    "With or without, there is more to it.", "How it can be so is not for us.", "In and out, and then in on that.",
-    "There they are, and here are we, too.", "Some of this is for those who do.", "By that, or by this, it should be.",
-    "Whom would it be for, if not you?", "They do as they must, and so do we.", "Then as now, it is up to you.",
-)  # fmt: skip
 
 
 def pronouns(ad: str, job: dict, candidates: pd.DataFrame, rng: random.Random) -> str:

@@ -8,14 +8,14 @@ what is missing to the whole is reported as their interaction.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
 import numpy as np
 import pandas as pd
 
 from autorefine_lib.metrics import bootstrap, groups
 from autorefine_lib.reward.ad_measures import AdMeasures
-from autorefine_lib.text import word_diff, wording
+from autorefine_lib.text import wording
+from autorefine_lib.text.word_diff import Piece, word_diff
 
 Value = Callable[[list[str], list[str]], np.ndarray]
 """(ads, job_ids) to one number an ad; NaN where it has none."""
@@ -27,8 +27,8 @@ class Attribution:
 
     job_id: str
     """The ad's job."""
-    pieces: list[tuple[str, str]]
-    """The ad cut into (old, new) pieces, equal where nothing was edited: all old ones joined are the original."""
+    pieces: list[Piece]
+    """The ad cut into (old, new) pieces by `word_diff`: all old ones joined are the original."""
     contributions: list[float]
     """Of each piece that was edited, in order: value of the rewrite less its value with this edit taken back."""
     before: float
@@ -37,7 +37,7 @@ class Attribution:
     """Value of the rewrite."""
 
     @property
-    def edits(self) -> list[tuple[str, str]]:
+    def edits(self) -> list[Piece]:
         """The edited pieces."""
         return [(old, new) for old, new in self.pieces if old != new]
 
@@ -45,18 +45,6 @@ class Attribution:
     def interaction(self) -> float:
         """The part of the change that no edit makes alone; 0 where edits do not act on each other."""
         return self.after - self.before - sum(self.contributions)
-
-
-def edited_pieces(original: str, rewrite: str) -> list[tuple[str, str]]:
-    """Both texts cut into (old, new) pieces in order, by `word_diff`; equal pieces are what stayed.
-
-    All old pieces joined are `original`, all new ones `rewrite`, to the letter.
-    """
-    pieces: list[tuple[str, str]] = []
-    for kept, part in groupby(word_diff.word_diff(original, rewrite), key=lambda piece: piece[0] == "equal"):
-        texts = dict(part)
-        pieces.append((texts["equal"],) * 2 if kept else (texts.get("delete", ""), texts.get("insert", "")))
-    return pieces
 
 
 def group_ratio(measures: AdMeasures, group: str, reference: str) -> Value:
@@ -94,14 +82,14 @@ def attribute(
     """
     found = []
     for original, rewrite, job_id in zip(originals, rewrites, job_ids, strict=True):
-        pieces = edited_pieces(original, rewrite)
+        pieces = word_diff(original, rewrite)
         without = [_without(pieces, place) for place, (old, new) in enumerate(pieces) if old != new]
         before, after, *others = value([original, rewrite, *without], [job_id] * (2 + len(without))).tolist()
         found.append(Attribution(job_id, pieces, [after - other for other in others], before, after))
     return found
 
 
-def _without(pieces: list[tuple[str, str]], place: int) -> str:
+def _without(pieces: list[Piece], place: int) -> str:
     return "".join(old if index == place else new for index, (old, new) in enumerate(pieces))
 
 

@@ -20,7 +20,7 @@ QUALITY = ("mrr", "ndcg", "similarity", "overlap", "ndcg_to_original")
 RATES = {"impact_ratio_between": ranking.BETWEEN, "impact_ratio_within": ranking.WITHIN}
 BY_AD = {"impact_ratio_by_ad": ranking.impact_ratio_by_ad, "q_by_ad": ranking.q_by_ad}
 """The authors' own measures, ad by ad."""
-POOLS = dict.fromkeys(("impact_ratio", *RATES, "impact_ratio_all"), "whole") | {"impact_ratio_qualified": "qualified"}
+POOLS = dict.fromkeys(("impact_ratio", *RATES), "whole") | {"impact_ratio_qualified": "qualified"}
 POOLS |= dict.fromkeys(BY_AD, "nearest")
 """The pool of each measure of groups in `per_job_numbers` (`ranking`)."""
 ORIGINAL = "original ads"
@@ -175,9 +175,9 @@ def read_per_ad(run_dir: Path | str) -> dict[str, list[Method]]:
 def per_job_numbers(runs: Sequence[Method], group: str, reference: str) -> dict[str, np.ndarray]:
     """Per-job numbers of one method, averaged over its seeds, for `bootstrap.interval`.
 
-    impact_ratio, which is also called impact_ratio_all, its factors impact_ratio_between and impact_ratio_within, and
-    impact_ratio_qualified are counts [jobs, 4]; the others are one number a job. A number that some jobs do not have is
-    left out for them, and altogether where no job has it.
+    impact_ratio, its factors impact_ratio_between and impact_ratio_within, and impact_ratio_qualified are counts
+    [jobs, 4]; the others are one number a job. A number that some jobs do not have is left out for them, and altogether
+    where no job has it.
     """
     numbers = {}
     for name, pool in POOLS.items():

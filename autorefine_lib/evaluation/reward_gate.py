@@ -12,6 +12,7 @@ import pandas as pd
 from scipy import stats
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import Ridge
+from sklearn.model_selection import PredefinedSplit, cross_val_predict
 
 from autorefine_lib.evaluation.method import ORIGINAL
 from autorefine_lib.metrics import ranking
@@ -165,26 +166,20 @@ def predictability(cache: pd.DataFrame, folds: int = 5, penalty: float = 10.0) -
     Returns:
         One row a signal: signal, rewrites, r over all of them, r_within, between what they differ by from the mean of
         their sentence's rewrites: that is what a choice among them has to know; and rank_with_hard, the rank
-        correlation of the signal with what the hard selection gains. NaN where nothing can be told.
+        correlation of the signal with what the hard selection gains. NaN where nothing can be told: of one ad alone.
     """
     rows = accepted(cache)
-    if rows.empty:
-        return pd.DataFrame(
-            {"signal": SIGNALS, "rewrites": 0, "r": np.nan, "r_within": np.nan, "rank_with_hard": np.nan}
-        )
+    if rows["job_id"].nunique() < 2:
+        unknown = dict.fromkeys(("r", "r_within", "rank_with_hard"), np.nan)
+        return pd.DataFrame({"signal": SIGNALS, "rewrites": len(rows)} | unknown)
     counts = CountVectorizer(token_pattern=r"[a-z']+").fit([*rows["source"], *rows["text"]])
     changes = counts.transform(rows["text"]) - counts.transform(rows["source"])
-    fold = rows["job_id"].map({job: place % folds for place, job in enumerate(rows["job_id"].unique())}).to_numpy()
+    split = PredefinedSplit(pd.factorize(rows["job_id"])[0] % folds)
     sentence = [rows["job_id"], rows["position"]]
     several = rows.groupby(["job_id", "position"])["text"].transform("size") > 1
     found = []
     for signal in SIGNALS:
-        foretold = pd.Series(0.0, rows.index)
-        for part in range(folds):
-            known, new = np.flatnonzero(fold != part), np.flatnonzero(fold == part)
-            if len(known) and len(new):
-                model = Ridge(alpha=penalty).fit(changes[known], rows[signal].iloc[known])
-                foretold.iloc[new] = model.predict(changes[new])
+        foretold = cross_val_predict(Ridge(alpha=penalty), changes, rows[signal], cv=split)
         pair = pd.DataFrame({"true": rows[signal], "foretold": foretold})
         within = (pair - pair.groupby(sentence).transform("mean"))[several]
         r, r_within = (part.corr().iloc[0, 1] for part in (pair, within))
@@ -201,7 +196,5 @@ def _agreement(added: np.ndarray, joint: np.ndarray) -> dict[str, float]:
 
 
 def _chosen(rows: pd.DataFrame) -> Chosen:
-    found: Chosen = {}
-    for job_id, position, text in zip(rows["job_id"], rows["position"], rows["text"], strict=True):
-        found.setdefault(job_id, {})[int(position)] = text
-    return found
+    of_jobs = rows.groupby("job_id", sort=False)
+    return {str(job): dict(zip(part["position"], part["text"], strict=True)) for job, part in of_jobs}

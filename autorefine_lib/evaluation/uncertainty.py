@@ -9,7 +9,7 @@ of jobs.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,9 +36,6 @@ DIFFER_AT_MOST = 0.01
 ALPHA, POWER = 0.05, 0.8
 """Level of the test, and the chance at which it finds the effect."""
 
-Paraphrase = Callable[[list[str], int], list[str]]
-"""(ads, seed) -> other texts of the same meaning, made without looking at a ranking."""
-
 
 @dataclass(frozen=True)
 class NoiseFloor:
@@ -54,13 +51,11 @@ class NoiseFloor:
     Student's t. A change inside it is no more than paraphrasing does."""
 
 
-def noise_floor(
-    judge: Judge, group: str, reference: str, draws: int, seed: int = 0, paraphrase: Paraphrase = placebos.paraphrase
-) -> NoiseFloor:
+def noise_floor(judge: Judge, group: str, reference: str, draws: int, seed: int = 0) -> NoiseFloor:
     """Paraphrase every ad of the judge at random, `draws` times, and measure the impact ratio of each draw.
 
     Raises:
-        InputError: fewer than 2 draws, a paraphrase that changes no ad, an impact ratio that is undefined, or as
+        InputError: fewer than 2 draws, no ad with a listed phrase, an impact ratio that is undefined, or as
             `ranking.per_job` and `ranking.impact_ratio`.
     """
     if draws < 2:
@@ -79,12 +74,12 @@ def noise_floor(
     ads = list(judge.jobs["text"])
     rows = []
     for draw in tqdm(range(draws), desc="Paraphrasing at random", unit="draw"):
-        texts = paraphrase(ads, seed * draws + draw)
+        texts = placebos.paraphrase(ads, seed * draws + draw)
         changed = np.mean([text != ad for text, ad in zip(texts, ads, strict=True)])
         rows.append({"impact_ratio": ratio(texts), "ads_changed": changed})
     table = pd.DataFrame(rows)
     if not table["ads_changed"].any():
-        raise InputError("the paraphrase changes no ad (no listed phrase in them?); give another `paraphrase`")
+        raise InputError("the random paraphrase changes no ad: none of them holds a listed phrase; give more ads")
     table["change"] = table["impact_ratio"] - ratio(ads)
     mean, sd = table["change"].mean(), table["change"].std()
     reach = stats.t.ppf(0.975, draws - 1) * sd * math.sqrt(1 + 1 / draws)

@@ -8,7 +8,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from itertools import accumulate, groupby, pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -164,12 +164,11 @@ def _counted(reasons: Counter) -> str:
 
 def _passages(source: str, rewrite: str) -> list[str]:
     """'old' -> 'new' for each passage in which a word changes; one side may be empty."""
-    passages = []
-    for equal, pieces in groupby(word_diff(source, rewrite), key=lambda piece: piece[0] == "equal"):
-        old, new = ({"delete": "", "insert": ""} | dict(pieces)).values() if not equal else ("", "")
-        if words(old) != words(new):
-            passages.append(f"{_quoted(old.strip())} -> {_quoted(new.strip())}")
-    return passages
+    return [
+        f"{_quoted(old.strip())} -> {_quoted(new.strip())}"
+        for old, new in word_diff(source, rewrite)
+        if words(old) != words(new)
+    ]
 
 
 def _quoted(text: str) -> str:

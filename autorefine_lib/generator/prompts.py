@@ -65,21 +65,6 @@ def encode(
     return Prompts(encoded.input_ids, encoded.attention_mask)
 
 
-def check_prompts(
-    tokenizer: PreTrainedTokenizerBase,
-    model: PreTrainedModel,
-    prompts: list[str],
-    max_new_tokens: int,
-    add_special_tokens: bool = True,
-) -> None:
-    """The InputError of the first prompt that `encode` would refuse, before it stops a run in the middle.
-
-    Also of a model that cannot be sampled from, or not with padding on the left.
-    """
-    check_decoder(model)
-    encode(tokenizer, model, prompts, max_new_tokens, add_special_tokens)
-
-
 def check_decoder(model: nn.Module) -> None:
     """InputError for a model that `sampling.sample` and `score` cannot run, such as an encoder-decoder."""
     plain = model.get_base_model() if isinstance(model, PeftModel) else model

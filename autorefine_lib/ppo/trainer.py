@@ -23,7 +23,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from autorefine_lib.errors import InputError
 from autorefine_lib.generator import actor
-from autorefine_lib.generator.prompts import Prompts, check_prompts, encode
+from autorefine_lib.generator.prompts import Prompts, check_decoder, encode
 from autorefine_lib.generator.sampling import Samples, precision, sample
 from autorefine_lib.generator.scoring import score
 from autorefine_lib.ppo import checkpoint, ppo_math, processes
@@ -67,7 +67,9 @@ class PPOTrainer:
         self.rewards = reward_funcs if isinstance(reward_funcs, list) else [reward_funcs]
         self.weights = weigh_rewards(self.rewards, reward_weights)
         prompts = list(train_dataset["prompt"])
-        check_prompts(tokenizer, model, prompts, config.max_new_tokens, config.add_special_tokens)
+        # A model or a prompt that would stop the run in the middle is refused here.
+        check_decoder(model)
+        encode(tokenizer, model, prompts, config.max_new_tokens, config.add_special_tokens)
         self.tokenizer, self.dataset, self.config = tokenizer, train_dataset, config
         self.settings = asdict(config) | {"reward_weights": self.weights, "prompts": checkpoint.fingerprint(prompts)}
         self.output_dir, self.on_step = Path(output_dir), on_step

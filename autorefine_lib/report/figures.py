@@ -27,7 +27,6 @@ CODING_COLORS = {"masculine": "#0072B2", "neutral": "#BBBBBB", "feminine": "#E69
 STYLE = str(resources.files("autorefine_lib").joinpath("resources/figures.mplstyle"))
 START = "aligned, no RL"
 METRIC_NAMES = {
-    "impact_ratio_all": "impact ratio, whole pool",
     "impact_ratio_qualified": "impact ratio, qualified",
     "impact_ratio_between": "ratio between occupations",
     "impact_ratio_within": "ratio within occupations",

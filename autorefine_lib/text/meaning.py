@@ -30,9 +30,7 @@ _SUFFIX = re.compile(
     r"|ively|ives?|ional|ions?|ally|als?|ers?|ors?|ants?|ents?|ees?|ies|ied|ity|ed|ly|es|ic|ful|ed|y|e|s)$"
 )
 # Verbs that carry a sentence but say little; another verb may take their place.
-_STRUCTURAL = frozenset(
-    ("be", "have", "do", "need", "want", "require", "make", "get", "give", "keep", "take", "put", "go", "come")
-)
+_STRUCTURAL = frozenset(resources.load("meaning")["structural"])
 _LONGEST_PHRASE = 4  # tokens
 _DOER = ("ee", "er", "or")  # who is trained is no trainer
 _PREFIX = re.compile(r"^(?:un|in|im|ir|non|dis|mis)-?")

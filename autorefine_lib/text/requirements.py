@@ -234,10 +234,9 @@ def _kept(fact: Requirement, ad: _Ad) -> bool:
 
 def _shifted(ad: _Ad, other: _Ad, before: str, after: str) -> list[str]:
     """Facts that `ad` states with the strength `before` only, and `other` with `after` only."""
-    return list(
-        dict.fromkeys(
-            f"turns {f.kind} {f.text!r} from a {before} into a {after}"
-            for f in ad.facts
-            if ad.strengths[f.kind, f.value] == {before} and other.strengths.get((f.kind, f.value)) == {after}
-        )
-    )
+    reasons = [
+        f"turns {f.kind} {f.text!r} from a {before} into a {after}"
+        for f in ad.facts
+        if ad.strengths[f.kind, f.value] == {before} and other.strengths.get((f.kind, f.value)) == {after}
+    ]
+    return list(dict.fromkeys(reasons))

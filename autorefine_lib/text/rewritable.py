@@ -12,6 +12,7 @@ from functools import cache
 
 from tokenizers import Tokenizer
 
+from autorefine_lib import resources
 from autorefine_lib.models import minilm
 from autorefine_lib.text import sentences, wording
 from autorefine_lib.text.tokens import WORD
@@ -41,12 +42,7 @@ _MARKUP = re.compile(
 _ITEM = re.compile(r"[,;/•·]| and | or ")
 
 # Whether a text is English is told by its share of function words; no other language is guessed.
-ENGLISH = frozenset((
-    "about", "also", "and", "been", "being", "between", "but", "could", "each", "from", "how", "if", "including",
-    "into", "may", "must", "or", "other", "our", "should", "such", "that", "the", "their", "them", "these", "they",
-    "this", "those", "through", "using", "what", "when", "where", "which", "who", "with", "within", "would", "you",
-    "your",
-))  # fmt: skip
+ENGLISH = frozenset(resources.load("wording")["english_words"])
 """Frequent in English, and no words of the other languages."""
 LEAST, LEAST_SHARED = 0.02, 0.2
 """Share of `ENGLISH`, or of all function words, from which a text counts as English. Half of the English ads have 15 %

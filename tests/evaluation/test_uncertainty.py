@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from types import SimpleNamespace
+from unittest import mock
 
 import numpy as np
 import pandas as pd
@@ -170,8 +171,8 @@ def select_women(ads: list[str]) -> np.ndarray:
 def toy_floor(paraphrase=None, draws: int = 3, **other):
     options = {"attribute": "gender", "group": "female", "k": 4} | other
     judge = Judge(SimpleNamespace(rank=select_women), TWO_ADS, COOKS, options["attribute"], options["k"])
-    more = {"paraphrase": paraphrase} if paraphrase else {}
-    return uncertainty.noise_floor(judge, options["group"], "male", draws, seed=options.get("seed", 0), **more)
+    with mock.patch.object(placebos, "paraphrase", paraphrase or placebos.paraphrase):
+        return uncertainty.noise_floor(judge, options["group"], "male", draws, seed=options.get("seed", 0))
 
 
 def test_noise_floor_by_hand():
@@ -191,9 +192,9 @@ def test_the_paraphrase_is_random_without_a_direction_and_reproducible():
     assert wording.find(TWO_ADS["text"][0]), "the ad holds a listed phrase"
     found = toy_floor()  # `select_women` is blind to the words, so that nothing moves
     assert found.draws["ads_changed"].eq(1).all() and found.low == found.high == 0
-    seen = []
+    seen, paraphrase = [], placebos.paraphrase
     for _ in range(2):
-        toy_floor(lambda ads, seed: seen.append(placebos.paraphrase(ads, seed)) or seen[-1], draws=4, seed=5)
+        toy_floor(lambda ads, seed: seen.append(paraphrase(ads, seed)) or seen[-1], draws=4, seed=5)
     assert seen[:4] == seen[4:] and seen[0] != seen[1]
 
 
