@@ -309,7 +309,10 @@ def test_no_rows():
             "position 1 is no sentence of job 'n'; allowed: -1, or even numbers to 4",
         ),
         (lambda: earn(reward(), ["text"], [6]), "position 6"),
-        (lambda: reward(replace(JUDGE, recommender=SimpleNamespace(rank=lambda ads: rank(ads) * np.nan))), "not a finite number"),
+        (
+            lambda: reward(replace(JUDGE, recommender=SimpleNamespace(rank=lambda ads: rank(ads) * np.nan))),
+            "not a finite number",
+        ),
         (lambda: reward(replace(JUDGE, attribute="race")), "no column 'race'"),
         (lambda: reward(replace(JUDGE, k=5)), "k=5 is not between 1 and 4"),
         (lambda: RewardConfig(w_quality=-1), "w_quality=-1 is negative"),
