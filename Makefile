@@ -14,7 +14,6 @@ SUPPORTED = import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do $$p -c '$(SUPPORTED)' 2>/dev/null && echo $$p && break; done)
 BIN = .venv/bin
 CHECKED = build/notebooks
-SMOKE = tests/test_notebooks.py::test_smoke_profile_end_to_end
 # Further words for the command, as in: make reproduce ARGS="--set seeds=[1] --force"
 ARGS ?=
 # Threads that wait give their core away; otherwise another program beside the tests slows them many times.
@@ -54,15 +53,14 @@ lint: env
 	$(BIN)/deptry .
 	$(BIN)/mypy
 
-# Two programs side by side, one thread each: the unit tests, and all that runs the notebooks, which is printed last. For nbval the notebooks
-# are copies with the smoke parameters, whose checked cells are compared with the outputs stored in notebooks/.
+# Two programs side by side, one thread each: the unit tests, and the notebooks, which are printed last: copies with the smoke parameters,
+# whose checked cells nbval compares with the outputs stored in notebooks/, and then a look at the results that they wrote.
 test: lint
 	@echo "the notebooks run beside the unit tests; their lines come last (now in $(CHECKED).log)"
 	@mkdir -p $(CHECKED); export OMP_NUM_THREADS=1; \
-	  ($(BIN)/python tests/smoke_notebooks.py prepare $(CHECKED) && $(BIN)/python -m pytest $(SMOKE) && \
-	    $(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-sanitize-with tests/nbval_sanitize.cfg $(CHECKED)) \
-	    >$(CHECKED).log 2>&1 & notebooks=$$!; \
-	  trap 'kill 0' INT; $(BIN)/python -m pytest tests --deselect $(SMOKE); tests=$$?; \
+	  ($(BIN)/python tests/smoke_notebooks.py prepare $(CHECKED) && $(BIN)/python -m pytest --nbval-lax --nbval-current-env \
+	    --nbval-sanitize-with tests/nbval_sanitize.cfg $(CHECKED) tests/smoke_results.py) >$(CHECKED).log 2>&1 & notebooks=$$!; \
+	  trap 'kill 0' INT; $(BIN)/python -m pytest tests; tests=$$?; \
 	  wait $$notebooks; compared=$$?; cat $(CHECKED).log; exit $$((tests ? tests : compared))
 
 lab: env

@@ -5,6 +5,7 @@ accepts what a random model writes, so what learns from accepted rewrites (the w
 `tests/others` has it.
 """
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -19,7 +20,9 @@ from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 from autorefine_lib.data import corpus
 from autorefine_lib.evaluation.method import PLACEBOS
 from autorefine_lib.report import pages
+from autorefine_lib.reproduce import NOTEBOOKS
 
+PATHS = sorted(NOTEBOOKS.glob("*.ipynb"))
 CHAT = (
     "{% for m in messages %}<user>{{ m['content'] }}<end>{% endfor %}"
     "{% if add_generation_prompt %}<assistant>{% endif %}"
@@ -64,6 +67,10 @@ def hub(tmp_path_factory) -> Path:
     return folder
 
 
+def digest() -> dict[str, str]:
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in PATHS}
+
+
 @pytest.mark.end_to_end
 def test_paper_profile_end_to_end(hub, tmp_path, monkeypatch):
     monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
@@ -79,8 +86,10 @@ def test_paper_profile_end_to_end(hub, tmp_path, monkeypatch):
     words += ["--out", str(tmp_path / "run")]
     for name, value in small.items():
         words += ["--set", f"{name}={value if isinstance(value, str) else json.dumps(value)}"]
+    before = digest()
     run = subprocess.run(words, capture_output=True, text=True, timeout=1200)
     assert run.returncode == 0, run.stderr
+    assert digest() == before, "a run never writes notebooks/"
     rows = pages.read_results(tmp_path / "run")
     ours = rows[~pages.is_paper(rows)]
     untrained = {"original ads", *PLACEBOS, "feminine word list", "aligned, no RL", "best of 2", "greedy search"}
@@ -88,3 +97,9 @@ def test_paper_profile_end_to_end(hub, tmp_path, monkeypatch):
     assert not ours["data"].str.contains("synthetic").any(), "the label says where the data came from"
     for name in ("ppo-0", "grpo-0", "rloo-0"):
         assert (tmp_path / f"run/artefacts/models/{name}/adapter_model.safetensors").is_file()
+    names = {str(path.relative_to(tmp_path / "run")) for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    assert {"index.html", "run.json", "tables/results.md", "tables/results.tex"} <= names
+    assert {f"notebooks/{path.name}" for path in PATHS} <= names
+
+    again = subprocess.run(words, capture_output=True, text=True, timeout=120)
+    assert again.returncode == 0 and again.stderr.count("unchanged, kept") == len(PATHS), again.stderr

@@ -197,21 +197,23 @@ class Generator:
     def rewrite(self, ads: list[str], temperature: float = 0.0, seed: int = 0, progress: bool = True) -> list[Rewrite]:
         """Rewrite `ads` as they would be deployed.
 
-        A sentence whose rewrite was refused or changed nothing is sampled again, up to `TRIES` answers in all, at
-        `temperature` or, where that is 0, at `RETRY`.
+        A sentence whose rewrite was refused or changed nothing gets the first good one of further samples, `TRIES`
+        answers in all, at `temperature` or, where that is 0, at `RETRY`.
         """
         episodes = self.episodes([str(index) for index in range(len(ads))], ads)
         sources = episodes["source"]
         completions = self.complete(sources, temperature, seed, progress)
-        failed = [row for row, source in enumerate(sources) if self.finish(source, completions[row])[0] == source]
-        for number in range(1, TRIES):
-            if not failed:
-                break
-            again = self.complete([sources[row] for row in failed], temperature or RETRY, seed + number, progress)
-            answers = zip(failed, again, strict=True)
-            good = {row: answer for row, answer in answers if self.finish(sources[row], answer)[0] != sources[row]}
-            failed = [row for row in failed if row not in good]
-            completions = [good.get(row, completion) for row, completion in enumerate(completions)]
+
+        def is_good(row: int, answer: str) -> bool:
+            return self.finish(sources[row], answer)[0] != sources[row]
+
+        failed = [row for row, answer in enumerate(completions) if not is_good(row, answer)]
+        # All further answers at once: a few rows take as long as many.
+        asked = [sources[row] for row in failed] * (TRIES - 1)
+        sampled = self.complete(asked, temperature or RETRY, seed + 1, progress)
+        for row, answer in zip(failed * (TRIES - 1), sampled, strict=True):
+            if not is_good(row, completions[row]) and is_good(row, answer):
+                completions[row] = answer
         return self.assemble(ads, episodes, completions)
 
     def assemble(self, ads: list[str], episodes: dict[str, list], completions: list[str]) -> list[Rewrite]:

@@ -68,12 +68,12 @@ def test_what_was_refused_is_tried_again(writer, monkeypatch):
 
     def complete(sources, temperature, seed, progress):
         asked.append((list(sources), temperature, seed))
-        return [["We are hiring a nurse for our ward."], [SOURCE], [GOOD]][len(asked) - 1][: len(sources)]
+        return [["We are hiring a nurse for our ward."], [SOURCE, GOOD, "Good of another sort."]][len(asked) - 1]
 
     monkeypatch.setattr(writer, "complete", complete)
     [made] = writer.rewrite([AD])
     assert made.edits[0].rewrite == GOOD and not made.refused
-    assert asked == [([SOURCE], 0.0, 0), ([SOURCE], generator.RETRY, 1), ([SOURCE], generator.RETRY, 2)]
+    assert asked == [([SOURCE], 0.0, 0), ([SOURCE] * 3, generator.RETRY, 1)]
 
 
 def test_equal_sentences_are_asked_once_unless_sampled(writer, monkeypatch):

@@ -1,0 +1,37 @@
+"""What nbval's run of the notebooks leaves behind (`make test` calls this after it): the results are whole and sane."""
+
+from pathlib import Path
+
+import numpy as np
+from test_notebooks import STEMS
+
+from autorefine_lib.report import pages
+
+NOTEBOOKS = Path(__file__).parents[1] / "build/notebooks"
+RUN = NOTEBOOKS / "run"
+
+
+def test_every_notebook_was_run():
+    assert [path.stem for path in sorted(NOTEBOOKS.glob("*.ipynb"))] == STEMS
+
+
+def test_the_results_are_whole_and_sane():
+    rows = pages.read_results(RUN)
+    assert list(rows.columns) == pages.COLUMNS
+    ours = rows[~pages.is_paper(rows)]
+    assert {"impact_ratio", "mrr", "ndcg"} <= set(ours["metric"])
+    assert {"original ads", "aligned, no RL", "reward-weighted", "DPO", "ILQL", "PPO"} <= set(ours["method"])
+    assert ours["data"].str.contains("synthetic").all()
+    ratio = ours[ours["metric"] == "impact_ratio"]
+    assert ratio["value"].between(0.2, 2).all() and (ratio["n"] > 0).all()
+    quality = ours[ours["metric"].isin(["mrr", "ndcg"])]
+    assert quality["value"].between(0.2, 1).all(), "far above a random ranking"
+    inside = ours.dropna(subset=["low"])
+    assert len(inside) and ((inside["low"] <= inside["value"]) & (inside["value"] <= inside["high"])).all()
+    assert set(np.round(rows.loc[pages.is_paper(rows), "value"].dropna(), 3)) >= {0.618, 0.668}
+
+
+def test_tables_and_figures_are_written():
+    names = {str(path.relative_to(RUN)) for path in RUN.rglob("*") if path.is_file()}
+    assert {"tables/results.csv", "tables/results.md", "tables/results.tex"} <= names
+    assert any(name.startswith("figures/") and name.endswith(".pdf") for name in names)
