@@ -46,27 +46,14 @@ class Actor(nn.Module):
         return score(self.model, prompts, tokens, temperature, self.value_head)
 
 
-def add_lora(
-    model: PreTrainedModel, rank: int, alpha: float = 32.0, targets: str = "all-linear"
-) -> PreTrainedModel | PeftModel:
-    """`model` with LoRA adapters (Hu et al. 2021), which alone are trainable; its modules are wrapped in place.
+def add_lora(model: PreTrainedModel, rank: int, alpha: float = 32.0) -> PreTrainedModel | PeftModel:
+    """`model` with LoRA adapters (Hu et al. 2021) on all linear layers, which alone are trainable.
 
-    With `rank` 0 it stays as it is.
-
-    Raises:
-        InputError: the model has no module that `targets` names.
+    Its modules are wrapped in place. With `rank` 0 it stays as it is.
     """
     if not rank:
         return model
-    config = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=0.0, target_modules=targets)
-    try:
-        return get_peft_model(model, config)
-    except ValueError as error:
-        linear = {name.rpartition(".")[2] for name, module in model.named_modules() if isinstance(module, nn.Linear)}
-        raise InputError(
-            f"lora_targets={targets!r} fits no module of the model; allowed: 'all-linear', or a regular expression for "
-            f"whole names, such as '.*({'|'.join(sorted(linear))})'"
-        ) from error
+    return get_peft_model(model, LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=0.0, target_modules="all-linear"))
 
 
 def trained_parameters(model: PreTrainedModel) -> list[nn.Parameter]:

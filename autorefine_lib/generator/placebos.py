@@ -8,7 +8,6 @@ words matter. Their effect shows the noise of the measure and what any rewriting
 import random
 from collections.abc import Sequence
 
-from autorefine_lib.errors import InputError
 from autorefine_lib.text import wording
 
 
@@ -43,12 +42,8 @@ def stuff(ads: Sequence[str], titles: Sequence[str], occupations: Sequence[str |
         occupations: one for each ad, or None; underscores are read as spaces.
 
     Raises:
-        InputError: the lists differ in length.
+        ValueError: the lists differ in length.
     """
-    if not len(ads) == len(titles) == len(occupations):
-        raise InputError(
-            f"{len(ads)} ads, {len(titles)} titles and {len(occupations)} occupations; give one of each for every ad"
-        )
     stuffed = []
     for ad, title, occupation in zip(ads, titles, occupations, strict=True):
         words = [title, occupation.replace("_", " ")] if occupation else [title]

@@ -64,11 +64,10 @@ class PPOConfig:
     bf16: bool = False
     """Whether forward passes run in bfloat16 (autocast); weights, log-probabilities and losses stay fp32."""
     lora_rank: int = 0
-    """Rank of LoRA adapters, the reference being the adapter switched off; 0 trains what requires a gradient."""
+    """Rank of LoRA adapters on all linear layers; the reference is then the model with its adapter switched off. At 0
+    what requires a gradient is trained."""
     lora_alpha: float = 32.0
     """Scale of the adapters, which are multiplied by lora_alpha / lora_rank."""
-    lora_targets: str = "all-linear"
-    """Modules with an adapter: PEFT's `target_modules`, "all-linear" or a regular expression for whole names."""
     report_to: str = "tensorboard"
     """Trackers that get the log beside `log.csv`, separated by commas: tensorboard, wandb, mlflow, trackio."""
     shuffle: bool = True

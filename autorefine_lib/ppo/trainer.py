@@ -86,7 +86,7 @@ class PPOTrainer:
         model.to(self.accelerator.device)
         with torch.random.fork_rng():
             torch.manual_seed(config.seed)
-            model = actor.add_lora(model, config.lora_rank, config.lora_alpha, config.lora_targets)
+            model = actor.add_lora(model, config.lora_rank, config.lora_alpha)
             self.value_head = actor.ValueHead(model)
         self.model, self.reference = model.eval(), actor.frozen_copy(model)
         self.modules = {"policy": model, "value_head": self.value_head}

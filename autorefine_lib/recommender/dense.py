@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -30,8 +30,6 @@ from autorefine_lib.models import minilm, paraphrase_minilm, static_embedding
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
-
-T = TypeVar("T")
 
 _REMEMBERED = 50_000  # query vectors kept in memory: 75 MiB at 384 float32 numbers each
 _TEXTS_PER_BATCH = 32
@@ -60,11 +58,6 @@ class DenseRecommender:
         self._queries = read_vectors(self._kept) if self._kept else {}
         self._candidates: np.ndarray | None = None
 
-    @property
-    def dimension(self) -> int:
-        """Length of an embedding."""
-        return self._model.get_embedding_dimension()
-
     def fit(self, candidates: Dataset) -> "DenseRecommender":
         """Embed the `text` column. A later call with the same texts and weights reads the vectors from the cache."""
         texts = list(candidates["text"])
@@ -87,7 +80,7 @@ class DenseRecommender:
         self._queries |= new
         for text in list(self._queries)[: max(0, len(self._queries) - _REMEMBERED)]:
             del self._queries[text]
-        return np.stack(vectors) if vectors else np.zeros((0, self.dimension), np.float32)
+        return np.stack(vectors) if vectors else np.zeros((0, self._model.get_embedding_dimension()), np.float32)
 
     def keep_queries(self, texts: list[str]) -> None:
         """Write the vectors of these texts to the cache folder, for later recommenders with the same weights."""
@@ -156,7 +149,7 @@ def read_vectors(path: Path) -> dict[str, np.ndarray]:
         return dict(zip(json.loads(file.metadata()["texts"]), file.get_tensor("vectors"), strict=True))
 
 
-def _map_side_by_side(function: Callable[[T], np.ndarray], items: Iterable[T]) -> Iterator[np.ndarray]:
+def _map_side_by_side(function: Callable[[Any], np.ndarray], items: Iterable[Any]) -> Iterator[np.ndarray]:
     """`map(function, items)` on all of PyTorch's threads, with each item on one of them.
 
     Two threads that share a product add its parts in another order than one thread, which changes the last bits. This

@@ -28,7 +28,7 @@ def test_the_reference_is_the_model_before_training(lora):
     model = tiny_model("llama")
     prompts = encode(tiny_tokenizer(), model, ["w1 w2 w3", "w4"], 4)
     before = score(model, prompts, TOKENS).logprobs.detach()
-    model = add_lora(model, 4, 32.0, "all-linear") if lora else model
+    model = add_lora(model, 4, 32.0) if lora else model
     frozen = frozen_copy(model)
     assert (frozen is None) == lora
     with torch.no_grad():

@@ -95,7 +95,7 @@ def test_equal_sentences_are_asked_once_unless_sampled(writer, monkeypatch):
 def test_adapters_are_merged_before_new_ones_are_trained(writer):
     from autorefine_lib.generator.actor import add_lora
 
-    writer.origin, writer.model = "somewhere", add_lora(writer.model, 2, 4.0, "all-linear")
+    writer.origin, writer.model = "somewhere", add_lora(writer.model, 2, 4.0)
     with torch.no_grad():
         for name, parameter in writer.model.named_parameters():
             if "lora_B" in name:

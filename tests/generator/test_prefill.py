@@ -15,7 +15,7 @@ SHARED = ["w1 w2 w3 w4", "w1 w2 w3 w4", "w1 w2 w5", "w1 w2 w6 w7 w8"]
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("prompts", [SHARED, ["w1 w2 w3"] * 3, ["w1", "w1 w2"], ["w1", "w2"], ["w1", "w2 w3 w4"]])
 def test_scores_and_gradients_are_those_of_rows_alone(kind, prompts):
-    model, tokenizer = add_lora(tiny_model(kind), 2, 4.0, "all-linear"), tiny_tokenizer()
+    model, tokenizer = add_lora(tiny_model(kind), 2, 4.0), tiny_tokenizer()
     for name, parameter in model.named_parameters():
         if "lora_B" in name:
             torch.nn.init.normal_(parameter, std=0.1)

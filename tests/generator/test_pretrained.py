@@ -27,7 +27,7 @@ def logits(model):
 def adapted(writer):
     """The writer with adapters that move it."""
     writer.prepare_training(4)
-    writer.model = add_lora(writer.model, 4, 8.0, "all-linear")
+    writer.model = add_lora(writer.model, 4, 8.0)
     with torch.no_grad():
         for name, parameter in writer.model.named_parameters():
             if "lora_B" in name:

@@ -2,11 +2,12 @@
 
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
 from tiny_models import KINDS, tiny_model, tiny_tokenizer
 from transformers import LogitsProcessorList, NoRepeatNGramLogitsProcessor
 
 from autorefine_lib.errors import InputError
-from autorefine_lib.generator.actor import ValueHead, add_lora
+from autorefine_lib.generator.actor import ValueHead
 from autorefine_lib.generator.generator import Generator
 from autorefine_lib.generator.prefill import response_head
 from autorefine_lib.generator.prompts import encode
@@ -105,7 +106,7 @@ def test_the_head_on_responses_equals_the_full_head(kind):
 
 
 def test_the_head_on_responses_with_an_adapter_on_it():
-    model = add_lora(tiny_model("llama"), 2, 4.0, ".*lm_head")
+    model = get_peft_model(tiny_model("llama"), LoraConfig(r=2, lora_alpha=4, target_modules=".*lm_head"))
     torch.nn.init.normal_(model.get_output_embeddings().lora_B["default"].weight)
     inputs = {"input_ids": torch.tensor([[3, 4, 5]])}
     full = model(**inputs).logits

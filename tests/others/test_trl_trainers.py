@@ -25,7 +25,7 @@ def trainer(kind: str, cls: type = GRPO, lora: bool = False, **options) -> Share
         **{"beta": 0.1} | options,
     )  # fmt: skip
     model = tiny_model(kind)
-    writer = Generator(add_lora(model, 2, 8.0, "all-linear") if lora else model, tiny_tokenizer())
+    writer = Generator(add_lora(model, 2, 8.0) if lora else model, tiny_tokenizer())
     data = Dataset.from_dict({"prompt": PROMPTS})
     return cls(writer, lambda completions, **_: [0.0] * len(completions), data, config)
 

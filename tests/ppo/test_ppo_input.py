@@ -77,11 +77,6 @@ def test_limits_of_the_parameters_are_allowed(tmp_path):
     trainer(tmp_path, config=config).train()
 
 
-def test_unknown_lora_targets_name_those_there_are(tmp_path):
-    config = replace(CONFIG, lora_rank=2, lora_targets="query_projection")
-    refused(lambda: trainer(tmp_path, config=config), "lora_targets='query_projection'", "all-linear", "q_proj")
-
-
 @pytest.mark.parametrize(
     "data, words",
     [

@@ -83,7 +83,7 @@ def test_results_are_metadata_too(tmp_path):
 
 
 def test_card_of_an_adapter_replaces_pefts_own_and_names_its_base(tmp_path):
-    model = add_lora(tiny_model("llama"), 2, 4.0, "all-linear")
+    model = add_lora(tiny_model("llama"), 2, 4.0)
     front, text = written(tmp_path, CARD, model, base="some-org/some-model")
     assert front["library_name"] == "peft" and front["base_model"] == "some-org/some-model"
     assert "with a LoRA adapter, trained from some-org/some-model" in text and "More Information Needed" not in text
@@ -93,7 +93,7 @@ def test_card_of_an_adapter_replaces_pefts_own_and_names_its_base(tmp_path):
 
 @pytest.mark.parametrize(("base", "rank"), [("smollm2", 0), ("smollm2", 2), ("aligned", 2)])
 def test_what_is_made_of_smollm2_names_it_and_its_license(base, rank, tmp_path):
-    front, text = written(tmp_path, CARD, add_lora(tiny_model("llama"), rank, 4.0, "all-linear"), base=base)
+    front, text = written(tmp_path, CARD, add_lora(tiny_model("llama"), rank, 4.0), base=base)
     assert (front["base_model"], front["license"]) == ("HuggingFaceTB/SmolLM2-135M-Instruct", "apache-2.0")
     assert "## License\n\nApache-2.0, as that of HuggingFaceTB/SmolLM2-135M-Instruct" in text
     assert "O\\*NET" in text and "CC BY 4.0" in text, "the embedded ads hold its statements"
