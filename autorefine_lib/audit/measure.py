@@ -87,7 +87,7 @@ class Audit:
 
 
 def measure(
-    scores: np.ndarray, jobs: Dataset, candidates: Dataset, attributes: Sequence[str], criteria: Criteria | None = None
+    scores: np.ndarray, jobs: Dataset, candidates: Dataset, attributes: Sequence[str], criteria: Criteria
 ) -> Audit:
     """Measure what a ranking does to the groups of every attribute, in both pools where occupations are known.
 
@@ -100,7 +100,6 @@ def measure(
     Raises:
         InputError: as `check`, or wrong scores.
     """
-    criteria = criteria or Criteria()
     divided = check(jobs, candidates, attributes, criteria)
     scores = check_scores(scores, len(jobs), len(candidates))
     remarks: list[str] = []

@@ -70,3 +70,7 @@ class CorpusConfig:
 
     years_by_age: tuple[tuple[int, int], ...] = ((2, 9), (8, 22), (18, 38))
     # Years of work that a biography of each age band may state, its only sign of age. Ours.
+
+
+DEFAULT = CorpusConfig()
+"""The corpus of the embedded profile."""

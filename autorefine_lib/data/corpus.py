@@ -10,7 +10,7 @@ import pandas as pd
 
 from autorefine_lib import resources
 from autorefine_lib.data import ads, biographies
-from autorefine_lib.data.config import CorpusConfig
+from autorefine_lib.data.config import DEFAULT, CorpusConfig
 
 AGE_BANDS = ("20-34", "35-49", "50-69")
 
@@ -50,12 +50,11 @@ def company_names(config: CorpusConfig) -> dict[str, dict[str, list[str]]]:
     return names
 
 
-def make_jobs(config: CorpusConfig | None = None) -> pd.DataFrame:
+def make_jobs(config: CorpusConfig = DEFAULT) -> pd.DataFrame:
     """The ads: job_id, title, text, occupation, split, company, form.
 
     Each company, O*NET statement and sentence belongs to one split.
     """
-    config = config or CorpusConfig()
     rng = random.Random(f"jobs {config.seed}")
     forms = sorted(resources.load("ad_templates")["forms"])
     rows: list[tuple[str, ...]] = []
@@ -70,13 +69,12 @@ def make_jobs(config: CorpusConfig | None = None) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["job_id", "title", "text", "occupation", "split", "company", "form"])
 
 
-def make_candidates(config: CorpusConfig | None = None) -> pd.DataFrame:
+def make_candidates(config: CorpusConfig = DEFAULT) -> pd.DataFrame:
     """The synthetic biographies: candidate_id, text, occupation, gender, race, age_band.
 
     Third person, without a name. Gender follows the published share of women exactly (rounded); race and age band
     are drawn independently. Nonbinary people are absent, as they are from the published shares.
     """
-    config = config or CorpusConfig()
     rng = random.Random(f"candidates {config.seed}")
     races, race_weights = zip(*config.race_shares, strict=True)
     rows: list[tuple[str, ...]] = []

@@ -58,6 +58,11 @@ class DenseRecommender:
         self._queries = read_vectors(self._kept) if self._kept else {}
         self._candidates: np.ndarray | None = None
 
+    @property
+    def dimension(self) -> int:
+        """Length of an embedding."""
+        return self._model.get_embedding_dimension()
+
     def fit(self, candidates: Dataset) -> "DenseRecommender":
         """Embed the `text` column. A later call with the same texts and weights reads the vectors from the cache."""
         texts = list(candidates["text"])
@@ -80,7 +85,7 @@ class DenseRecommender:
         self._queries |= new
         for text in list(self._queries)[: max(0, len(self._queries) - _REMEMBERED)]:
             del self._queries[text]
-        return np.stack(vectors) if vectors else np.zeros((0, self._model.get_embedding_dimension()), np.float32)
+        return np.stack(vectors) if vectors else np.zeros((0, self.dimension), np.float32)
 
     def keep_queries(self, texts: list[str]) -> None:
         """Write the vectors of these texts to the cache folder, for later recommenders with the same weights."""

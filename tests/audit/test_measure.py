@@ -109,7 +109,9 @@ def test_without_occupations_all_are_measured_together():
 
 
 def test_one_ad_has_no_interval_and_is_tested_all_the_same():
-    result = measure.measure(np.arange(100.0)[None], jobs("nurse"), people(["f"] * 50 + ["m"] * 50), ["gender"])
+    result = measure.measure(
+        np.arange(100.0)[None], jobs("nurse"), people(["f"] * 50 + ["m"] * 50), ["gender"], Criteria()
+    )
     women = row(result, "f")
     assert women["impact_ratio"] == 0 and np.isnan(women["high"]) and women["p_holm"] == pytest.approx(2 / 1001)
     assert result.findings == ["gender = f: impact ratio 0.000 at k = 20 against m, p = 0.002"]
@@ -192,7 +194,9 @@ def test_the_order_of_the_file_and_the_ids_change_no_number_at_all(occupations: 
         table = table.add_column("occupation", ["cook", "cook", "nurse", "nurse", "nurse"] * 40)
     renamed = table.remove_columns("candidate_id").add_column("candidate_id", [f"p{number}" for number in range(200)])
     backwards = scores[:, ::-1], ads, renamed.select(range(199, -1, -1))
-    one, other = (measure.measure(*given, ["gender", "race"]) for given in ((scores, ads, table), backwards))
+    one, other = (
+        measure.measure(*given, ["gender", "race"], Criteria()) for given in ((scores, ads, table), backwards)
+    )
     for name in ("groups", "quality"):
         pd.testing.assert_frame_equal(getattr(one, name), getattr(other, name), check_exact=True)
     assert one.tied == other.tied and one.findings == other.findings
@@ -200,7 +204,7 @@ def test_the_order_of_the_file_and_the_ids_change_no_number_at_all(occupations: 
 
 def test_a_constant_recommender_has_a_ratio_of_one_and_no_finding():
     scores, ads, table = stars()
-    result = measure.measure(scores * 0 + 0.3, ads, table, ["gender"])
+    result = measure.measure(scores * 0 + 0.3, ads, table, ["gender"], Criteria())
     known = result.groups[result.groups["group"] != "unknown"]
     np.testing.assert_allclose(known["impact_ratio"], 1, atol=1e-12)
     np.testing.assert_allclose(known["selected"], 100)

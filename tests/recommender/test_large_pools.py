@@ -13,7 +13,7 @@ def test_the_best_of_a_large_pool_by_faiss_equal_those_of_rank():
     texts = corpus.make_candidates()["text"].drop_duplicates().tolist()
     recommender = DenseRecommender("wordllama")
 
-    index = faiss.IndexFlatIP(recommender.embed(ads[:1]).shape[1])
+    index = faiss.IndexFlatIP(recommender.dimension)
     for start in range(0, len(texts), 1000):  # any number of candidates, 1,000 at a time
         index.add(recommender.embed(texts[start : start + 1000]))
     cosines, best = index.search(recommender.embed(ads), 20)
