@@ -2,7 +2,8 @@
 
 The outputs stored in `notebooks/` are those of cells marked `# NBVAL_CHECK_OUTPUT`, run with the smoke parameters;
 nbval runs the copies and compares. `record` is a developer's step after numbers changed on purpose: the diff shows
-which. Neither is part of a run.
+which. Neither is part of a run. A notebook without a number is no step of a run and small as it is: it keeps its own
+parameters.
 """
 
 import argparse
@@ -12,11 +13,12 @@ from pathlib import Path
 
 import nbformat
 from nbformat import NotebookNode
+from papermill import execute_notebook
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
 from autorefine_lib.files import write_text
-from autorefine_lib.reproduce import NOTEBOOKS, Run, ensure_kernel, read_steps, reproduce, resolve_parameters
+from autorefine_lib.reproduce import KERNEL, NOTEBOOKS, Run, ensure_kernel, read_steps, reproduce, resolve_parameters
 
 MARK = "# NBVAL_CHECK_OUTPUT"
 
@@ -32,19 +34,24 @@ def prepare(folder: Path, notebooks: Path = NOTEBOOKS) -> list[Path]:
     shutil.rmtree(run_dir, ignore_errors=True)
     (run_dir / "artefacts").mkdir(parents=True)
     ensure_kernel()
+    smoke = {step.path: step.parameters for step in resolve_parameters(read_steps(notebooks), "smoke", [])}
     paths = []
-    for step in resolve_parameters(read_steps(notebooks), "smoke", []):
-        parameters = step.parameters | {"run_dir": str(run_dir)}
-        notebook = parameterize_notebook(load_notebook_node(str(step.path)), parameters)
-        paths.append(write_text(folder / step.path.name, nbformat.writes(notebook) + "\n"))
+    for path in sorted(notebooks.glob("*.ipynb")):
+        parameters = smoke.get(path, {}) | {"run_dir": str(run_dir)}
+        notebook = parameterize_notebook(load_notebook_node(str(path)), parameters)
+        paths.append(write_text(folder / path.name, nbformat.writes(notebook) + "\n"))
     return paths
 
 
 def record(notebooks: Path = NOTEBOOKS) -> None:
     """Run the smoke profile and store the outputs of the marked cells in `notebooks`; every other cell is bare."""
     with tempfile.TemporaryDirectory() as folder:
-        executed = reproduce(Run("smoke", out=Path(folder) / "run", notebooks=notebooks)) / "notebooks"
-        for path in sorted(notebooks.glob("[0-9][0-9]_*.ipynb")):
+        run = reproduce(Run("smoke", out=Path(folder) / "run", notebooks=notebooks))
+        executed = run / "notebooks"
+        for path in sorted(notebooks.glob("*.ipynb")):
+            if not (executed / path.name).exists():
+                options = {"kernel_name": KERNEL, "progress_bar": False, "cwd": str(Path.cwd())}
+                execute_notebook(str(path), str(executed / path.name), {"run_dir": str(run)}, **options)
             notebook = nbformat.read(path, as_version=4)
             outputs = {cell.id: cell.outputs for cell in checked(nbformat.read(executed / path.name, as_version=4))}
             store(notebook, outputs)

@@ -7,7 +7,7 @@ import nbformat
 import pytest
 from smoke_notebooks import checked
 
-from autorefine_lib.reproduce import KERNEL, NOTEBOOKS, RUNNER_PARAMETERS
+from autorefine_lib.reproduce import KERNEL, NOTEBOOKS, RUNNER_PARAMETERS, read_steps
 
 PATHS = sorted(NOTEBOOKS.glob("*.ipynb"))
 STEMS = [
@@ -22,10 +22,13 @@ STEMS = [
     "08_transfer",
     "09_result_tables",
 ]
+BESIDE = ["my_data"]
+"""Notebooks without a number: no steps of a run."""
 
 
 def test_the_notebooks_are_there():
-    assert [path.stem for path in PATHS] == STEMS
+    assert [path.stem for path in PATHS] == [*STEMS, *BESIDE]
+    assert [step.name for step in read_steps(NOTEBOOKS)] == STEMS
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)

@@ -22,7 +22,7 @@ from autorefine_lib.evaluation.method import PLACEBOS
 from autorefine_lib.report import pages
 from autorefine_lib.reproduce import NOTEBOOKS
 
-PATHS = sorted(NOTEBOOKS.glob("*.ipynb"))
+PATHS = sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
 CHAT = (
     "{% for m in messages %}<user>{{ m['content'] }}<end>{% endfor %}"
     "{% if add_generation_prompt %}<assistant>{% endif %}"

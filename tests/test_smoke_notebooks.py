@@ -19,6 +19,7 @@ def notebooks(tmp_path: Path, monkeypatch) -> Path:
     folder = tmp_path / "notebooks"
     folder.mkdir()
     write_notebook(folder, "01_first", f"{MARK}\nsteps * 10", "open(f'{run_dir}/artefacts/made', 'w').close()")
+    write_notebook(folder, "beside", f"{MARK}\nsteps * 10")
     return folder
 
 
@@ -32,7 +33,10 @@ def test_recorded_outputs_are_compared_in_the_smoke_profile(notebooks: Path, tmp
     _, marked, other = nbformat.read(notebooks / "01_first.ipynb", as_version=4).cells
     assert marked.execution_count == 2 and marked.outputs[0]["data"]["text/plain"] == "20", "the smoke value, not 30"
     assert other.execution_count is None and not other.outputs
-    [path] = prepare(tmp_path / "checked", notebooks)
+    beside = nbformat.read(notebooks / "beside.ipynb", as_version=4).cells[1]
+    assert beside.outputs[0]["data"]["text/plain"] == "30", "no step of the smoke profile"
+    path, other = prepare(tmp_path / "checked", notebooks)
+    other.unlink()  # one is enough for what follows
     assert nbval(tmp_path / "checked").returncode == 0
     path.write_text(path.read_text().replace('"20"', '"21"'))
     tampered = nbval(tmp_path / "checked")

@@ -46,7 +46,7 @@ def add_contents(app: Sphinx, name: str, source: list[str]) -> None:
         return
     contents = {
         "Pages": ["docs/README", *(f"docs/{page}" for page in PAGES)],
-        "Notebooks": sorted(name for name in app.env.found_docs if re.match(r"notebooks/\d", name)),
+        "Notebooks": sorted(name for name in app.env.found_docs if re.match(r"notebooks/\w+$", name)),
         "Exercises": sorted(name for name in app.env.found_docs if name.startswith("notebooks/exercises/")),
         "Library": ["docs/api/autorefine_lib", *(f"docs/api/autorefine_lib.{name}" for name in PACKAGES)],
         "More": ["CONTRIBUTING", "CHANGELOG", "env/README"],
