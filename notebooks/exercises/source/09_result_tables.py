@@ -119,9 +119,9 @@ else:
 # %% [markdown]
 # ## 3. Explain: what may be written?
 #
-# A case near to a real one: a trained policy changes the impact ratio by +0.027, with the interval from −0.044 to
-# 0.120, on 20 test ads and with one seed. Random paraphrase changes it by −0.06 to +0.06. **Your turn.** Which
-# sentences may stand in the report?
+# PPO in the published `embedded` run (commit d8d0c0b): it changes the impact ratio by +0.027, with the interval from
+# −0.022 to 0.078, on 20 test ads and with one seed. Random paraphrase changes it by −0.06 to +0.10. **Your turn.**
+# Which sentences may stand in the report?
 #
 # - `"A"`: "The policy made the ranking less fair."
 # - `"B"`: "On these 20 ads no effect was shown."
@@ -138,7 +138,7 @@ allowed = {"B", "D"}
 # %% tags=["check"]
 REASONS = {
     "A": "the interval holds 0, so the sign is not known",
-    "C": "the interval also holds 0.1. Nothing shown is not the same as nothing there",
+    "C": "the interval also holds 0.07. Nothing shown is not the same as nothing there",
     "E": "one seed says nothing about another",
 }
 allowed = allowed and set(allowed)  # a list does as well
