@@ -66,7 +66,7 @@ def _complete_command(message: str) -> str:
     return f": {shlex.join(['autorefine', *sys.argv[1:]])} {missing[1]}" if missing else ""
 
 
-PROFILE = typer.Option(help="smoke (minutes), embedded (half an hour), paper (GPU and Hub) or local (your own data).")
+PROFILE = typer.Option(help="smoke (minutes), embedded (an hour), paper (GPU and Hub) or local (your own data).")
 SET = typer.Option("--set", metavar="NAME=VALUE", help="Change a parameter in every notebook that has it; repeatable.")
 FROM = typer.Option("--from", metavar="NN", help="Repeat this notebook and those after it, as in --from 04.")
 

@@ -1,8 +1,12 @@
-"""The one exception that a user can cause, and that the command line prints without a traceback."""
+"""The one exception that a user can cause, and that command line and notebooks show without a traceback."""
 
 
 class InputError(ValueError):
     """Bad input: the message names the bad value, what is allowed and what to do, in one line."""
+
+    def _render_traceback_(self) -> list[str]:
+        """What IPython, and so a notebook, shows of it."""
+        return [f"InputError: {self}"]
 
 
 def disk_is_full(message: str) -> bool:

@@ -33,11 +33,10 @@ def run_cells(given: dict, until: int | None = None) -> dict:
 
 @pytest.fixture(autouse=True)
 def tiny_writer(monkeypatch):
-    """A model of random weights, of which no rewrite is accepted; and no trace of the notebook in the error."""
+    """A model of random weights, of which no rewrite is accepted."""
     writer = Generator(tiny_model("llama"), tiny_tokenizer(), max_new_tokens=4)
     writer.model.config.max_position_embeddings = 1024
     monkeypatch.setattr(pretrained, "load", lambda name: writer)
-    monkeypatch.setattr(InputError, "_render_traceback_", None, raising=False)
 
 
 def test_the_sample_is_read_and_the_printed_commands_work(tmp_path: Path, capsys):
