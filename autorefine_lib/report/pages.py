@@ -85,8 +85,8 @@ def read_results(run_dir: Path) -> pd.DataFrame:
     return rows.reindex(columns=COLUMNS)  # runs of earlier versions lack reward calls and training precision
 
 
-def format_headline(rows: pd.DataFrame, group: str = "female") -> str:
-    """The README's table: one line a method, impact ratio of `group` beside MRR and NDCG, with intervals and n."""
+def make_headline(rows: pd.DataFrame, group: str) -> pd.DataFrame:
+    """One row a method: impact ratio of `group` beside MRR and NDCG, with intervals and n, all cells text."""
     part = rows[(rows["metric"] != "impact_ratio") | (rows["group"] == group)]
     part = part[part["metric"].isin(HEADLINE)].drop_duplicates(["method", "metric"])
     text = format_rows(part)
@@ -95,8 +95,12 @@ def format_headline(rows: pd.DataFrame, group: str = "female") -> str:
     names = {"impact ratio": f"{group} impact ratio{at}", "mrr": "MRR", "ndcg": f"NDCG{at}"}
     wide = text.pivot(index="method", columns="metric", values="value [95 % interval]").rename(columns=names)
     facts = first[["n", "seeds", "reward calls", "seconds"]].rename(columns={"n": "test ads"})
-    table = pd.concat([first["data"], wide.loc[first.index], facts], axis=1).fillna("").reset_index()
-    return table.to_markdown(index=False, disable_numparse=True)
+    return pd.concat([first["data"], wide.loc[first.index], facts], axis=1).fillna("").reset_index()
+
+
+def format_headline(rows: pd.DataFrame, group: str = "female") -> str:
+    """`make_headline` as the README's table."""
+    return make_headline(rows, group).to_markdown(index=False, disable_numparse=True)
 
 
 def fill_readme(readme: Path = provenance.ROOT / "README.md", run_dir: Path = provenance.ROOT / "reports/real") -> Path:
@@ -145,7 +149,7 @@ def render_notebooks(folder: Path) -> list[str]:
 
 
 def write_index(run_dir: Path) -> Path:
-    """Write `index.html` of a run: facts, results, figures, edits, alarms, other tables and the executed notebooks."""
+    """Write `index.html` of a run: results, figures, edits, alarms, other tables, facts and the executed notebooks."""
     run_dir = Path(run_dir)
     run = json.loads((run_dir / "run.json").read_text("utf-8"))
     rows = read_results(run_dir) if (run_dir / "tables/results.csv").is_file() else pd.DataFrame(columns=COLUMNS)
@@ -157,6 +161,7 @@ def write_index(run_dir: Path) -> Path:
         seconds=sum(item.get("seconds") or 0 for item in run["notebooks"].values()),
         seeds=", ".join(rows["seeds"].dropna().unique()),
         synthetic=is_synthetic(rows) if len(rows) else run["profile"] in ("smoke", "embedded"),
+        headline=make_headline(rows, next(iter(rows.loc[rows["metric"] == "impact_ratio", "group"]), "")),
         results=format_rows(rows),
         paper=list(is_paper(rows)) if len(rows) else [],
         caption=CAPTION,

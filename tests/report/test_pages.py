@@ -95,6 +95,8 @@ def test_index_ties_everything_together_and_escapes(tmp_path: Path):
         "Synthetic data.",
         "no legal advice",
         "figures/methods.png",
+        "<th>female impact ratio at 20</th>",
+        f"Every number of every method ({len(rows())} rows)",
         "0.689 [0.659, 0.719]",
         "1:01",
         "k = 20",
