@@ -211,9 +211,9 @@ class Generator:
         # All further answers at once: a few rows take as long as many.
         asked = [sources[row] for row in failed] * (TRIES - 1)
         sampled = self.complete(asked, temperature or RETRY, seed + 1, progress)
-        for row, answer in zip(failed * (TRIES - 1), sampled, strict=True):
-            if not is_good(row, completions[row]) and is_good(row, answer):
-                completions[row] = answer
+        for place, row in enumerate(failed):
+            answers = sampled[place :: len(failed)]
+            completions[row] = next((answer for answer in answers if is_good(row, answer)), completions[row])
         return self.assemble(ads, episodes, completions)
 
     def assemble(self, ads: list[str], episodes: dict[str, list], completions: list[str]) -> list[Rewrite]:

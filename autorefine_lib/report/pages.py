@@ -163,7 +163,6 @@ def write_index(run_dir: Path) -> Path:
         synthetic=is_synthetic(rows) if len(rows) else run["profile"] in ("smoke", "embedded"),
         headline=make_headline(rows, next(iter(rows.loc[rows["metric"] == "impact_ratio", "group"]), "")),
         results=format_rows(rows),
-        paper=list(is_paper(rows)) if len(rows) else [],
         caption=CAPTION,
         alarms=texts.pop("alarms", None),
         # HTML that `render_edits` escaped when it was made.
