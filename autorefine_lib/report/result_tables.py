@@ -107,7 +107,7 @@ def closer(before: pd.Series, after: pd.Series) -> int:
     return int(((after - 1).abs() < (before - 1).abs()).sum())
 
 
-def goals(rows: pd.DataFrame, runs: Sequence[Method], method: str = "PPO") -> pd.DataFrame:
+def goals(rows: pd.DataFrame, runs: Sequence[Method], method: str) -> pd.DataFrame:
     """What the reproduction set out to show, what was measured, and whether it is met: goal, measured, met.
 
     Args:

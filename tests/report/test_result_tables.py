@@ -90,7 +90,7 @@ def test_jobs_without_a_number_are_left_out():
     def table(**facts) -> pd.DataFrame:
         methods = {"original ads": [part(ORIGINAL, **facts)], "PPO": [part(run, **facts) for run in PPO]}
         found = result_tables.rows(methods, "d", "female", "male", 4, "")
-        result_tables.goals(found, methods["PPO"])
+        result_tables.goals(found, methods["PPO"], "PPO")
         assert len(result_tables.over_seeds(methods, "female", "male")) == 2
         return found.set_index(["method", "metric"])
 
@@ -168,7 +168,7 @@ def test_wide(rows: pd.DataFrame):
 
 
 def test_goals_by_hand(rows: pd.DataFrame):
-    table = result_tables.goals(rows, PPO)
+    table = result_tables.goals(rows, PPO, "PPO")
     # Either ad's ratio rises, so every resample's does. MRR falls by 3.3 %, NDCG by 3.6 %.
     assert table["met"].tolist() == [True, True, False, False, False]
     assert "0.05" in table.loc[0, "goal"] and table.loc[0, "measured"] == "0.3333 -> 0.7778, closer by 0.4444"
@@ -196,7 +196,7 @@ def ratios(before: float, after: float, low: float, high: float) -> pd.DataFrame
     ],
 )
 def test_goals_count_towards_parity(before: float, after: float, low: float, high: float, met: list[bool]):
-    table = result_tables.goals(ratios(before, after, low, high), [PPO[0]])
+    table = result_tables.goals(ratios(before, after, low, high), [PPO[0]], "PPO")
     assert table["met"].tolist() == met + [True, True, True]
 
 
