@@ -26,8 +26,8 @@ POOLS |= dict.fromkeys(BY_AD, "nearest")
 ORIGINAL = "original ads"
 PLACEBOS = ("word swap", "random paraphrase", "keyword stuffing")
 ORDER = (
-    ORIGINAL, *PLACEBOS, "feminine word list", "zero-shot", "inclusive prompt", "aligned, no RL", "greedy search",
-    "best of", "reward-weighted", "DPO", "ILQL", "RLOO", "GRPO", "PPO",
+    ORIGINAL, *PLACEBOS, "feminine word list", "zero-shot", "inclusive prompt", "whole ad", "aligned, no RL",
+    "greedy search", "best of", "reward-weighted", "DPO", "ILQL", "RLOO", "GRPO", "PPO",
 )  # fmt: skip
 """Starts of the methods' names, from the simplest to the one that the goals are set for."""
 
