@@ -72,7 +72,7 @@ def greedy_search(reward: RankingReward, cache: pd.DataFrame) -> Chosen:
     round ranks all of its options in one call, and goes through them ad by ad.
     """
     linear, measures = reward.linear, reward.measures
-    sums, own = linear.exposures({}, "exposure"), len(measures.groups)
+    sums = linear.exposures({}, "exposure")
     chosen: Chosen = {}
     rows = accepted(cache)
     rounds = rows.groupby("job_id")["position"].rank("dense")
@@ -83,14 +83,27 @@ def greedy_search(reward: RankingReward, cache: pd.DataFrame) -> Chosen:
         drafts = [deploy(measures.original(job), chosen.get(job, {}) | {place: text}) for job, place, text in edits]
         measures([*plain.values(), *drafts], [*plain, *options["job_id"]])  # ranked in one call and remembered
         for job, part in options.assign(draft=drafts).groupby("job_id", sort=False):
-            exposures = measures([plain[job], *part["draft"]], [job] * (1 + len(part)))["exposure"][:, :own]
-            row = linear.row[job]
-            changed = sums[row] + exposures - exposures[0]
-            best = int(np.argmin(np.nan_to_num(parity_gap.gap(changed, linear.members[row]))))
-            sums[row] = changed[best]
+            gaps, changed = measure_gaps(reward, sums, job, [plain[job], *part["draft"]])
+            best = int(np.argmin(np.nan_to_num(gaps)))
+            sums[linear.row[job]] = changed[best]
             if best:
                 chosen.setdefault(job, {})[int(part["position"].iloc[best - 1])] = part["text"].iloc[best - 1]
     return chosen
+
+
+def measure_gaps(reward: RankingReward, sums: np.ndarray, job_id: str, ads: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """The true soft gap of an ad's setting with each of `ads` in the place of the first one.
+
+    Args:
+        sums: exposures of the settings with the first of `ads` deployed, as from `LinearGap.exposures`.
+
+    Returns:
+        The gaps, float [ads], and the exposures of the setting that they are taken from, float [ads, groups].
+    """
+    row = reward.linear.row[job_id]
+    exposures = reward.measures(ads, [job_id] * len(ads))["exposure"][:, : sums.shape[1]]
+    changed = sums[row] + exposures - exposures[0]
+    return parity_gap.gap(changed, reward.linear.members[row]), changed
 
 
 def deploy_all(judge: Judge, chosen: Chosen) -> list[str]:

@@ -100,7 +100,7 @@ class RankingReward:
             text = source if reasons or named else text
             rows.append((job, place, source, text, list(reasons), bool(named), text != source))
         names = ["job_id", "position", "source", "text", "reasons", "protected", "changed"]
-        table = pd.DataFrame(rows, columns=names)
+        table = pd.DataFrame(rows, columns=names).astype({"protected": bool, "changed": bool})  # so without rows too
         jobs, originals = table["job_id"].tolist(), self.measures.originals
         edits = zip(jobs, position, table["text"], strict=True)
         ads = [deploy(originals[job], {place: text}) for job, place, text in edits]
