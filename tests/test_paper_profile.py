@@ -76,7 +76,7 @@ def test_paper_profile_end_to_end(hub, tmp_path, monkeypatch):
     monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
     model = tiny_checkpoint(list(corpus.make_jobs()["text"].head(20)), tmp_path / "model")
     small = {
-        "hub_dir": str(hub), "generator": str(model), "min_group": 2, "k": 2, "sentences_shown": 4, "unaligned": False,
+        "hub_dir": str(hub), "generator": str(model), "min_group": 2, "k": 2, "sentences_shown": 4, "unaligned": [],
         "limits": {"jobs_per_occupation": 6}, "max_new_tokens": 12, "seeds": [0], "steps": 2, "batch_size": 4,
         "generations": 2, "samples": 2, "updates": 5, "betas": [8.0], "held_out_ads": 6,
         "best_of": 2, "optimisers": {"RLOO": 1e-5, "GRPO": 1e-5}, "lora_rank": 2, "bf16": False,
