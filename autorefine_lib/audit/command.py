@@ -21,6 +21,10 @@ SCORES = typer.Option(
 RECOMMENDER = typer.Option(
     help="Without --scores: minilm, paraphrase-minilm, bm25, wordllama, hybrid, http://..., a folder or a Hub name."
 )
+LONG_TEXTS = typer.Option(
+    help="What an embedding model reads of a text that is too long for it: the beginning (cut), or all of it in parts, "
+    "whose embeddings are averaged (mean)."
+)
 THRESHOLD = typer.Option(help="A finding is a ratio below this that chance does not explain; see above.")
 MAP = typer.Option(
     "--map", metavar="OURS=YOURS", help="A column has another name in your file (# numbers the rows); repeatable."
@@ -35,6 +39,7 @@ def audit(
     ],
     scores: Annotated[Path | None, SCORES] = None,
     recommender: Annotated[str, RECOMMENDER] = "minilm",
+    long_texts: Annotated[str, LONG_TEXTS] = "cut",
     groups: Annotated[str, GROUPS] = "gender",
     k: Annotated[int, typer.Option("--k", help="How many candidates an ad selects.")] = 20,
     threshold: Annotated[float, THRESHOLD] = 0.8,
@@ -72,19 +77,26 @@ def audit(
 
     if out is not None and out.exists() and not out.is_dir():
         raise InputError(f"--out {out}: is a file; give a folder, new or not")
+    if long_texts != "cut" and (scores is not None or recommender.startswith(("http:", "https:", "bm25"))):
+        raise InputError(f"--long-texts {long_texts}: only for an embedding model that runs here; leave it out")
     attributes = list(dict.fromkeys(name.strip() for name in groups.split(",") if name.strip()))
     criteria = measure.Criteria(k=k, threshold=threshold)
     ads, people = files.read_tables(jobs, candidates, attributes, scores is None, columns or (), values or ())
     measure.check(ads, people, attributes, criteria)
+    reading: list[str] = []
     if scores is not None:
         ranking = files.read_scores(scores, ads["job_id"][:], people["candidate_id"][:])
     else:
         from autorefine_lib.recommender import by_name
+        from autorefine_lib.recommender.long_texts import describe
 
-        ranking = by_name.build_recommender(recommender).fit(people).rank(list(ads["text"]))
+        ranker = by_name.build_recommender(recommender, long_texts).fit(people)
+        ranking = ranker.rank(list(ads["text"]))
+        reading = describe(ranker, people["text"], ads["text"])
     result = measure.measure(ranking, ads, people, attributes, criteria)
     sources = {"ads": jobs, "candidates": candidates} | ({"scores": scores} if scores else {})
     facts = page.collect_facts(result, sources, tool=f"scores of {scores.name}" if scores else recommender)
+    facts |= {"Long texts": "\n".join(reading)} if reading else {}
     record = json.dumps(page.to_dict(result, facts), indent=1, ensure_ascii=False)
     typer.echo(record if as_json else page.to_text(result, facts))
     if out is not None:

@@ -111,7 +111,7 @@ def to_text(audit: Audit, facts: dict[str, str]) -> str:
     if len(audit.quality):
         lines += ["", "quality of the ranking", *_align(format_table(audit.quality, MEANS))]
     lines += ["", f"ties across rank {audit.criteria.k}: {count_ties(audit)}"]
-    lines += [*(f"left out: {line}" for line in audit.remarks)]
+    lines += [*(f"left out: {line}" for line in audit.remarks), *facts.get("Long texts", "").splitlines()]
     lines += [f"{state_verdict(audit)}. {state_rule(audit)}", *(f"  {line}" for line in audit.findings)]
     return "\n".join("".join(char if char.isprintable() else " " for char in line) for line in lines)
 

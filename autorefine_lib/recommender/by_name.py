@@ -23,7 +23,7 @@ class Recommender(Protocol):
         """Scores, float [ads, candidates], higher is better."""
 
 
-def build_recommender(name: str) -> Recommender:
+def build_recommender(name: str, long_texts: str = "cut") -> Recommender:
     """The recommender called `name`, with default options; for others call its class.
 
     Args:
@@ -31,14 +31,15 @@ def build_recommender(name: str) -> Recommender:
             packaged) and "bm25" (lexical), which only judge, "wordllama" (packaged static embeddings, which the guards
             use), "hybrid" (minilm and bm25 by reciprocal rank fusion), "http://..." or "https://..." (your own
             service, see `remote.py`), or a sentence-transformers model by folder or Hub name.
+        long_texts: what an embedding model reads of them (`long_texts.HANDLING`); BM25 reads all.
 
     Raises:
-        InputError: an address is wrong, or a model cannot be loaded.
+        InputError: an address is wrong, a model cannot be loaded, or `long_texts` is unknown.
     """
     if name.startswith(("http:", "https:")):
         return remote.RemoteRecommender(name)
     if name == "bm25":
         return bm25.BM25Recommender()
     if name == "hybrid":
-        return hybrid.HybridRecommender([dense.DenseRecommender(), bm25.BM25Recommender()])
-    return dense.DenseRecommender(name)
+        return hybrid.HybridRecommender([dense.DenseRecommender(long_texts=long_texts), bm25.BM25Recommender()])
+    return dense.DenseRecommender(name, long_texts=long_texts)

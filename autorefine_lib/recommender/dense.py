@@ -14,6 +14,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ from tqdm.auto import tqdm
 from autorefine_lib.errors import InputError
 from autorefine_lib.files import write_atomic
 from autorefine_lib.models import minilm, paraphrase_minilm, static_embedding
+from autorefine_lib.recommender.long_texts import find_window
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -45,15 +47,20 @@ class DenseRecommender:
             (256 for MiniLM, about 190 words).
         cache_dir: folder for the embeddings of candidates and of the ads given to `keep_queries`. The file names hold
             a hash of the weights. None keeps embeddings in memory only.
+        long_texts: "cut" leaves out what the model does not read; "mean" takes the normalised mean of the embeddings of
+            a long text's parts, each of as many tokens as the model reads.
 
     Raises:
-        InputError: the model cannot be loaded, or the packaged weights are not the published ones.
+        InputError: the model cannot be loaded, the packaged weights are not the published ones, or `long_texts` is
+            another word.
     """
 
-    def __init__(self, model: str = "minilm", cache_dir: Path | None = None) -> None:
+    def __init__(self, model: str = "minilm", cache_dir: Path | None = None, long_texts: str = "cut") -> None:
         self.cache_dir = Path(cache_dir) if cache_dir else None
         self._model = _load_model(model)
-        self._key = f"{_hash_weights(self._model)} {self._model.max_seq_length}"
+        self.window = find_window(self._model, long_texts)
+        handling = "" if long_texts == "cut" else f" {long_texts}"
+        self._key = f"{_hash_weights(self._model)} {self._model.max_seq_length}{handling}"
         self._kept = self._cache_file("queries", [])
         self._queries = read_vectors(self._kept) if self._kept else {}
         self._candidates: np.ndarray | None = None
@@ -110,8 +117,14 @@ class DenseRecommender:
 
     def _embed_new(self, texts: list[str], progress: str | None = None) -> dict[str, np.ndarray]:
         """The vector of each distinct text, computed without the memory of queries."""
+        parts = {text: self.window.split(text) if self.window else [text] for text in texts}
+        vectors = self._embed_parts(dict.fromkeys(chain(*parts.values())), progress)
+        return {text: vectors[own[0]] if len(own) == 1 else _average([vectors[part] for part in own])
+                for text, own in parts.items()}  # fmt: skip
+
+    def _embed_parts(self, texts: Iterable[str], progress: str | None) -> dict[str, np.ndarray]:
         by_length: dict[int, list[str]] = {}
-        for text in dict.fromkeys(texts):
+        for text in texts:
             by_length.setdefault(self._tokenize([text])["input_ids"].shape[-1], []).append(text)
         batches = [
             group[start : start + _TEXTS_PER_BATCH]
@@ -120,8 +133,8 @@ class DenseRecommender:
         ]
         run = _map_side_by_side if self._model.device.type == "cpu" else map
         made = run(self._embed_batch, map(self._tokenize, batches))
-        bar = tqdm(made, progress, len(batches), unit="batch", disable=progress is None or not texts)
-        vectors = dict.fromkeys(texts, np.empty(0))  # in the order of the texts
+        bar = tqdm(made, progress, len(batches), unit="batch", disable=progress is None or not batches)
+        vectors: dict[str, np.ndarray] = {}
         for batch, of_batch in zip(batches, bar, strict=True):
             vectors |= zip(batch, of_batch, strict=True)
         return vectors
@@ -138,6 +151,11 @@ class DenseRecommender:
         # Autocast is off because a caller may train in half precision around this call.
         with torch.autocast(device.type, enabled=False):
             return torch.nn.functional.normalize(self._model(tensors)["sentence_embedding"], dim=-1).cpu().numpy()
+
+
+def _average(vectors: list[np.ndarray]) -> np.ndarray:
+    mean = np.mean(vectors, axis=0)
+    return mean / np.linalg.norm(mean)
 
 
 def write_vectors(path: Path, vectors: dict[str, np.ndarray]) -> None:

@@ -89,6 +89,7 @@ MISTAKES = {
     ),
     "one occupation": (_edit("people.csv", lambda t: t.drop(columns="occupation")), {}, "no column 'occupation'"),
     "text missing": (None, {"scores": None}, "no column 'text'"),
+    "long texts": (None, {"long_texts": "mean"}, "--long-texts mean: only for an embedding model"),
     "k of 0": (None, {"k": 0}, "k=0"),
     "negative k": (None, {"k": -1}, "k=-1"),
     "k above all": (None, {"k": 21}, "is not between 1 and 20, the size of the pool"),
@@ -170,6 +171,23 @@ def test_other_names_and_the_files_of_a_european_spreadsheet(folder: Path, monke
     )
     code, out, _ = run(folder, "--json", *words, "--map", "job_id=id", scores=folder / "scores.csv")
     assert json.loads(out)["groups"] == plain["groups"] and json.loads(out)["quality"] == plain["quality"]
+
+
+def test_texts_that_nobody_reads_to_their_end_are_told_and_can_be_read(folder: Path):
+    head = "They know the ward and plan the work of others. " * 30
+    jobs = ["lead the ward" if number else head + "Lead." for number in range(3)]
+    _edit("ads.csv", lambda table: table.assign(text=jobs))(folder)
+    _edit("people.csv", lambda table: table.assign(text=[head + f"Town {number}." for number in range(20)]))(folder)
+    code, out, _ = run(folder, scores=None)
+    assert code == 0 and "\ncandidates: 20 of 20 longer than the 256 tokens that are read, " in out
+    assert "; 20 differ from another only there and have its scores\nads: 1 of 3 longer" in out
+    assert "ties across rank 3: qualified candidates: 3 ads; all candidates: 3 ads" in out
+    code, out, _ = run(folder, "--json", scores=None, long_texts="mean")
+    result = json.loads(out)
+    assert result["ads_with_a_tie_across_k"] == {"qualified": 0, "all": 0}
+    assert result["facts"]["Long texts"].endswith(
+        "ads: 1 of 3 longer than the 256 tokens that are read at once; they are read in parts"
+    )
 
 
 def test_who_has_no_group_is_unknown(folder: Path):

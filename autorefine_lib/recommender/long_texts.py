@@ -1,0 +1,96 @@
+"""Texts longer than an embedding model reads: their parts, and what is left out where they are cut.
+
+A model reads the first tokens of a text: MiniLM 256, two of them its own, about 190 words. What stands after them
+changes nothing. So texts that differ only there have equal scores.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from tokenizers import Tokenizer
+
+from autorefine_lib.errors import InputError
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+HANDLING = ("cut", "mean")
+"""What is read of a long text: its beginning, or all of it in parts, whose embeddings are averaged."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """The part of a text that a model reads at once."""
+
+    tokenizer: Tokenizer
+    """The model's own, without a limit."""
+    limit: int
+    """Tokens that the model reads."""
+    room: int
+    """Those of them that are the text's."""
+    handling: str
+    """One of `HANDLING`."""
+
+    def split(self, text: str) -> list[str]:
+        """What is embedded of `text`: the whole of it under "cut", for the model cuts it itself.
+
+        Under "mean": parts of at most `room` tokens that together are the text. They end between words, but a word of
+        more tokens than that is divided.
+        """
+        if self.handling == "cut":
+            return [text]
+        encoded = self.tokenizer.encode(text, add_special_tokens=False)
+        words, starts, begin = encoded.word_ids, [0], 0
+        while len(words) - begin > self.room:
+            end = begin + self.room
+            while end > begin and words[end] == words[end - 1]:
+                end -= 1
+            begin = end if end > begin else begin + self.room
+            starts.append(encoded.offsets[begin][0])
+        return [text[start:end] for start, end in pairwise([*starts, len(text)])]
+
+    def describe(self, texts: Iterable[str], what: str) -> str:
+        """How many of `texts`, called `what`, are longer, what share of these is left out, and how many that ties."""
+        tokens = [self.tokenizer.encode(text, add_special_tokens=False).ids for text in texts]
+        long = [len(ids) for ids in tokens if len(ids) > self.room]
+        line = f"{what}: {len(long):,} of {len(tokens):,} longer than the {self.limit} tokens that are read"
+        if self.handling == "mean":
+            return f"{line} at once; they are read in parts"
+        if long:
+            line += f", {1 - self.room * len(long) / sum(long):.0%} of the tokens of these left out"
+        ends: dict[tuple[int, ...], list[tuple[int, ...]]] = {}
+        for ids in tokens:
+            ends.setdefault(tuple(ids[: self.room]), []).append(tuple(ids[self.room :]))
+        if tied := sum(len(of_one) for of_one in ends.values() if len(set(of_one)) > 1):
+            line += f"; {tied:,} differ from another only there and have its scores"
+        return line
+
+
+def find_window(model: "SentenceTransformer", handling: str) -> Window | None:
+    """What `model` reads of a text; None where it reads all, or where its tokenizer tells no words (no `tokenizers`).
+
+    Raises:
+        InputError: `handling` is none of `HANDLING`.
+    """
+    if handling not in HANDLING:
+        raise InputError(f"long texts {handling!r}: one of {', '.join(HANDLING)}")
+    limit, own = model.max_seq_length, getattr(model.tokenizer, "backend_tokenizer", model.tokenizer)
+    if not isinstance(own, Tokenizer) or not limit or limit == float("inf"):
+        return None
+    tokenizer = Tokenizer.from_str(own.to_str())
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    prompt = model.prompts.get(model.default_prompt_name) or ""
+    return Window(tokenizer, int(limit), int(limit) - len(tokenizer.encode(prompt).ids), handling)
+
+
+def describe(recommender: object, candidates: Iterable[str], ads: Iterable[str]) -> list[str]:
+    """A line on the candidates and one on the ads: how many are longer than the recommender reads, and what that does.
+
+    No lines come from a recommender that reads all, or of which it is not known. A hybrid's are those of its parts.
+    """
+    windows = [getattr(each, "window", None) for each in getattr(recommender, "recommenders", [recommender])]
+    sides = {"candidates": candidates, "ads": ads}
+    return [window.describe(texts, what) for window in windows if window for what, texts in sides.items()]
