@@ -147,6 +147,7 @@ FILES = typer.Argument(
     metavar="FILE...", help="Texts, one ad each, or CSV, JSONL or Parquet with job_id and text; - reads standard input."
 )
 POLICY = typer.Option(help="Generator: a folder that a run saved, a folder of a checkpoint, or a Hub name.")
+CANDIDATES = typer.Option(help="Choose by the effect on these: CSV, JSONL or Parquet with candidate_id, text, a group.")
 
 
 @app.command()
@@ -154,8 +155,13 @@ POLICY = typer.Option(help="Generator: a folder that a run saved, a folder of a 
 def rewrite(
     files: Annotated[list[str], FILES],
     policy: Annotated[str, POLICY] = "aligned",
+    candidates: Annotated[Path | None, CANDIDATES] = None,
+    attribute: Annotated[str, typer.Option(help="Column with the candidates' groups.")] = "gender",
+    k: Annotated[int, typer.Option("--k", help="How many candidates an ad selects.")] = 20,
+    samples: Annotated[int, typer.Option(help="With --candidates: rewrites of a sentence to choose from.")] = 4,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object an ad, in order.")] = False,
     columns: Annotated[list[str] | None, MAP] = None,
+    values: Annotated[list[str] | None, VALUES] = None,
 ) -> None:
     """Rewrite ads and print them; each ad that stays as it is gets a line on standard error that says why.
 
@@ -163,25 +169,44 @@ def rewrite(
     Only English is rewritten. With --json: job_id, original, rewrite, edits (source, rewrite, position, reason),
     refused (source, rewrite, guard) and note.
 
+    With --candidates several rewrites of each sentence are ranked by all-MiniLM-L6-v2, over all ads together, and only
+    what brings the groups closer is used. Standard error has the effect of each edit and the impact ratios before and
+    after; with --json each edit has effect, and each ad measured (true).
+
     Examples:
 
     - `autorefine rewrite ad.txt`
 
     - `autorefine rewrite ads.csv --json`
 
+    - `autorefine rewrite ads.csv --candidates people.csv --attribute gender --k 20`
+
     - `autorefine rewrite ad1.txt ad2.txt --policy reports/local/artefacts/models/ppo-0`
     """
+    from autorefine_lib.data import schema
+    from autorefine_lib.evaluation import choose
     from autorefine_lib.generator import deploy
     from autorefine_lib.ilql import ilql
 
-    ads = [ad for name in files for ad in deploy.read_ads(name, columns or ())]
-    for number, record in enumerate(deploy.rewrite_ads(ilql.load_policy(Path(policy)), ads)):
+    ads, people = deploy.read_ads(files, columns or (), values or (), [candidates] if candidates else [])
+    if candidates:
+        named = [*({"occupation"} & {*people[0]}), attribute]
+        pool = schema.select_columns(people[0], ["candidate_id", "text"], str(candidates), named)
+        generator = ilql.load_policy(Path(policy))
+        records, lines = choose.choose_ads(generator, ads, pool, attribute, k, samples)
+    else:
+        pairs, lines = list(zip(ads["job_id"], ads["text"], strict=True)), [choose.NOT_MEASURED]
+        records = deploy.rewrite_ads(ilql.load_policy(Path(policy)), pairs)
+    for number, record in enumerate(records):
         if as_json:
             typer.echo(json.dumps(record, ensure_ascii=False))
             continue
         typer.echo(("---\n" if number else "") + record["rewrite"].rstrip("\n"))
         if record["note"]:
             typer.echo(f"{record['job_id']}: {record['note']}", err=True)
+        for edit in record["edits"] if "measured" in record else ():
+            typer.echo(f"{record['job_id']}: effect {edit['effect']:+.4f}, consider {edit['reason']}", err=True)
+    typer.echo("\n".join(lines), err=True)
 
 
 @app.command()

@@ -1,11 +1,13 @@
 """The command line: help, one line and exit code 2 for what a user can get wrong, numbers for what is right."""
 
 import json
+import re
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from tiny_models import tiny_model, tiny_tokenizer
@@ -13,8 +15,10 @@ from typer.testing import CliRunner
 
 from autorefine_lib import cli, reproduce
 from autorefine_lib.errors import InputError
+from autorefine_lib.evaluation.choose import NOT_MEASURED
 from autorefine_lib.generator.generator import Generator
 from autorefine_lib.ilql import ilql
+from autorefine_lib.recommender.dense import DenseRecommender
 
 runner = CliRunner()
 
@@ -121,10 +125,11 @@ def test_check_prints_findings_and_says_so_by_its_code(ads: Path, people: Path):
 
 @pytest.fixture
 def fake_policy(monkeypatch):
-    """A generator that turns "driven" into "committed"."""
+    """A generator that turns "driven" into "committed", that into "motivated", and six into nine."""
+    words = {"committed": "motivated", "driven": "committed", "six": "nine"}
 
     def complete(self, sources, temperature=0.0, seed=0, progress=True):
-        return [source.replace("driven", "committed") for source in sources]
+        return [re.sub("|".join(words), lambda found: words[found[0]], source) for source in sources]
 
     monkeypatch.setattr(Generator, "complete", complete)
     monkeypatch.setattr(ilql, "load_policy", lambda _: Generator(tiny_model("llama"), tiny_tokenizer()))
@@ -139,16 +144,79 @@ def test_rewrite_prints_the_ads_and_says_why_one_stays(tmp_path: Path, fake_poli
     code, out, error = run("rewrite", tmp_path / "ad.txt", tmp_path / "empty.txt", tmp_path / "ad.txt")
     changed = AD.replace("driven", "committed")
     assert code == 0 and out == f"{changed}\n---\n\n---\n{changed}\n"
-    assert error == "empty.txt: the ad is empty\n"
+    assert error == f"empty.txt: the ad is empty\n{NOT_MEASURED}\n"
 
 
 def test_rewrite_prints_one_object_an_ad(tmp_path: Path, fake_policy):
     (tmp_path / "ads.csv").write_text('\ufeffText;Job_ID\n"' + AD + '";2\nNurse;1\n', encoding="utf-8")
     code, out, error = run("rewrite", tmp_path / "ads.csv", "--json")
     records = [json.loads(line) for line in out.splitlines()]
-    assert code == 0 and error == "" and [record["job_id"] for record in records] == ["2", "1"]
+    assert code == 0 and [record["job_id"] for record in records] == ["2", "1"]
+    assert error == f"{NOT_MEASURED}\n" and "measured" not in records[0]
     assert [record["rewrite"] for record in records] == [AD.replace("driven", "committed"), "Nurse"]
     assert records[0]["edits"][0]["position"] == AD.index("We") and records[1]["note"].startswith("nothing to rewrite")
+
+
+HTML = f"<h1>Nurse</h1>\n<p class='a'>{AD.splitlines()[2]}</p><p>We are <b>driven</b> and kind.</p>"
+
+
+@pytest.fixture
+def led_by_men(tmp_path: Path, monkeypatch) -> Path:
+    """20 men and 20 women, ranked by a recommender that lifts the women where an ad says "committed"."""
+    women = np.arange(40) % 2 == 1
+
+    def rank(self, ads: list[str]) -> np.ndarray:
+        return np.stack([np.linspace(1, 0, 40) - women * (0.1 if "committed" in ad else 0.4) for ad in ads])
+
+    monkeypatch.setattr(DenseRecommender, "__init__", lambda self: None)
+    monkeypatch.setattr(DenseRecommender, "fit", lambda self, people: self)
+    monkeypatch.setattr(DenseRecommender, "rank", rank)
+    monkeypatch.setattr(DenseRecommender, "embed", lambda self, texts: np.ones((len(texts), 1)))
+    frame = pd.DataFrame({"candidate_id": range(40), "bio": "x", "gender": np.where(women, "1", "0")})
+    frame.to_csv(tmp_path / "people.csv", index=False)
+    return tmp_path / "people.csv"
+
+
+NAMES = ("--map", "text=bio", "--values", "gender:1=female", "--values", "gender:0=male", "--k", "8")
+
+
+def test_rewrite_chooses_by_the_effect_on_candidates(tmp_path: Path, fake_policy, led_by_men: Path):
+    files = {"ad.txt": AD, "ad.html": HTML, "away.txt": "We seek a committed nurse.", "empty.txt": ""}
+    files["six.txt"] = "You will work in a team of six people."
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    words = ("rewrite", *(tmp_path / name for name in files), "--candidates", led_by_men, *NAMES)
+    code, out, error = run(*words, "--json")
+    records = [json.loads(line) for line in out.splitlines()]
+    assert code == 0 and [record["job_id"] for record in records] == list(files)
+    assert [record["original"] for record in records] == list(files.values())
+    keys = ["job_id", "original", "rewrite", "edits", "refused", "note", "measured"]
+    assert all(list(record) == keys and record["measured"] is True for record in records)
+    source = AD.splitlines()[2]
+    for record, text in zip(records, (AD, HTML), strict=False):
+        assert record["rewrite"] == text.replace(source, source.replace("driven", "committed"))
+        [edit] = record["edits"]
+        assert list(edit) == ["source", "rewrite", "position", "reason", "effect"] and edit["effect"] > 0
+        assert text[edit["position"] :].startswith(edit["source"])
+    notes = ["no accepted rewrite brings the groups closer", "the ad is empty", "rewrites refused: 1 (facts 1"]
+    assert all(record["note"].startswith(note) for record, note in zip(records[2:], notes, strict=True))
+    lines = error.splitlines()
+    assert lines[0] == "measured with 40 candidates and all-MiniLM-L6-v2: 4 ads, k = 8"
+    assert lines[1] == "2 sentences changed in 2 ads, 1 rewrites refused"
+    assert lines[2].startswith("impact ratio, female to male: 0.") and " after" in lines[2]
+    assert lines[3].startswith("of the 8 places of an ad the same people keep ") and "coarse" in lines[4]
+    code, out, error = run(*words)
+    assert code == 0 and out.count("---\n") == 4 and error.endswith("\n".join(lines) + "\n")
+    assert error.startswith(f"ad.txt: effect {records[0]['edits'][0]['effect']:+.4f}, consider feminine-coded words in")
+
+
+def test_rewrite_of_many_ads_has_intervals(tmp_path: Path, fake_policy, led_by_men: Path):
+    for ads in ([AD] * 10, ["We seek a committed nurse."] * 10):
+        pd.DataFrame({"job_id": "same", "text": ads, "occupation": "nurse"}).to_csv(tmp_path / "ads.csv", index=False)
+        code, out, error = run("rewrite", tmp_path / "ads.csv", "--candidates", led_by_men, *NAMES, "--samples", 1)
+        assert code == 0 and out.count("---\n") == 9 and "coarse" not in error and "after, change " in error
+        assert "holds 0" not in error, "all ads change alike, or none does"
+        assert ("10 sentences changed" in error) == (ads[0] == AD)
 
 
 def test_rewrite_mistakes_are_one_line(tmp_path: Path, monkeypatch):
@@ -160,6 +228,36 @@ def test_rewrite_mistakes_are_one_line(tmp_path: Path, monkeypatch):
     ):
         code, _, error = run("rewrite", *words)
         assert code == 2 and message in error and len(error.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--k", "41"), "k=41 is not between 1 and 40"),
+        (("--k", "40"), "k=40 selects every candidate"),
+        (("--samples", "0"), "samples=0 is below 1"),
+        (("--attribute", "gendr"), "no column 'gendr' among candidate_id, text, gender"),
+        (("--values", "gender:2=x"), "'gender' has no value '2' for --values"),
+        (("--values", "gender:1=male"), "'gender' has 'male' 40; a ratio compares two groups or more"),
+        (("--candidates", "none.csv"), "none.csv: no such file"),
+    ],
+)
+def test_rewrite_mistakes_with_candidates(
+    words: tuple[str, str], message: str, tmp_path: Path, fake_policy, led_by_men: Path, monkeypatch
+):
+    (tmp_path / "ad.txt").write_text(AD)
+    monkeypatch.chdir(tmp_path)
+    code, out, error = run("rewrite", "ad.txt", "--candidates", led_by_men, *NAMES, *words)
+    assert (code, out) == (2, "") and message in error and len(error.strip().splitlines()) == 1
+    (tmp_path / "ad.txt").write_text("Wir suchen eine Pflegekraft für unsere Station.")
+    assert "no ad with English text" in run("rewrite", "ad.txt", "--candidates", led_by_men, *NAMES)[2]
+
+
+def test_a_policy_of_whole_ads_does_not_choose(tmp_path: Path, led_by_men: Path, monkeypatch):
+    monkeypatch.setattr(ilql, "load_policy", lambda _: Generator(tiny_model("llama"), tiny_tokenizer(), "ad"))
+    (tmp_path / "ad.txt").write_text(AD)
+    code, _, error = run("rewrite", tmp_path / "ad.txt", "--candidates", led_by_men, *NAMES)
+    assert code == 2 and "--candidates needs one that rewrites sentence by sentence" in error
 
 
 def test_bench_of_something_else():

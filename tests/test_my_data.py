@@ -48,7 +48,8 @@ def test_the_sample_is_read_and_the_printed_commands_work(tmp_path: Path, capsys
     commands = typer.main.get_command(cli.app).commands
     given, rewriting, _ = (commands[name].make_context(name, list(words)).params for name, *words in printed)
     assert CliRunner().invoke(cli.app, printed[2]).exit_code == 0
-    assert dict(deploy.read_ads(*rewriting["files"], rewriting["columns"]))[names["job_id"]] == names["text"]
+    ads, _ = deploy.read_ads(rewriting["files"], rewriting["columns"])
+    assert dict(zip(ads["job_id"], ads["text"], strict=True))[names["job_id"]] == names["text"]
     step = resolve_parameters(read_steps(NOTEBOOKS), given["profile"], given["overrides"])[1]
     files = {f"{name}_path": step.parameters[f"{name}_file"] for name in ("jobs", "candidates")}
     renames = {"rename_columns": given["columns"], "rename_values": given["values"]}

@@ -45,14 +45,10 @@ def read_tables(
     of_jobs, of_people = (["job_id", "text"], ["candidate_id", "text"]) if text else (["job_id"], ["candidate_id"])
     # One file alone with occupations is a slip, not an audit without them.
     more = ["occupation"] if "occupation" in jobs or "occupation" in people else []
-    schema.check_table(jobs, of_jobs, str(jobs_path), more)
-    schema.check_table(people, of_people, str(candidates_path), [*more, *attributes])
-    tables = jobs[[*of_jobs, *more]], people[[*of_people, *more, *attributes]]
-    # As text, because a Parquet file may hold numbers and a data set needs one type a column.
-    jobs, people = (
-        Dataset.from_pandas(table.map(str, na_action="ignore").astype(object), preserve_index=False) for table in tables
+    return (
+        schema.select_columns(jobs, of_jobs, str(jobs_path), more),
+        schema.select_columns(people, of_people, str(candidates_path), [*more, *attributes]),
     )
-    return jobs, people
 
 
 def read_scores(path: Path, jobs: Sequence[str], candidates: Sequence[str]) -> np.ndarray:

@@ -82,6 +82,14 @@ def check_table(df: pd.DataFrame, columns: Sequence[str], origin: str, may_lack:
         )
 
 
+def select_columns(df: pd.DataFrame, columns: Sequence[str], origin: str, may_lack: Sequence[str] = ()) -> Dataset:
+    """These columns as a data set of texts, after `check_table`."""
+    check_table(df, columns, origin, may_lack)
+    # As text, because a Parquet file may hold numbers and a data set needs one type a column.
+    table = df[[*columns, *may_lack]].map(str, na_action="ignore").astype(object)
+    return Dataset.from_pandas(table, preserve_index=False)
+
+
 def check_jobs(df: pd.DataFrame, origin: str) -> Dataset:
     """Check ads against the schema and return them as a Hugging Face data set.
 

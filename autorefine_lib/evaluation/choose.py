@@ -8,32 +8,38 @@ What is chosen fits the recommender and the candidates that it was measured with
 may be moved less, or the other way.
 """
 
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-import numpy as np
 import pandas as pd
 from datasets import Dataset
+from tqdm.auto import trange
 
 from autorefine_lib.errors import InputError
 from autorefine_lib.evaluation import reward_gate
 from autorefine_lib.evaluation.reward_gate import Chosen
-from autorefine_lib.generator.generator import RETRY, Generator
+from autorefine_lib.generator.answers import clean_answer
+from autorefine_lib.generator.deploy import blank_tags, explain_copy, explain_refusal, make_record
+from autorefine_lib.generator.generator import RETRY, Edit, Generator
 from autorefine_lib.metrics import bootstrap, groups, ranking
 from autorefine_lib.recommender.dense import DenseRecommender
 from autorefine_lib.recommender.scores import check_k
 from autorefine_lib.reward.judge import Judge
-from autorefine_lib.reward.reward import WHOLE_AD, RankingReward, deploy
+from autorefine_lib.reward.reward import RankingReward, deploy
 from autorefine_lib.text import sentences
 
 SAMPLES = 4
 """Rewrites of a sentence that are sampled."""
+FEW_ADS = 10
+"""With fewer ads a ratio is called coarse; with as many or more an interval says whether chance explains its change."""
+NOT_MEASURED = "the effect on a ranking was not measured; --candidates people.csv measures it and chooses by it"
+_AT_ONCE = 512
 Effects = dict[str, dict[int, float]]
 """What each chosen rewrite does, by job_id and position: the gap of the ad's setting with this one edit taken back, and
 all others in place, less the gap with it. Positive: the edit brings the groups closer to parity. The gap is that of
 `LinearGap`: the mean over the groups of |log ratio of selection|, by the soft selection, pooled over the setting's ads.
 So 0.01 is about one per cent of a ratio, and the same edit counts for less among more ads."""
-Passages = Mapping[str, Sequence[tuple[int, int]]]
-"""By job_id the (start, end) in the ad of what may be rewritten."""
 
 
 def build_judge(
@@ -64,35 +70,25 @@ def build_judge(
     if k == len(candidates):
         raise InputError(f"k={k} selects every candidate, so no wording can change who is; choose a smaller k")
     names, members = groups.find_members(candidates, attribute)
-    sizes = members.sum(axis=1)
-    if len(names) < 2:
-        raise InputError(f"candidates: '{attribute}' has the one group {names[0]!r}; a ratio compares two or more")
-    if sizes.min() < 2:
-        raise InputError(
-            f"candidates: the group {names[sizes.argmin()]!r} of '{attribute}' has {sizes.min()} of {sizes.sum()} "
-            "candidates; at least 2 are needed for a rate, and an empty value counts as unknown"
-        )
+    if len(names) < 2 or members.sum(1).min() < 2:
+        sizes = ", ".join(f"{name!r} {size}" for name, size in zip(names, members.sum(1), strict=True))
+        found = f"candidates: '{attribute}' has {sizes}; a ratio compares two groups or more"
+        raise InputError(f"{found}, each of at least 2 candidates; an empty value counts as unknown")
     if "occupation" not in candidates.column_names:
         candidates = candidates.add_column("occupation", [None] * len(candidates))
-    found = [(occupations or {}).get(job_id) for job_id in ads]
-    jobs = Dataset.from_dict({"job_id": list(ads), "text": list(ads.values()), "occupation": found})
+    known = [(occupations or {}).get(job_id) for job_id in ads]
+    jobs = Dataset.from_dict({"job_id": list(ads), "text": list(ads.values()), "occupation": known})
     return Judge(recommender, jobs, candidates, attribute, k)
 
 
 def sample_rewrites(
-    generator: Generator,
-    reward: RankingReward,
-    samples: int = SAMPLES,
-    passages: Passages | None = None,
-    seed: int = 0,
-    progress: bool = False,
+    generator: Generator, reward: RankingReward, samples: int = SAMPLES, seed: int = 0, progress: bool = False
 ) -> pd.DataFrame:
     """Sample rewrites of every sentence of the judge's ads, at the temperature of training, and rank those that pass.
 
     Args:
         reward: built with the judge and `generator.finish`.
         samples: rewrites of each sentence.
-        passages: what may be rewritten; all of an ad by default.
         seed: of sampling.
         progress: whether a bar is shown.
 
@@ -106,21 +102,14 @@ def sample_rewrites(
     if samples < 1:
         raise InputError(f"samples={samples} is below 1; choose for instance {SAMPLES}")
     ads = reward.measures.originals
-    asked = pd.DataFrame(generator.episodes(list(ads), list(ads.values())))
-    if passages is not None:
-        kept = [_is_inside(ads[row.job_id], row.position, passages[row.job_id]) for row in asked.itertuples()]
-        asked = asked[np.array(kept, bool)]
-    drawn = pd.concat([asked] * samples)
+    drawn = pd.concat([pd.DataFrame(generator.episodes(list(ads), list(ads.values())))] * samples)
     drawn["completion"] = generator.complete(drawn["source"].tolist(), RETRY, seed, progress)
     drawn = drawn.drop_duplicates(["job_id", "position", "completion"], ignore_index=True)
-    scored = reward.score(*(drawn[name].tolist() for name in ("completion", "job_id", "position")))
-    return scored.assign(completion=drawn["completion"])
-
-
-def _is_inside(ad: str, position: int, passages: Sequence[tuple[int, int]]) -> bool:
-    parts = [ad] if position == WHOLE_AD else sentences.split(ad)
-    start = sum(map(len, parts[: max(position, 0)]))
-    return any(first <= start and start + len(parts[max(position, 0)]) <= last for first, last in passages)
+    # In parts, for each row has as many scores as there are candidates.
+    starts = trange(0, max(1, len(drawn)), _AT_ONCE, desc="rank", disable=not progress)
+    columns = drawn[["completion", "job_id", "position"]]
+    parts = [reward.score(*columns[start : start + _AT_ONCE].to_dict("list").values()) for start in starts]
+    return pd.concat(parts, ignore_index=True).assign(completion=drawn["completion"])
 
 
 def choose_rewrites(reward: RankingReward, tried: pd.DataFrame) -> tuple[Chosen, Effects]:
@@ -132,27 +121,21 @@ def choose_rewrites(reward: RankingReward, tried: pd.DataFrame) -> tuple[Chosen,
     Args:
         tried: from `sample_rewrites`.
     """
-    linear, measures = reward.linear, reward.measures
-    chosen = reward_gate.greedy_search(reward, tried)
-    ads = {job: deploy(measures.original(job), edits) for job, edits in chosen.items()}
-    sums = linear.exposures(ads, "exposure")
-    effects: Effects = {}
-    changed = True
-    while changed:
-        changed, effects = False, {}
-        for job, edits in list(chosen.items()):
-            without = [{place: text for place, text in edits.items() if place != one} for one in edits]
-            drafts = [deploy(measures.original(job), some) for some in (edits, *without)]
-            gaps, options = reward_gate.measure_gaps(reward, sums, job, drafts)
+    chosen, originals = reward_gate.greedy_search(reward, tried), reward.measures.originals
+    while True:
+        ads = {job: deploy(originals[job], edits) for job, edits in chosen.items()}
+        sums, effects = reward.linear.exposures(ads, "exposure"), {}
+        for job, edits in chosen.items():
+            without = [{place: edits[place] for place in edits if place != one} for one in edits]
+            drafts = [ads[job], *(deploy(originals[job], others) for others in without)]
+            gaps, _ = reward_gate.measure_gaps(reward, sums, job, drafts)
             effects[job] = dict(zip(edits, (gaps[1:] - gaps[0]).tolist(), strict=True))
-            worst = int(np.argmin(gaps[1:]))
-            if gaps[1 + worst] <= gaps[0]:
-                changed = True
-                sums[linear.row[job]] = options[1 + worst]
-                chosen[job] = without[worst]
-                if not chosen[job]:
-                    del chosen[job]
-    return chosen, effects
+        found = [(effect, job, place) for job, of_ad in effects.items() for place, effect in of_ad.items()]
+        least, job, place = min(found, default=(1.0, "", 0))
+        if least > 0:
+            return chosen, effects
+        del chosen[job][place]
+        chosen = {job: edits for job, edits in chosen.items() if edits}
 
 
 def compare_rankings(judge: Judge, chosen: Chosen) -> tuple[pd.DataFrame, float]:
@@ -161,17 +144,85 @@ def compare_rankings(judge: Judge, chosen: Chosen) -> tuple[pd.DataFrame, float]
     Returns:
         One row a group: group; reference, the group that the original ads select most; before and after, the impact
         ratios pooled over the ads (`ranking.impact_ratio`, whole pool); low and high, the 95 % interval of after less
-        before by a paired bootstrap over ads, NaN for a single ad and for the reference. And the mean share of the k
-        places that the same people hold before and after.
+        before by a paired bootstrap over ads, which tells nothing of a single ad. And the mean share of the k places of
+        an ad that the same people hold before and after.
     """
     counts = judge.measure(list(judge.jobs["text"]))[0]
     changed, quality, _ = judge.measure(reward_gate.deploy_all(judge, chosen))
-    before = ranking.impact_ratio(counts)
-    reference = before["reference"].iloc[0]
-    after = ranking.impact_ratio(changed, reference=reference)["impact_ratio"]
-    table = before[["group", "reference"]].assign(before=before["impact_ratio"], after=after, low=np.nan, high=np.nan)
-    if len(judge.jobs) > 1:
-        for row in table.index[table["group"] != reference]:
-            was, now = (ranking.rate_counts(of, table["group"][row], reference) for of in (counts, changed))
-            table.loc[row, ["low", "high"]] = bootstrap.interval(was, now)[1:]
+    table = ranking.impact_ratio(counts).rename(columns={"impact_ratio": "before"})[["group", "reference", "before"]]
+    reference = table["reference"].iloc[0]
+    table["after"] = ranking.impact_ratio(changed, reference=reference)["impact_ratio"]
+    both = [[ranking.rate_counts(of, group, reference) for of in (counts, changed)] for group in table["group"]]
+    table[["low", "high"]] = [bootstrap.interval(was, now)[1:] for was, now in both]
     return table, float(quality["overlap"].mean())
+
+
+def choose_ads(
+    generator: Generator, ads: pd.DataFrame, candidates: Dataset, attribute: str, k: int, samples: int
+) -> tuple[Iterator[dict[str, Any]], list[str]]:
+    """Rewrite ads by what the rewrites do to the ranking of the candidates by all-MiniLM-L6-v2.
+
+    Ads that do not go to the generator (`explain_refusal`) are not ranked either.
+
+    Args:
+        generator: one that rewrites sentence by sentence.
+        ads: from `deploy.read_ads` of `autorefine_lib.generator`.
+        candidates: with candidate_id, text and the attribute.
+
+    Returns:
+        The record of each ad, in order: that of `rewrite_ads` with measured (true) and, in each edit, effect
+        (`Effects`). And the lines about all of them together.
+
+    Raises:
+        InputError: a generator of whole ads; as `build_judge` and `sample_rewrites`.
+    """
+    if generator.level == "ad":
+        raise InputError("this policy rewrites whole ads; --candidates needs one that rewrites sentence by sentence")
+    ads = ads.set_axis([str(number) for number in range(len(ads))])  # job_ids may stand twice
+    ads["note"] = [explain_refusal(text, generator) for text in ads["text"]]
+    ads["plain"] = ["" if ad.note else blank_tags(ad.job_id, ad.text) for ad in ads.itertuples()]
+    ranked = ads[ads["note"] == ""]
+    texts = dict(ranked["plain"])
+    judge = build_judge(DenseRecommender(), texts, candidates, attribute, k, dict(ranked["occupation"]))
+    judge.recommender.fit(candidates)
+    reward = RankingReward(judge, generator.finish)
+    tried = sample_rewrites(generator, reward, samples, progress=sys.stderr.isatty())
+    chosen, effects = choose_rewrites(reward, tried)
+    of_ads, records = dict(iter(tried.groupby("job_id"))), []
+    for ad in ads.itertuples():
+        own, starts = of_ads.get(ad.Index, tried[:0]), sentences.find_starts(ad.plain)
+        refused, sources = _list_refused(own), dict(zip(own["position"], own["source"], strict=True))
+        edits = [(starts[place], Edit(place, sources[place], new)) for place, new in chosen.get(ad.Index, {}).items()]
+        none_is_better = "no accepted rewrite brings the groups closer" if own["changed"].any() else ""
+        note = ad.note or ("" if edits else none_is_better or explain_copy([ad.plain], refused))
+        record = make_record(ad.job_id, ad.text, edits, refused, note) | {"measured": True}
+        for edit, effect in zip(record["edits"], effects.get(ad.Index, {}).values(), strict=True):
+            edit["effect"] = round(effect, 6)
+        records.append(record)
+    return iter(records), list(_summarize(reward, chosen, sum(len(record["refused"]) for record in records)))
+
+
+def _list_refused(tried: pd.DataFrame) -> list[Edit]:
+    """The different answers for an ad that were refused, sentence by sentence."""
+    rows = tried[tried["reasons"].str.len() > 0].sort_values("position", kind="stable")
+    answers = map(clean_answer, rows["source"], rows["completion"])
+    rows = rows.assign(answer=list(answers)).drop_duplicates(["position", "answer"])
+    return [Edit(row.position, row.source, row.answer, dict.fromkeys(row.reasons, [])) for row in rows.itertuples()]
+
+
+def _summarize(reward: RankingReward, chosen: Chosen, refused: int) -> Iterator[str]:
+    judge = reward.measures.judge
+    table, kept = compare_rankings(judge, chosen)
+    number, changed = len(judge.jobs), sum(map(len, chosen.values()))
+    yield f"measured with {len(judge.candidates):,} candidates and all-MiniLM-L6-v2: {number} ads, k = {judge.k}"
+    yield f"{changed} sentences changed in {len(chosen)} ads, {refused} rewrites refused"
+    others = table[table["group"] != table["reference"]]
+    for row in others.itertuples():
+        change = bootstrap.Interval(row.after - row.before, row.low, row.high)
+        limits = f", change {change}" if number >= FEW_ADS else ""
+        yield f"impact ratio, {row.group} to {row.reference}: {row.before:.3f} before, {row.after:.3f} after{limits}"
+    yield f"of the {judge.k} places of an ad the same people keep {kept:.0%}"
+    if number < FEW_ADS:
+        yield f"note: the ratio of so few ads is coarse, it moves by whole people; give {FEW_ADS} ads or more together"
+    elif changed and others["low"].le(0).mul(others["high"].ge(0)).any():
+        yield "note: an interval holds 0: that change cannot be told apart from chance"

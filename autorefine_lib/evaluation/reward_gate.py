@@ -91,7 +91,7 @@ def greedy_search(reward: RankingReward, cache: pd.DataFrame) -> Chosen:
     return chosen
 
 
-def measure_gaps(reward: RankingReward, sums: np.ndarray, job_id: str, ads: list[str]) -> tuple[np.ndarray, np.ndarray]:
+def measure_gaps(reward: RankingReward, sums: np.ndarray, job: str, ads: list[str]) -> tuple[np.ndarray, np.ndarray]:
     """The true soft gap of an ad's setting with each of `ads` in the place of the first one.
 
     Args:
@@ -100,8 +100,8 @@ def measure_gaps(reward: RankingReward, sums: np.ndarray, job_id: str, ads: list
     Returns:
         The gaps, float [ads], and the exposures of the setting that they are taken from, float [ads, groups].
     """
-    row = reward.linear.row[job_id]
-    exposures = reward.measures(ads, [job_id] * len(ads))["exposure"][:, : sums.shape[1]]
+    row = reward.linear.row[job]
+    exposures = reward.measures(ads, [job] * len(ads))["exposure"][:, : sums.shape[1]]
     changed = sums[row] + exposures - exposures[0]
     return parity_gap.gap(changed, reward.linear.members[row]), changed
 

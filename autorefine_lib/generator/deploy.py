@@ -8,20 +8,21 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from itertools import accumulate, pairwise
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from autorefine_lib.data.read_files import FORMATS, read_table, read_text
+from autorefine_lib.data.read_files import FORMATS, read_tables, read_text
 from autorefine_lib.data.schema import LONGEST_TEXT, require_columns
-from autorefine_lib.generator.generator import Generator, Rewrite
+from autorefine_lib.generator.generator import Edit, Generator
 from autorefine_lib.text import gender_coded, sentences
 from autorefine_lib.text.rewritable import explain_sentences, is_english
 from autorefine_lib.text.tokens import WORD, words
 from autorefine_lib.text.word_diff import word_diff
 
+_COLUMNS = ["job_id", "text", "occupation"]
 _ADS_AT_ONCE = 64  # so that the first records of a long file come soon, and batches are full all the same
 _SHOWN = 3  # passages that a reason names
 _LONGEST_PASSAGE = 40  # characters of each
@@ -34,21 +35,30 @@ _TAG = re.compile(
 )
 
 
-def read_ads(name: str, columns: Sequence[str] = ()) -> list[tuple[str, str]]:
-    """(job_id, ad) of each ad in a file: a CSV, JSONL or Parquet table with both columns, or a text that is one ad.
+def read_ads(
+    names: Sequence[str], columns: Sequence[str] = (), values: Sequence[str] = (), others: Sequence[Path] = ()
+) -> tuple[pd.DataFrame, list[pd.DataFrame]]:
+    """The ads of files, one row each: job_id, text and occupation, "" where there is none.
 
-    "-" is standard input, one ad. A text's job_id is the file's name. An ad without text is "". `columns`: other names
-    of columns in a table, as `read_files.read_tables` takes them.
+    A file is a CSV, JSONL or Parquet table with job_id and text, or a text that is one ad; its job_id is the file's
+    name. "-" is standard input, one ad.
+
+    Args:
+        names: the files.
+        columns, values: other names of columns and values in tables, as `read_files.read_tables` takes them.
+        others: tables of something else to be read with the same names, returned beside the ads.
 
     Raises:
-        InputError: the file cannot be read, or lacks a column.
+        InputError: as `read_files.read_tables`, a file cannot be read, or lacks a column.
     """
-    if Path(name).suffix in FORMATS:
-        table = read_table(Path(name), columns)
-        require_columns(table, ("job_id", "text"), name)
-        rows = zip(table["job_id"], table["text"], strict=True)
-        return [tuple("" if pd.isna(value) else str(value) for value in row) for row in rows]  # type: ignore[misc]
-    return [(Path(name).name, read_text(name))]
+    paths = [*(Path(name) for name in names if Path(name).suffix in FORMATS), *others]
+    tables, found = iter(read_tables(paths, columns, values) if paths else []), []
+    for name in names:
+        is_table = Path(name).suffix in FORMATS
+        table = next(tables) if is_table else pd.DataFrame({"job_id": [Path(name).name], "text": [read_text(name)]})
+        require_columns(table, _COLUMNS[:2], name)
+        found.append(table.reindex(columns=_COLUMNS).astype(object))
+    return pd.concat(found, ignore_index=True).fillna("").map(str), list(tables)
 
 
 def rewrite_ads(generator: Generator, ads: Sequence[tuple[str, str]]) -> Iterator[dict[str, Any]]:
@@ -56,7 +66,7 @@ def rewrite_ads(generator: Generator, ads: Sequence[tuple[str, str]]) -> Iterato
 
     Args:
         generator: with it the likeliest answers are taken, so the same ads give the same records.
-        ads: (job_id, ad) as `read_ads` gives them.
+        ads: (job_id, ad).
 
     Yields:
         job_id, original, rewrite; edits, a list of source, rewrite, position (the source's first character in the
@@ -65,12 +75,17 @@ def rewrite_ads(generator: Generator, ads: Sequence[tuple[str, str]]) -> Iterato
     """
     for start in range(0, len(ads), _ADS_AT_ONCE):
         some = ads[start : start + _ADS_AT_ONCE]
-        notes = [_explain_refusal(text) or _explain_length(text, generator) for _, text in some]
-        parts = [[] if note else _find_prose(*ad) for ad, note in zip(some, notes, strict=True)]
+        notes = [explain_refusal(text, generator) for _, text in some]
+        parts = [[] if note else find_prose(*ad) for ad, note in zip(some, notes, strict=True)]
         prose = [text[start:end] for (_, text), found in zip(some, parts, strict=True) for start, end in found]
         made = iter(generator.rewrite(prose, progress=sys.stderr.isatty()) if prose else [])
         for (job_id, text), found, note in zip(some, parts, notes, strict=True):
-            yield _record(job_id, text, [(start, end, next(made)) for start, end in found], note)
+            rewrites = [(start, text[start:end], next(made)) for start, end in found]
+            edits = [(start + sentences.find_starts(part)[max(edit.position, 0)], edit)
+                     for start, part, rewrite in rewrites for edit in rewrite.edits]  # fmt: skip
+            refused = [edit for *_, rewrite in rewrites for edit in rewrite.refused]
+            note = note or ("" if edits else explain_copy([part for _, part, _ in rewrites], refused))
+            yield make_record(job_id, text, edits, refused, note)
 
 
 def explain_edit(source: str, rewrite: str) -> str:
@@ -88,7 +103,7 @@ def explain_edit(source: str, rewrite: str) -> str:
     return "; ".join(reasons)
 
 
-def _find_prose(job_id: str, text: str) -> list[tuple[int, int]]:
+def find_prose(job_id: str, text: str) -> list[tuple[int, int]]:
     """(start, end) of what may be rewritten: all of a text; of an HTML file what stands between two tags of blocks."""
     if not job_id.lower().endswith(_HTML):
         return [(0, len(text))]
@@ -99,28 +114,36 @@ def _find_prose(job_id: str, text: str) -> list[tuple[int, int]]:
             if one and other and text[end:start].strip()]  # fmt: skip
 
 
-def _record(job_id: str, text: str, parts: list[tuple[int, int, Rewrite]], note: str) -> dict[str, Any]:
-    pieces, edits, refused, past = [], [], [], 0
-    for start, end, made in parts:
-        starts = [start, *(start + length for length in accumulate(map(len, sentences.split(text[start:end]))))]
-        edits += [
-            {
-                "source": edit.source,
-                "rewrite": edit.rewrite,
-                "position": starts[max(edit.position, 0)],
-                "reason": explain_edit(edit.source, edit.rewrite),
-            }
-            for edit in made.edits
-        ]
-        refused += [{"source": e.source, "rewrite": e.rewrite, "guard": ", ".join(e.refused)} for e in made.refused]
-        pieces += [text[past:start], made.text]
-        past = end
-    note = note or ("" if edits else _explain_copy(text, parts))
+def blank_tags(job_id: str, text: str) -> str:
+    """What people and recommenders read of an ad, each character at its place: tags of HTML are white space.
+
+    Tabs in what is not `find_prose` keep its sentences from being rewritten (`rewritable.explain_leaving`).
+    """
+    blank = _TAG.sub(lambda tag: ("\n" if tag["block"] or tag[1] else " ") * len(tag[0]), text)
+    seen = list(blank.replace(" ", "\t"))
+    for start, end in find_prose(job_id, text):
+        seen[start:end] = text[start:end]
+    return "".join(seen)
+
+
+def make_record(
+    job_id: str, text: str, edits: Sequence[tuple[int, Edit]], refused: Sequence[Edit], note: str
+) -> dict[str, Any]:
+    """The record of an ad, as `rewrite_ads` yields it; each edit with the place of its source in the text, in order."""
+    pieces, past = [], 0
+    for start, edit in edits:
+        pieces += [text[past:start], edit.rewrite]
+        past = start + len(edit.source)
+    found = [
+        {"source": e.source, "rewrite": e.rewrite, "position": start, "reason": explain_edit(e.source, e.rewrite)}
+        for start, e in edits
+    ]
+    left = [{"source": e.source, "rewrite": e.rewrite, "guard": ", ".join(e.refused)} for e in refused]
     record = {"job_id": job_id, "original": text, "rewrite": "".join([*pieces, text[past:]])}
-    return record | {"edits": edits, "refused": refused, "note": note}
+    return record | {"edits": found, "refused": left, "note": note}
 
 
-def _explain_refusal(text: str) -> str:
+def explain_refusal(text: str, generator: Generator) -> str:
     """Why an ad does not go to the generator; "" where it does."""
     if not text.strip():
         return "the ad is empty"
@@ -130,7 +153,7 @@ def _explain_refusal(text: str) -> str:
         return "the ad has no words"
     if len(text.split()) > 4 and not is_english(text):
         return "the ad is not in English (it has next to none of the frequent English words)"
-    return ""
+    return _explain_length(text, generator)
 
 
 def _explain_length(text: str, generator: Generator) -> str:
@@ -144,10 +167,9 @@ def _explain_length(text: str, generator: Generator) -> str:
     return f"{tokens:,} tokens with the answer are more than the {limit:,} that the model reads"
 
 
-def _explain_copy(text: str, parts: list[tuple[int, int, Rewrite]]) -> str:
-    """Why nothing changed in an ad that went to the generator."""
-    left = Counter(reason for start, end, _ in parts for _, _, reason in explain_sentences(text[start:end]))
-    refused = [edit for _, _, made in parts for edit in made.refused]
+def explain_copy(parts: Sequence[str], refused: Sequence[Edit]) -> str:
+    """Why nothing changed in an ad that went to the generator in these parts."""
+    left = Counter(reason for part in parts for _, _, reason in explain_sentences(part))
     asked = left.pop(None, 0)
     if not asked and not refused:
         return f"nothing to rewrite: {_counted(left) or 'no text between tags of blocks'}"

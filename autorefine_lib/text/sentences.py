@@ -5,6 +5,7 @@ stays as it is, so that ``join(split(text)) == text`` for every text.
 """
 
 import re
+from itertools import accumulate
 
 # A sentence ends at a line break, or at . ! ? with optional closing quotes before white space and a
 # capital, a digit or a bullet. "e.g. Python" and "Inc. is" stay whole: there is no boundary after a
@@ -31,6 +32,11 @@ def split(text: str) -> list[str]:
         parts += [sentence, boundary.group()]
         start = boundary.end()
     return parts + [text[start:]]
+
+
+def find_starts(text: str) -> list[int]:
+    """Where each part of `split` begins in `text`, and the end of the last one."""
+    return [0, *accumulate(map(len, split(text)))]
 
 
 def join(parts: list[str]) -> str:

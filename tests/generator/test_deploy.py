@@ -9,6 +9,7 @@ from tiny_models import tiny_model, tiny_tokenizer
 from autorefine_lib.errors import InputError
 from autorefine_lib.generator import deploy
 from autorefine_lib.generator.generator import Generator
+from autorefine_lib.text.rewritable import sentences_to_rewrite
 
 SOURCE = "We are looking for a driven nurse for our ward."
 GOOD = "We are looking for a committed nurse for our ward."
@@ -114,6 +115,15 @@ def test_an_html_file_changes_between_its_blocks_only(writer):
     assert record["note"] == "nothing to rewrite: no text between tags of blocks"
 
 
+def test_a_recommender_reads_html_without_its_tags_and_each_character_stays_at_its_place():
+    ad = f"<h1 class='x'>The nurse</h1><p>{SOURCE}</p><!-- the --><p>You <b>and we</b> work.</p><style>a b</style>"
+    plain = deploy.blank_tags("ad.html", ad)
+    assert len(plain) == len(ad) and plain.split() == f"The nurse {SOURCE} You and we work.".split()
+    assert plain[ad.index(SOURCE) :].startswith(SOURCE)
+    assert [sentence for _, sentence in sentences_to_rewrite(plain)] == [SOURCE], "the last has tags inside"
+    assert deploy.blank_tags("ad.txt", ad) == ad
+
+
 def test_no_ad_is_lost_and_a_long_one_is_rewritten_where_it_is_read(writer):
     long = f"{SOURCE} " + "The ward is quiet and the people are kind. " * 2_500
     assert len(long.split()) > 20_000
@@ -160,20 +170,40 @@ def test_files_of_every_kind_give_the_same_ads(tmp_path):
     )
     rows.to_csv(tmp_path / "tab.csv", index=False, sep="\t")
     rows.rename(columns={"text": "Text"}).to_json(tmp_path / "lines.jsonl", orient="records", lines=True)
-    expected = list(zip(rows["job_id"], rows["text"], strict=True))
+    expected = [(*row, "") for row in zip(rows["job_id"], rows["text"], strict=True)]
     for name in ("comma.csv", "semicolon.csv", "tab.csv", "lines.jsonl"):
-        found = [(job_id, text.replace("\r\n", "\n")) for job_id, text in deploy.read_ads(str(tmp_path / name))]
+        found = [(job_id, text.replace("\r\n", "\n"), job) for job_id, text, job in read(tmp_path / name)]
         assert found == expected, name
+
+
+def read(*paths, **options):
+    """The rows of `read_ads`, which found no other table."""
+    ads, others = deploy.read_ads([str(path) for path in paths], **options)
+    assert others == [] and list(ads) == ["job_id", "text", "occupation"]
+    return list(ads.itertuples(index=False, name=None))
 
 
 def test_a_text_is_one_ad_and_missing_texts_are_empty(tmp_path):
     (tmp_path / "ad.txt").write_bytes(b"\xef\xbb\xbfA nurse.\r\n")
-    assert deploy.read_ads(str(tmp_path / "ad.txt")) == [("ad.txt", "A nurse.\r\n")]
+    assert read(tmp_path / "ad.txt") == [("ad.txt", "A nurse.\r\n", "")]
     for encoding in ("utf-16", "cp1252"):
         (tmp_path / "ad.md").write_bytes("A café’s nurse.\r\n".encode(encoding))
-        assert deploy.read_ads(str(tmp_path / "ad.md")) == [("ad.md", "A café’s nurse.\r\n")]
+        assert read(tmp_path / "ad.md", columns=["text=body"]) == [("ad.md", "A café’s nurse.\r\n", "")]
     (tmp_path / "ads.jsonl").write_text('{"job_id": 1, "text": null}\n{"job_id": 2, "text": "Nurse"}\n')
-    assert deploy.read_ads(str(tmp_path / "ads.jsonl")) == [("1", ""), ("2", "Nurse")]
+    assert read(tmp_path / "ads.jsonl") == [("1", "", ""), ("2", "Nurse", "")]
+
+
+def test_files_are_read_in_order_with_one_set_of_names(tmp_path):
+    (tmp_path / "a.csv").write_text("id,body,occupation\n7,Nurse,nurse\n8,,\n")
+    (tmp_path / "b.csv").write_text("job_id,text\n9,Cook\n")
+    (tmp_path / "ad.txt").write_text("A text")
+    (tmp_path / "people.csv").write_text("candidate_id,bio,sex\n1,A nurse,0\n")
+    names = [str(tmp_path / name) for name in ("a.csv", "ad.txt", "b.csv")]
+    columns = ["job_id=id", "text=body", "text=bio", "gender=sex"]
+    ads, [people] = deploy.read_ads(names, columns, ["gender:0=male"], [tmp_path / "people.csv"])
+    rows = [("7", "Nurse", "nurse"), ("8", "", ""), ("ad.txt", "A text", ""), ("9", "Cook", "")]
+    assert list(ads.itertuples(index=False, name=None)) == rows
+    assert people.to_dict("list") == {"candidate_id": ["1"], "text": ["A nurse"], "gender": ["male"]}
 
 
 @pytest.mark.parametrize(
@@ -189,4 +219,4 @@ def test_files_that_cannot_be_read(tmp_path, name, content, message):
     if content is not None:
         (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError, match=message):
-        deploy.read_ads(str(tmp_path / name))
+        read(tmp_path / name)
