@@ -14,7 +14,6 @@ from typing import Any
 
 import pandas as pd
 from datasets import Dataset
-from tqdm.auto import trange
 
 from autorefine_lib.errors import InputError
 from autorefine_lib.evaluation import reward_gate
@@ -23,6 +22,7 @@ from autorefine_lib.generator.answers import clean_answer
 from autorefine_lib.generator.deploy import blank_tags, explain_copy, explain_refusal, make_record
 from autorefine_lib.generator.generator import RETRY, Edit, Generator
 from autorefine_lib.metrics import bootstrap, groups, ranking
+from autorefine_lib.recommender import long_texts
 from autorefine_lib.recommender.dense import DenseRecommender
 from autorefine_lib.recommender.scores import check_k
 from autorefine_lib.reward.judge import Judge
@@ -93,8 +93,9 @@ def sample_rewrites(
         progress: whether a bar is shown.
 
     Returns:
-        The columns of `RankingReward.score`, where each rewrite stands alone in its ad, and completion. One row a
-        different answer. It goes to `choose_rewrites`, also with a reward of another k.
+        The columns of `RankingReward.score`, where each rewrite stands alone in its ad, and completion, the answer
+        without what a chat model puts around it. One row a different answer. It goes to `choose_rewrites`, also with a
+        reward of another k.
 
     Raises:
         InputError: fewer than one sample.
@@ -103,13 +104,13 @@ def sample_rewrites(
         raise InputError(f"samples={samples} is below 1; choose for instance {SAMPLES}")
     ads = reward.measures.originals
     drawn = pd.concat([pd.DataFrame(generator.episodes(list(ads), list(ads.values())))] * samples)
-    drawn["completion"] = generator.complete(drawn["source"].tolist(), RETRY, seed, progress)
-    drawn = drawn.drop_duplicates(["job_id", "position", "completion"], ignore_index=True)
+    answers = generator.complete(drawn["source"].tolist(), RETRY, seed, progress)
+    drawn["completion"] = list(map(clean_answer, drawn["source"], answers))
+    drawn = drawn[["completion", "job_id", "position"]].drop_duplicates(ignore_index=True)
     # In parts, for each row has as many scores as there are candidates.
-    starts = trange(0, max(1, len(drawn)), _AT_ONCE, desc="rank", disable=not progress)
-    columns = drawn[["completion", "job_id", "position"]]
-    parts = [reward.score(*columns[start : start + _AT_ONCE].to_dict("list").values()) for start in starts]
-    return pd.concat(parts, ignore_index=True).assign(completion=drawn["completion"])
+    parts = [drawn[start : start + _AT_ONCE] for start in range(0, max(1, len(drawn)), _AT_ONCE)]
+    tables = [reward.score(*part.to_dict("list").values()) for part in parts]
+    return pd.concat(tables, ignore_index=True).assign(completion=drawn["completion"])
 
 
 def choose_rewrites(reward: RankingReward, tried: pd.DataFrame) -> tuple[Chosen, Effects]:
@@ -126,9 +127,8 @@ def choose_rewrites(reward: RankingReward, tried: pd.DataFrame) -> tuple[Chosen,
         ads = {job: deploy(originals[job], edits) for job, edits in chosen.items()}
         sums, effects = reward.linear.exposures(ads, "exposure"), {}
         for job, edits in chosen.items():
-            without = [{place: edits[place] for place in edits if place != one} for one in edits]
-            drafts = [ads[job], *(deploy(originals[job], others) for others in without)]
-            gaps, _ = reward_gate.measure_gaps(reward, sums, job, drafts)
+            without = [deploy(originals[job], {at: edits[at] for at in edits if at != place}) for place in edits]
+            gaps, _ = reward_gate.measure_gaps(reward, sums, job, [ads[job], *without])
             effects[job] = dict(zip(edits, (gaps[1:] - gaps[0]).tolist(), strict=True))
         found = [(effect, job, place) for job, of_ad in effects.items() for place, effect in of_ad.items()]
         least, job, place = min(found, default=(1.0, "", 0))
@@ -191,7 +191,9 @@ def choose_ads(
     of_ads, records = dict(iter(tried.groupby("job_id"))), []
     for ad in ads.itertuples():
         own, starts = of_ads.get(ad.Index, tried[:0]), sentences.find_starts(ad.plain)
-        refused, sources = _list_refused(own), dict(zip(own["position"], own["source"], strict=True))
+        sources, bad = dict(zip(own["position"], own["source"], strict=True)), own[own["reasons"].str.len() > 0]
+        refused = [Edit(row.position, row.source, row.completion, dict.fromkeys(row.reasons, []))
+                   for row in bad.sort_values("position", kind="stable").itertuples()]  # fmt: skip
         edits = [(starts[place], Edit(place, sources[place], new)) for place, new in chosen.get(ad.Index, {}).items()]
         none_is_better = "no accepted rewrite brings the groups closer" if own["changed"].any() else ""
         note = ad.note or ("" if edits else none_is_better or explain_copy([ad.plain], refused))
@@ -202,25 +204,21 @@ def choose_ads(
     return iter(records), list(_summarize(reward, chosen, sum(len(record["refused"]) for record in records)))
 
 
-def _list_refused(tried: pd.DataFrame) -> list[Edit]:
-    """The different answers for an ad that were refused, sentence by sentence."""
-    rows = tried[tried["reasons"].str.len() > 0].sort_values("position", kind="stable")
-    answers = map(clean_answer, rows["source"], rows["completion"])
-    rows = rows.assign(answer=list(answers)).drop_duplicates(["position", "answer"])
-    return [Edit(row.position, row.source, row.answer, dict.fromkeys(row.reasons, [])) for row in rows.itertuples()]
-
-
 def _summarize(reward: RankingReward, chosen: Chosen, refused: int) -> Iterator[str]:
     judge = reward.measures.judge
     table, kept = compare_rankings(judge, chosen)
     number, changed = len(judge.jobs), sum(map(len, chosen.values()))
     yield f"measured with {len(judge.candidates):,} candidates and all-MiniLM-L6-v2: {number} ads, k = {judge.k}"
-    yield f"{changed} sentences changed in {len(chosen)} ads, {refused} rewrites refused"
+    yield f"sentences changed: {changed}, in {len(chosen)} ads; rewrites refused: {refused}"
+    ads = dict(zip(judge.jobs["job_id"], reward_gate.deploy_all(judge, chosen), strict=True))
+    gaps = reward.linear.gap({}), reward.linear.gap(ads)
+    yield f"gap by the soft selection, 0 at parity: {gaps[0]:.4f} before, {gaps[1]:.4f} after"
     others = table[table["group"] != table["reference"]]
     for row in others.itertuples():
         change = bootstrap.Interval(row.after - row.before, row.low, row.high)
         limits = f", change {change}" if number >= FEW_ADS else ""
         yield f"impact ratio, {row.group} to {row.reference}: {row.before:.3f} before, {row.after:.3f} after{limits}"
+    yield from long_texts.describe(judge.recommender, judge.candidates["text"], judge.jobs["text"])
     yield f"of the {judge.k} places of an ad the same people keep {kept:.0%}"
     if number < FEW_ADS:
         yield f"note: the ratio of so few ads is coarse, it moves by whole people; give {FEW_ADS} ads or more together"
