@@ -154,7 +154,7 @@ CANDIDATES = typer.Option(help="Choose by the effect on these: CSV, JSONL or Par
 @one_line_errors
 def rewrite(
     files: Annotated[list[str], FILES],
-    policy: Annotated[str, POLICY] = "aligned",
+    policy: Annotated[str, POLICY] = "rewarded",
     candidates: Annotated[Path | None, CANDIDATES] = None,
     attribute: Annotated[str, typer.Option(help="Column with the candidates' groups.")] = "gender",
     k: Annotated[int, typer.Option("--k", help="How many candidates an ad selects.")] = 20,

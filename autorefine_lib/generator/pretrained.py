@@ -16,7 +16,7 @@ from autorefine_lib.models import smollm2
 
 EMBEDDED = "smollm2"
 """Name of the default model: SmolLM2-135M-Instruct from its package, not aligned."""
-SHIPPED = ("aligned",)
+SHIPPED = ("aligned", "rewarded")
 """Adapters that come with the library, by name: folders of `resources/`."""
 
 
@@ -35,7 +35,7 @@ def shipped(name: str) -> Path:
 def load(name: str, level: str = "sentence", max_new_tokens: int = 64) -> Generator:
     """The generator called `name`.
 
-    Allowed are `EMBEDDED`; "aligned", the adapter that comes with the library; a folder that `save`
+    Allowed are `EMBEDDED`; "aligned" and "rewarded", the adapters that come with the library; a folder that `save`
     wrote, which brings its own `level` and `max_new_tokens`; a folder of a checkpoint; and a Hub name, which may be
     pinned to a revision ("name@revision"). Adapters below the last one are merged into the weights, so that switching
     the last one off gives the model that its training started from. On a GPU models are in bfloat16.

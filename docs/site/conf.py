@@ -21,7 +21,7 @@ project = html_title = "AutoRefine"
 version = release = SETTINGS["project"]["version"]
 root_doc = "README"
 include_patterns = ["*.md", "docs/**.md", "docs/api/*.rst", "env/*.md", "notebooks/**.ipynb"]
-include_patterns += ["reports/*.md", "reports/*/README.md", "autorefine_lib/resources/aligned/README.md"]
+include_patterns += ["reports/*.md", "reports/*/README.md", "autorefine_lib/resources/*/README.md"]
 exclude_patterns = ["docs/api/modules.rst"]
 extensions = ["myst_nb", "sphinx.ext.apidoc", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 

@@ -108,7 +108,7 @@ def test_an_encoder_decoder_is_refused(tmp_path):
 def test_an_unknown_model_names_what_is_allowed(monkeypatch):
     # Not the environment variable, which is read when the module is imported.
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(InputError, match="'no/such-model' could not be loaded.*'smollm2', 'aligned'.*hf download"):
+    with pytest.raises(InputError, match="'no/such-model' could not be loaded.*'aligned', 'rewarded'.*hf download"):
         pretrained.load("no/such-model")
 
 
