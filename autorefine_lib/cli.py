@@ -144,10 +144,14 @@ def check(
 
 
 FILES = typer.Argument(
-    metavar="FILE...", help="Texts, one ad each, or CSV, JSONL or Parquet with job_id and text; - reads standard input."
+    metavar="FILE...",
+    help="Texts or .docx, one ad each, or CSV, JSONL or Parquet with job_id and text; - reads standard input.",
 )
 POLICY = typer.Option(help="Generator: a folder that a run saved, a folder of a checkpoint, or a Hub name.")
 CANDIDATES = typer.Option(help="Choose by the effect on these: CSV, JSONL or Parquet with candidate_id, text, a group.")
+OUT = typer.Option(
+    help="Write a .jsonl, one JSON object an ad, and go on with it after a stop; or a .docx from a .docx."
+)
 
 
 @app.command()
@@ -160,6 +164,7 @@ def rewrite(
     k: Annotated[int, typer.Option("--k", help="How many candidates an ad selects.")] = 20,
     samples: Annotated[int, typer.Option(help="With --candidates: rewrites of a sentence to choose from.")] = 4,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object an ad, in order.")] = False,
+    out: Annotated[Path | None, OUT] = None,
     columns: Annotated[list[str] | None, MAP] = None,
     values: Annotated[list[str] | None, VALUES] = None,
 ) -> None:
@@ -179,25 +184,40 @@ def rewrite(
 
     - `autorefine rewrite ads.csv --json`
 
+    - `autorefine rewrite ads.csv --out rewritten.jsonl`
+
+    - `autorefine rewrite ad.docx --out new.docx`
+
     - `autorefine rewrite ads.csv --candidates people.csv --attribute gender --k 20`
 
     - `autorefine rewrite ad1.txt ad2.txt --policy reports/local/artefacts/models/ppo-0`
     """
-    from autorefine_lib.data import schema
+    from autorefine_lib.data import docx_files, schema
     from autorefine_lib.evaluation import choose
-    from autorefine_lib.generator import deploy
+    from autorefine_lib.files import write_text
+    from autorefine_lib.generator import batch, deploy
     from autorefine_lib.ilql import ilql
 
+    if out is not None:
+        batch.check_out(out, files, candidates is not None)
     ads, people = deploy.read_ads(files, columns or (), values or (), [candidates] if candidates else [])
+    pairs, lines = list(zip(ads["job_id"], ads["text"], strict=True)), [choose.NOT_MEASURED]
     if candidates:
         named = [*({"occupation"} & {*people[0]}), attribute]
         pool = schema.select_columns(people[0], ["candidate_id", "text"], str(candidates), named)
         generator = ilql.load_policy(Path(policy))
         records, lines = choose.choose_ads(generator, ads, pool, attribute, k, samples)
     else:
-        pairs, lines = list(zip(ads["job_id"], ads["text"], strict=True)), [choose.NOT_MEASURED]
-        records = deploy.rewrite_ads(ilql.load_policy(Path(policy)), pairs)
-    for number, record in enumerate(records):
+        weights = batch.name_policy(policy)
+        done = batch.count_done(out, pairs, weights) if out and out.suffix == ".jsonl" else 0
+        records = deploy.rewrite_ads(ilql.load_policy(Path(policy)), pairs, done, not out and sys.stderr.isatty())
+    if out is not None and out.suffix == ".docx":
+        docx_files.write_docx(Path(files[0]), next(records)["edits"], out)
+    elif out is not None and candidates:
+        write_text(out, "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records))
+    elif out is not None:
+        batch.append_records(out, records, weights, done, len(pairs))
+    for number, record in enumerate(records if out is None else ()):
         if as_json:
             typer.echo(json.dumps(record, ensure_ascii=False))
             continue

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from docx import Document
 from tiny_models import tiny_model, tiny_tokenizer
 from typer.testing import CliRunner
 
@@ -219,6 +220,35 @@ def test_rewrite_of_many_ads_has_intervals(tmp_path: Path, fake_policy, led_by_m
         assert code == 0 and out.count("---\n") == 9 and "coarse" not in error and "after, change " in error
         assert "holds 0" not in error, "all ads change alike, or none does"
         assert ("sentences changed: 10" in error) == (ads[0] == AD)
+
+
+def test_rewrite_writes_a_batch_and_a_document(tmp_path: Path, fake_policy):
+    table, out = tmp_path / "ads.csv", tmp_path / "out.jsonl"
+    pd.DataFrame({"job_id": ["1", "2"], "text": [AD, "Nurse"]}).to_csv(table, index=False)
+    assert run("rewrite", table, "--out", out)[:2] == (0, "")
+    first = out.read_text()
+    assert [json.loads(line)["rewrite"] for line in first.splitlines()] == [AD.replace("driven", "committed"), "Nurse"]
+    assert run("rewrite", table, "--out", out)[0] == 0 and out.read_text() == first
+    code, _, error = run("rewrite", table, "--out", out, "--policy", "smollm2")
+    assert code == 2 and "line 1 has another policy than ad 1" in error and error.count("\n") == 1
+    document = Document()
+    document.add_paragraph(AD.partition("\n\n")[2])
+    document.save(tmp_path / "ad.docx")
+    assert run("rewrite", tmp_path / "ad.docx")[1] == AD.partition("\n\n")[2].replace("driven", "committed") + "\n"
+    assert run("rewrite", tmp_path / "ad.docx", "--out", tmp_path / "new.docx") == (0, "", NOT_MEASURED + "\n")
+    assert Document(tmp_path / "new.docx").paragraphs[0].text.startswith("We are looking for a committed nurse")
+    code, _, error = run("rewrite", tmp_path / "ad.docx", "--out", tmp_path / "new.docx")
+    assert code == 2 and "new.docx: is there already; give a new name" in error and error.count("\n") == 1
+
+
+def test_rewrite_writes_chosen_rewrites_at_the_end(tmp_path: Path, fake_policy, led_by_men: Path):
+    (tmp_path / "ad.txt").write_text(AD)
+    words = ("rewrite", tmp_path / "ad.txt", "--candidates", led_by_men, *NAMES)
+    _, printed, said = run(*words, "--json")
+    assert run(*words, "--out", tmp_path / "out.jsonl") == (0, "", said)
+    assert (tmp_path / "out.jsonl").read_text() == printed
+    code, _, error = run(*words, "--out", tmp_path / "out.jsonl")
+    assert code == 2 and "out.jsonl: is there already" in error and error.count("\n") == 1
 
 
 def test_rewrite_mistakes_are_one_line(tmp_path: Path, monkeypatch):

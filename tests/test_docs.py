@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import typer
 from accelerate.commands.launch import launch_command_parser
+from docx import Document
 from tiny_models import tiny_model, tiny_tokenizer
 from typer.testing import CliRunner
 
@@ -78,6 +79,9 @@ def place(tmp_path_factory) -> Path:
             few.to_csv(folder / "bios.csv", index=False, sep=";", encoding="utf-8-sig")
     np.save(folder / "scores.npy", np.random.default_rng(0).normal(size=(9, 75)))
     (folder / "ad.txt").write_text(loaded.jobs["text"][0])
+    document = Document()
+    document.add_paragraph("We seek a nurse for our ward.")
+    document.save(folder / "ad.docx")
     (folder / "ad.html").write_text("<p>We seek a nurse for our ward.</p>")
     (folder / "pairs.csv").write_text("source,rewrite\nWe seek a nurse.,We are looking for a nurse.\n")
     writer = Generator(tiny_model("llama"), tiny_tokenizer(), max_new_tokens=4)

@@ -21,7 +21,7 @@ from datasets import Dataset
 from autorefine_lib import provenance
 from autorefine_lib.data import corpus, onet
 from autorefine_lib.errors import InputError
-from autorefine_lib.generator import pretrained
+from autorefine_lib.generator import deploy, pretrained
 from autorefine_lib.generator.generator import Generator
 from autorefine_lib.generator.prompts import encode
 from autorefine_lib.generator.sampling import precision
@@ -40,7 +40,7 @@ def measure(what: str, bf16: bool = False) -> dict[str, Any]:
     """Measure one of WHAT; returns the figures with machine, commit and versions.
 
     Args:
-        what: "rank" (candidates and ads a second), "rewrite" (sentences a second), "ppo" (`measure_ppo`).
+        what: "rank" (candidates and ads a second), "rewrite" (ads a minute), "ppo" (`measure_ppo`).
         bf16: whether "ppo" trains in bfloat16.
 
     Raises:
@@ -61,8 +61,8 @@ def _per_second(things: int, work: Callable[[], object]) -> float:
 
 
 def _make_texts() -> tuple[list[str], list[str]]:
-    """Ads, half of them to warm up with, and biographies."""
-    return corpus.make_jobs()["text"][: 2 * ADS].tolist(), corpus.make_candidates()["text"][:CANDIDATES].tolist()
+    """Ads of all occupations, half of them to warm up with, and biographies."""
+    return corpus.make_jobs()["text"][::3][: 2 * ADS].tolist(), corpus.make_candidates()["text"][:CANDIDATES].tolist()
 
 
 def _measure_ranking() -> dict[str, float]:
@@ -76,13 +76,17 @@ def _measure_ranking() -> dict[str, float]:
 
 
 def _measure_rewriting() -> dict[str, float]:
-    generator = pretrained.load(pretrained.EMBEDDED)
-    ads, _ = _make_texts()
-    sources = generator.episodes([str(number) for number in range(len(ads))], ads)["source"][: len(ads)]
-    generator.complete(sources[:8], progress=False)
-    timed = sources[8:]
-    rate = _per_second(len(timed), lambda: generator.complete(timed, temperature=1.0, progress=False))
-    return {"sentences_per_second": rate}
+    """Of whole ads by the default policy, as `autorefine rewrite` does it: all tries, guards and reasons included."""
+    generator, texts = pretrained.load("aligned"), _make_texts()[0]
+    ads = [(str(number), text) for number, text in enumerate(texts)]
+    list(deploy.rewrite_ads(generator, ads[:2]))
+    timed = ads[ADS:]
+    return {
+        "ads": len(timed),
+        "words_per_ad": round(sum(len(text.split()) for _, text in timed) / len(timed)),
+        "threads": torch.get_num_threads(),
+        "ads_per_minute": _per_second(60 * len(timed), lambda: list(deploy.rewrite_ads(generator, timed))),
+    }
 
 
 WORKLOAD = PPOConfig(

@@ -15,6 +15,7 @@ import pyarrow
 from charset_normalizer import from_bytes
 
 from autorefine_lib.data import corpus, schema
+from autorefine_lib.data.docx_files import read_docx
 from autorefine_lib.errors import InputError
 
 FORMATS = (".csv", ".jsonl", ".parquet")
@@ -102,18 +103,18 @@ def check_path(path: Path, formats: Sequence[str] = FORMATS) -> None:
 
 
 def read_text(path: str | Path) -> str:
-    """The text of a file, or of standard input for "-"; its encoding is found by `decode`.
+    """The text of a file, a .docx too, or of standard input for "-"; its encoding is found by `decode`.
 
     Raises:
-        InputError: as `decode`, or the file cannot be read.
+        InputError: as `decode` and `docx_files.read_docx`, or the file cannot be read.
     """
     try:
         data = sys.stdin.buffer.read() if str(path) == "-" else Path(path).read_bytes()
     except OSError as error:
         raise InputError(
-            f"{path}: cannot be read ({error.strerror}); give texts, CSV, JSONL or Parquet files"
+            f"{path}: cannot be read ({error.strerror}); give texts, .docx, CSV, JSONL or Parquet files"
         ) from None
-    return decode(data, str(path))
+    return read_docx(data, str(path)) if Path(path).suffix.lower() == ".docx" else decode(data, str(path))
 
 
 def _read_file(path: Path) -> pd.DataFrame:

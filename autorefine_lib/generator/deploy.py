@@ -5,7 +5,6 @@ record says why.
 """
 
 import re
-import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -23,7 +22,7 @@ from autorefine_lib.text.tokens import WORD, words
 from autorefine_lib.text.word_diff import word_diff
 
 _COLUMNS = ["job_id", "text", "occupation"]
-_ADS_AT_ONCE = 64  # so that the first records of a long file come soon, and batches are full all the same
+_ADS_AT_ONCE = 16  # so that the first records of a long file come soon, and batches are full all the same
 _SHOWN = 3  # passages that a reason names
 _LONGEST_PASSAGE = 40  # characters of each
 _HTML = (".html", ".htm")
@@ -61,31 +60,36 @@ def read_ads(
     return pd.concat(found, ignore_index=True).fillna("").map(str), list(tables)
 
 
-def rewrite_ads(generator: Generator, ads: Sequence[tuple[str, str]]) -> Iterator[dict[str, Any]]:
-    """The record of each ad, in order.
+def rewrite_ads(
+    generator: Generator, ads: Sequence[tuple[str, str]], done: int = 0, progress: bool = False
+) -> Iterator[dict[str, Any]]:
+    """The record of each ad, in order, without those of the first `done`.
 
     Args:
         generator: with it the likeliest answers are taken, so the same ads give the same records.
         ads: (job_id, ad).
+        done: the other records are the same whatever it is.
+        progress: whether a bar is shown.
 
     Yields:
         job_id, original, rewrite; edits, a list of source, rewrite, position (the source's first character in the
         original) and reason; refused, a list of source, rewrite and guard (several with commas between them); note,
         why the ad stays as it is, or "".
     """
-    for start in range(0, len(ads), _ADS_AT_ONCE):
+    for start in range(done - done % _ADS_AT_ONCE if done < len(ads) else done, len(ads), _ADS_AT_ONCE):
         some = ads[start : start + _ADS_AT_ONCE]
         notes = [explain_refusal(text, generator) for _, text in some]
         parts = [[] if note else find_prose(*ad) for ad, note in zip(some, notes, strict=True)]
         prose = [text[start:end] for (_, text), found in zip(some, parts, strict=True) for start, end in found]
-        made = iter(generator.rewrite(prose, progress=sys.stderr.isatty()) if prose else [])
-        for (job_id, text), found, note in zip(some, parts, notes, strict=True):
+        made = iter(generator.rewrite(prose, progress=progress) if prose else [])
+        for number, ((job_id, text), found, note) in enumerate(zip(some, parts, notes, strict=True), start):
             rewrites = [(start, text[start:end], next(made)) for start, end in found]
             edits = [(start + sentences.find_starts(part)[max(edit.position, 0)], edit)
                      for start, part, rewrite in rewrites for edit in rewrite.edits]  # fmt: skip
             refused = [edit for *_, rewrite in rewrites for edit in rewrite.refused]
             note = note or ("" if edits else explain_copy([part for _, part, _ in rewrites], refused))
-            yield make_record(job_id, text, edits, refused, note)
+            if number >= done:
+                yield make_record(job_id, text, edits, refused, note)
 
 
 def explain_edit(source: str, rewrite: str) -> str:

@@ -4,17 +4,15 @@ A model reads the first tokens of a text: MiniLM 256, two of them its own, about
 changes nothing. So texts that differ only there have equal scores.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import Any
 
 from tokenizers import Tokenizer
 
 from autorefine_lib.errors import InputError
-
-if TYPE_CHECKING:
-    from sentence_transformers import SentenceTransformer
 
 HANDLING = ("cut", "mean")
 """What is read of a long text: its beginning, or all of it in parts, whose embeddings are averaged."""
@@ -42,34 +40,27 @@ class Window:
         if self.handling == "cut":
             return [text]
         encoded = self.tokenizer.encode(text, add_special_tokens=False)
-        words, starts, begin = encoded.word_ids, [0], 0
-        while len(words) - begin > self.room:
-            end = begin + self.room
-            while end > begin and words[end] == words[end - 1]:
-                end -= 1
-            begin = end if end > begin else begin + self.room
-            starts.append(encoded.offsets[begin][0])
-        return [text[start:end] for start, end in pairwise([*starts, len(text)])]
+        words, starts = encoded.word_ids, [0]
+        while len(words) > (end := starts[-1] + self.room):
+            starts.append(next((i for i in range(end, starts[-1], -1) if words[i] != words[i - 1]), end))
+        cuts = [encoded.offsets[start][0] for start in starts[1:]]
+        return [text[start:end] for start, end in pairwise([0, *cuts, len(text)])]
 
     def describe(self, texts: Iterable[str], what: str) -> str:
         """How many of `texts`, called `what`, are longer, what share of these is left out, and how many that ties."""
-        tokens = [self.tokenizer.encode(text, add_special_tokens=False).ids for text in texts]
+        tokens = [tuple(self.tokenizer.encode(text, add_special_tokens=False).ids) for text in texts]
         long = [len(ids) for ids in tokens if len(ids) > self.room]
         line = f"{what}: {len(long):,} of {len(tokens):,} longer than the {self.limit} tokens that are read"
         if self.handling == "mean":
             return f"{line} at once; they are read in parts"
-        if long:
-            line += f", {1 - self.room * len(long) / sum(long):.0%} of the tokens of these left out"
-        ends: dict[tuple[int, ...], list[tuple[int, ...]]] = {}
-        for ids in tokens:
-            ends.setdefault(tuple(ids[: self.room]), []).append(tuple(ids[self.room :]))
-        if tied := sum(len(of_one) for of_one in ends.values() if len(set(of_one)) > 1):
-            line += f"; {tied:,} differ from another only there and have its scores"
-        return line
+        heads = Counter(ids[: self.room] for ids in set(tokens))
+        tied = sum(heads[ids[: self.room]] > 1 for ids in tokens)
+        left = f", {1 - self.room * len(long) / max(1, sum(long)):.0%} of the tokens of these left out"
+        return line + (f"{left}; {tied:,} differ from another only there and have its scores" if long else "")
 
 
-def find_window(model: "SentenceTransformer", handling: str) -> Window | None:
-    """What `model` reads of a text; None where it reads all, or where its tokenizer tells no words (no `tokenizers`).
+def find_window(model: Any, handling: str) -> Window | None:
+    """What a sentence-transformers model reads of a text; None where it reads all, or has no tokenizer of `tokenizers`.
 
     Raises:
         InputError: `handling` is none of `HANDLING`.

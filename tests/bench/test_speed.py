@@ -27,6 +27,24 @@ def test_rates_are_measured(monkeypatch, what: str, rates: list[str]):
     assert {"machine", "commit", "versions"} <= set(result)
 
 
+def test_whole_ads_are_rewritten_by_the_minute(monkeypatch):
+    asked, seen = [], []
+    monkeypatch.setattr(speed, "ADS", 3)
+    monkeypatch.setattr(speed.pretrained, "load", lambda name: asked.append(name) or tiny_generator())
+    monkeypatch.setattr(speed.deploy, "rewrite_ads", lambda _, ads: seen.append([text for _, text in ads]) or [])
+    clock = iter([10.0, 12.0])
+    monkeypatch.setattr(speed.time, "perf_counter", lambda: next(clock))
+    result = speed._measure_rewriting()
+    assert asked == ["aligned"] and list(map(len, seen)) == [2, 3] and not set(seen[0]) & set(seen[1])
+    assert (result["ads"], result["ads_per_minute"]) == (3, 90) and result["threads"] >= 1
+    assert result["words_per_ad"] == round(sum(len(text.split()) for text in seen[1]) / 3)
+
+
+def test_the_ads_have_150_words_or_so():
+    ads, _ = speed._make_texts()
+    assert len(ads) == 2 * speed.ADS and 140 <= sum(len(text.split()) for text in ads) / len(ads) <= 160
+
+
 def test_a_rate_is_things_over_seconds(monkeypatch):
     clock = iter([10.0, 10.5])
     monkeypatch.setattr(speed.time, "perf_counter", lambda: next(clock))
