@@ -77,7 +77,7 @@ def _measure_ranking() -> dict[str, float]:
 
 def _measure_rewriting() -> dict[str, float]:
     """Of whole ads by the default policy, as `autorefine rewrite` does it: all tries, guards and reasons included."""
-    generator, texts = pretrained.load("aligned"), _make_texts()[0]
+    generator, texts = pretrained.load("rewarded"), _make_texts()[0]
     ads = [(str(number), text) for number, text in enumerate(texts)]
     list(deploy.rewrite_ads(generator, ads[:2]))
     timed = ads[ADS:]

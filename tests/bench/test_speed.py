@@ -35,7 +35,7 @@ def test_whole_ads_are_rewritten_by_the_minute(monkeypatch):
     clock = iter([10.0, 12.0])
     monkeypatch.setattr(speed.time, "perf_counter", lambda: next(clock))
     result = speed._measure_rewriting()
-    assert asked == ["aligned"] and list(map(len, seen)) == [2, 3] and not set(seen[0]) & set(seen[1])
+    assert asked == ["rewarded"] and list(map(len, seen)) == [2, 3] and not set(seen[0]) & set(seen[1])
     assert (result["ads"], result["ads_per_minute"]) == (3, 90) and result["threads"] >= 1
     assert result["words_per_ad"] == round(sum(len(text.split()) for text in seen[1]) / 3)
 
