@@ -35,7 +35,7 @@ TINY = "path/to/model"  # a policy of random weights
 # What a block says -> what is run instead of it, in a folder made by `place`.
 STAND_INS = {
     "steps=20, batch_size=64": "steps=1, batch_size=4, max_new_tokens=4, report_to=''",
-    "pages.fill_readme()": "pages.fill_readme(place / 'README.md', place / 'reports/embedded')",
+    "pages.fill_readme()": "pages.fill_readme(place / 'README.md', [place / 'reports/embedded'])",
 }
 
 

@@ -119,6 +119,11 @@ def measure_method(
     return method
 
 
+def find_place(method: str) -> tuple[int, int, str]:
+    """Where a method stands in the tables, as a key to sort by: after `ORDER`, what it does not name last."""
+    return next((n for n, start in enumerate(ORDER) if method.startswith(start)), len(ORDER)), len(method), method
+
+
 def read_methods(run_dir: Path | str) -> dict[str, list[Method]]:
     """Every method that a run saved, each with all its seeds, in the order of the tables.
 
@@ -128,11 +133,8 @@ def read_methods(run_dir: Path | str) -> dict[str, list[Method]]:
     found = saved_methods(run_dir)
     if ORIGINAL not in found:
         raise InputError(f"{run_dir}: the {ORIGINAL} were not measured; run notebook 02_baseline first")
-
-    def place(name: str) -> tuple:
-        return next((n for n, start in enumerate(ORDER) if name.startswith(start)), len(ORDER)), len(name), name
-
-    methods = {name: [load_method(run_dir, name, seed) for seed in found[name]] for name in sorted(found, key=place)}
+    names = sorted(found, key=find_place)
+    methods = {name: [load_method(run_dir, name, seed) for seed in found[name]] for name in names}
     jobs = list(methods[ORIGINAL][0].quality["job_id"])
     for name, runs in methods.items():
         if any(list(run.quality["job_id"]) != jobs for run in runs):
