@@ -270,6 +270,8 @@ def _modality(doc: "Doc") -> Iterator[str]:
             continue  # "cannot" says no more than "not"
         if lemma == "have" and any(child.dep_ == "xcomp" for child in token.children):
             yield MUST
+        if lemma == "expect" and any(one.dep_ == "nsubj" and one.lower_ != "we" for one in token.children):
+            continue  # "you can expect" is a promise, "we expect you" a duty
         yield from (strength for strength in (MUST, SHOULD, MAY, CAN) if lemma in _listed(strength))
 
 
