@@ -213,10 +213,8 @@ def _is_modal(word: Word) -> bool:
 def content(source: str, rewrite: str) -> Iterator[str]:
     """Content words without a counterpart, on either side."""
     pairing = pair_words(source, rewrite)
-    paired = {id(word) for pair in pairing.pairs for word in pair}
-    # Light words too: "the chance to learn" is no "ability to learn".
-    old, fresh = ([word for word in read(text).words if id(word) not in paired] for text in (source, rewrite))
-    yield from (f"says {b.text!r} for {a.text!r}" for a, b in product(old, fresh) if (a.key, b.key) in _opposites())
+    for a in pairing.gone:
+        yield from (f"says {b.text!r} for {a.text!r}" for b in pairing.new if (a.key, b.key) in _opposites())
     known = {_stem(word.key) for word in read(source).words}
     for word in read(rewrite).words:
         if not (word.listed or word.key in _synonyms() or _stem(word.key) in known):
