@@ -51,9 +51,12 @@ def one_line_errors(command: Callable) -> Callable:
             message, code = str(error) or "stopped", 130
         except Exception as error:
             # Arrow, SQLite and safetensors each have an exception of their own for a full disk.
-            if not disk_is_full(str(error)):
+            if disk_is_full(str(error)):
+                message, code = "error: the disk is full: free some space and run the command again", 2
+            elif isinstance(error, FileExistsError | IsADirectoryError | NotADirectoryError | PermissionError):
+                message, code = f"error: {error.filename}: {error.strerror}; give another path", 2
+            else:
                 raise
-            message, code = "error: the disk is full: free some space and run the command again", 2
         typer.echo(message, err=True)
         raise typer.Exit(code)
 

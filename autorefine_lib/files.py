@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, distribution
@@ -12,6 +13,8 @@ from typing import Any
 import pandas as pd
 
 from autorefine_lib.errors import InputError
+
+_FORMULA = r"\A(?=[=+@\t\r-])(?![-+\d.,einf%\s\[\]]*$)"
 
 
 def write_atomic(path: Path, write: Callable[[Path], Any]) -> Path:
@@ -44,7 +47,12 @@ def write_json(path: Path, value: Any) -> Path:
 
 
 def write_csv(path: Path, table: pd.DataFrame) -> Path:
-    """Write a table without its index atomically."""
+    """Write a table without its index atomically.
+
+    A text that a spreadsheet would take for a formula gets an apostrophe in front. Signed numbers stay as they are.
+    """
+    table = table.astype(dict.fromkeys(table.select_dtypes("category"), object)).replace(_FORMULA, "'", regex=True)
+    table = table.rename(columns=lambda name: re.sub(_FORMULA, "'", str(name)))
     return write_atomic(path, lambda place: table.to_csv(place, index=False, lineterminator="\n"))
 
 

@@ -315,6 +315,8 @@ def test_reproduce_mistakes(words: tuple[str, str], message: str, tmp_path: Path
     [
         (InputError("no column"), 2, "error: no column"),
         (OSError(28, "No space left on device"), 2, "error: the disk is full"),
+        (IsADirectoryError(21, "Is a directory", "x"), 2, "error: x: Is a directory; give another path"),
+        (PermissionError(13, "Permission denied", "x"), 2, "error: x: Permission denied; give another path"),
         (RuntimeError("I/O error: No space left on device (os error 28)"), 2, "error: the disk is full"),
         (KeyboardInterrupt("stopped; to go on: x"), 130, "stopped; to go on: x"),
     ],

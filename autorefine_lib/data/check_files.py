@@ -40,7 +40,7 @@ def check_files(
         InputError: a file cannot be read, has no rows, or has no column text.
     """
     paths = [Path(name) for name in names]
-    in_tables = [path for path in paths if path.suffix in read_files.FORMATS]
+    in_tables = [path for path in paths if path.suffix.lower() in read_files.FORMATS]
     tables = dict(zip(in_tables, read_files.read_tables(in_tables, columns, values), strict=True))
     ads: list[pd.DataFrame] = []
     people: list[pd.DataFrame] = []
@@ -57,7 +57,7 @@ def check_files(
             missing = [f"no column '{column}'; add it, or give --map {column}=YOURS"]
             found += schema.find_faults(table[column].map(str, na_action="ignore")) if column in table else missing
         texts = table["text"].fillna("").map(str)
-        same = pd.Series(near_duplicates.group_texts(list(texts)), index=table.index)
+        same = pd.Series(near_duplicates.group_texts(list(texts.str[: schema.LONGEST_TEXT])), index=table.index)
         found += _check_texts(texts, same, of_people, path.suffix in (".html", ".htm"))
         same = same.where(texts.str.strip() != "")
         found += _check_groups(table, groups) if of_people else _check_splits(table, same)
@@ -81,6 +81,7 @@ def _list(names: set[str]) -> str:
 
 def _check_texts(texts: pd.Series, same: pd.Series, of_people: bool, is_html: bool) -> list[str]:
     """What is wrong with the texts themselves, of people or of ads; `same` numbers near-duplicates alike."""
+    huge, texts = texts.str.len() > schema.LONGEST_TEXT, texts.str[: schema.LONGEST_TEXT]
     blank = texts.str.strip() == ""
     ends = texts.map(find_window_end)
     heads = pd.Series([text[:end] for text, end in zip(texts, ends, strict=True)], index=texts.index)
@@ -90,6 +91,7 @@ def _check_texts(texts: pd.Series, same: pd.Series, of_people: bool, is_html: bo
     short = texts.map(lambda text: sum(bool(part.strip()) for part in sentences.split(text)[::2]) < _FEWEST_SENTENCES)
     foreign = ~texts.map(lambda text: len(text.split()) <= 4 or is_english(text))
     found = [
+        (huge, f"the text has over {schema.LONGEST_TEXT:,} characters in", "check that each is a text of its own"),
         (blank, "the text is empty in", "fill it in or remove them"),
         (copies, "the text repeats another word for word in", "remove the copies"),
         (same.duplicated() & ~copies & ~blank, "the text is nearly the same as another in", "keep one of each"),

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow
@@ -94,7 +95,7 @@ def _rename_values(tables: list[pd.DataFrame], column: str, names: Mapping[str, 
 
 def check_path(path: Path, formats: Sequence[str] = FORMATS) -> None:
     """Raise InputError for a path without one of the suffixes `formats`, for a missing file and for an empty one."""
-    if path.suffix not in formats:
+    if path.suffix.lower() not in formats:
         raise InputError(f"{path}: the suffix {path.suffix!r} is not one of {', '.join(formats)}; convert the file")
     if not path.is_file():
         raise InputError(f"{path}: no such file; check the path (relative paths start at {Path.cwd()})")
@@ -119,7 +120,7 @@ def read_text(path: str | Path) -> str:
 
 def _read_file(path: Path) -> pd.DataFrame:
     check_path(path)
-    return {".csv": _read_csv, ".jsonl": _read_jsonl, ".parquet": _read_parquet}[path.suffix](path)
+    return {".csv": _read_csv, ".jsonl": _read_jsonl, ".parquet": _read_parquet}[path.suffix.lower()](path)
 
 
 def decode(data: bytes, origin: str) -> str:
@@ -245,14 +246,21 @@ def _read_csv(path: Path) -> pd.DataFrame:
 
 
 def _read_jsonl(path: Path) -> pd.DataFrame:
+    def to_dict(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        _refuse_doubled([name for name, _ in pairs], path)
+        return dict(pairs)
+
     rows = []
     for number, line in enumerate(read_text(path).split("\n"), 1):
         if not line.strip():
             continue
         try:
-            rows.append(json.loads(line))
+            rows.append(json.loads(line, object_pairs_hook=to_dict))
         except json.JSONDecodeError as error:
             raise InputError(f"{path}: line {number} is not JSON ({error.msg}); one object a line is needed") from error
         if not isinstance(rows[-1], dict):
             raise InputError(f"{path}: line {number} is {type(rows[-1]).__name__}, not an object; one object a line")
-    return pd.DataFrame(rows)
+    try:
+        return pd.DataFrame(rows)
+    except UnicodeEncodeError as error:
+        raise InputError(f"{path}: has half a character, {error.object[error.start]!a}; write it anew") from None

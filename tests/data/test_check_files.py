@@ -113,6 +113,16 @@ def test_texts_that_differ_only_where_nobody_reads(tmp_path):
     assert "people.jsonl: the part that MiniLM reads is the same as another's in row 4; shorten them" in found
 
 
+def test_a_text_of_100_megabytes_is_told_and_not_read_to_its_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(check_files.schema, "LONGEST_TEXT", 3_000)
+    found = check(tmp_path, put("The job is <b>yours. " + "It is for you and us. " * 50_000)(ads()), people())
+    assert "ads.csv: the text has over 3,000 characters in row 2; check that each is a text of its own" in found
+    seen = []
+    monkeypatch.setattr(check_files, "find_window_end", lambda text: seen.append(len(text)) or len(text))
+    check(tmp_path, put("The job is yours. " + "It is for you and us. " * 50_000)(ads()), people())
+    assert max(seen) == 3_000
+
+
 def test_other_names_and_an_occupation_that_nobody_has(tmp_path):
     table = people().rename(columns={"gender": "sex"}).replace({"female": 0, "male": 1})
     names = dict(columns=["gender=sex"], values=["gender:0=female", "gender:1=male"])

@@ -168,10 +168,10 @@ def test_files_of_every_kind_give_the_same_ads(tmp_path):
     rows.rename(columns={"job_id": "Job_ID ", "text": "TEXT"}).to_csv(
         tmp_path / "semicolon.csv", index=False, sep=";", encoding="utf-8-sig", lineterminator="\r\n"
     )
-    rows.to_csv(tmp_path / "tab.csv", index=False, sep="\t")
+    rows.to_csv(tmp_path / "TAB.CSV", index=False, sep="\t")
     rows.rename(columns={"text": "Text"}).to_json(tmp_path / "lines.jsonl", orient="records", lines=True)
     expected = [(*row, "") for row in zip(rows["job_id"], rows["text"], strict=True)]
-    for name in ("comma.csv", "semicolon.csv", "tab.csv", "lines.jsonl"):
+    for name in ("comma.csv", "semicolon.csv", "TAB.CSV", "lines.jsonl"):
         found = [(job_id, text.replace("\r\n", "\n"), job) for job_id, text, job in read(tmp_path / name)]
         assert found == expected, name
 
@@ -213,6 +213,11 @@ def test_files_are_read_in_order_with_one_set_of_names(tmp_path):
         ("ad.txt", b"caf\x81", "not UTF-8"),
         ("ads.csv", b"id,text\n1,x\n", "no column 'job_id'"),
         ("ads.jsonl", b"{", "line 1 is not JSON"),
+        ("ads.jsonl", b'{"job_id": 1, "text": "a", "text": "b"}', "two columns have the name 'text'"),
+        ("ads.jsonl", b'{"job_id": 1, "text": "a\\ud800b"}', r"has half a character, '\\ud800'; write it anew"),
+        ("ads.csv", b"job_id,text\n", "no rows; at least one is needed"),
+        ("ads.CSV", b"job_id;text\n1;=cmd|x\n", "row 1 of 'text' is a formula"),
+        ("ad.docx", b"PK", "damaged, with a password, or no .docx"),
     ],
 )
 def test_files_that_cannot_be_read(tmp_path, name, content, message):
