@@ -58,7 +58,7 @@ def check_files(
             found += schema.find_faults(table[column].map(str, na_action="ignore")) if column in table else missing
         texts = table["text"].fillna("").map(str)
         same = pd.Series(near_duplicates.group_texts(list(texts.str[: schema.LONGEST_TEXT])), index=table.index)
-        found += _check_texts(texts, same, of_people, path.suffix in (".html", ".htm"))
+        found += _check_texts(texts, same, of_people, path.suffix.lower() in (".html", ".htm"))
         same = same.where(texts.str.strip() != "")
         found += _check_groups(table, groups) if of_people else _check_splits(table, same)
         findings += [f"{path}: {line}" for line in found]

@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -68,7 +67,7 @@ def append_records(out: Path, records: Iterable[dict[str, Any]], policy: str, do
     """
     out.parent.mkdir(parents=True, exist_ok=True)
     # Ads come in groups, minutes apart: the estimate is from the speed of the whole time.
-    bar = tqdm(records, initial=done, total=total, unit="ad", smoothing=0, disable=not sys.stderr.isatty())
+    bar = tqdm(records, initial=done, total=total, unit="ad", smoothing=0, mininterval=0, disable=None)
     try:
         with out.open("ab") as file:
             for record in bar:

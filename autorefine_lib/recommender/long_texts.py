@@ -48,15 +48,20 @@ class Window:
 
     def describe(self, texts: Iterable[str], what: str) -> str:
         """How many of `texts`, called `what`, are longer, what share of these is left out, and how many that ties."""
-        tokens = [tuple(self.tokenizer.encode(text, add_special_tokens=False).ids) for text in texts]
-        long = [len(ids) for ids in tokens if len(ids) > self.room]
-        line = f"{what}: {len(long):,} of {len(tokens):,} longer than the {self.limit} tokens that are read"
+        read = [self._count(text) for text in texts]
+        long = [tokens for tokens, *_ in read if tokens > self.room]
+        line = f"{what}: {len(long):,} of {len(read):,} longer than the {self.limit} tokens that are read"
         if self.handling == "mean":
             return f"{line} at once; they are read in parts"
-        heads = Counter(ids[: self.room] for ids in set(tokens))
-        tied = sum(heads[ids[: self.room]] > 1 for ids in tokens)
+        heads = Counter(head for _, head, _ in set(read))
+        tied = sum(heads[head] > 1 for _, head, _ in read)
         left = f", {1 - self.room * len(long) / max(1, sum(long)):.0%} of the tokens of these left out"
         return line + (f"{left}; {tied:,} differ from another only there and have its scores" if long else "")
+
+    def _count(self, text: str) -> tuple[int, int, int]:
+        """Tokens of `text`, and a hash each of those that are read and of the others, which takes little memory."""
+        ids = self.tokenizer.encode(text, add_special_tokens=False).ids
+        return len(ids), hash(tuple(ids[: self.room])), hash(tuple(ids[self.room :]))
 
 
 def find_window(model: Any, handling: str) -> Window | None:
