@@ -22,7 +22,7 @@ STEMS = [
     "08_transfer",
     "09_result_tables",
 ]
-BESIDE = ["my_data"]
+BESIDE = ["my_data", "playground"]
 """Notebooks without a number: no steps of a run."""
 
 
