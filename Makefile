@@ -1,6 +1,7 @@
 # make reproduce [PROFILE=embedded]   run the notebooks, write reports/<profile>/
 # make test                           lint, unit tests, notebooks in the smoke profile
 # make lab                            JupyterLab on the notebooks
+# make browser-test                   JupyterLab used by headless Chromium, pictures in build/browser/
 # make lint                           style, order of the packages, declared dependencies, types
 # make docs                           build/site: pages, notebooks and docstrings as a site
 # make exercises                      cut notebooks/exercises/ from its sources
@@ -14,12 +15,13 @@ SUPPORTED = import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do $$p -c '$(SUPPORTED)' 2>/dev/null && echo $$p && break; done)
 BIN = .venv/bin
 CHECKED = build/notebooks
+NOTEBOOKS = notebooks
 # Further words for the command, as in: make reproduce ARGS="--set seeds=[1] --force"
 ARGS ?=
 # Threads that wait give their core away; otherwise another program beside the tests slows them many times.
 export OMP_WAIT_POLICY = PASSIVE
 
-.PHONY: help env reproduce test lab lint docs exercises notebooks clean
+.PHONY: help env reproduce test lab browser-test lint docs exercises notebooks clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -64,7 +66,11 @@ test: lint
 	  wait $$notebooks; compared=$$?; cat $(CHECKED).log; exit $$((tests ? tests : compared))
 
 lab: env
-	$(BIN)/jupyter lab notebooks
+	$(BIN)/jupyter lab $(NOTEBOOKS) $(ARGS)
+
+# Apart from `make test`: it needs playwright and Chromium, says so where they are missing, and takes minutes.
+browser-test: env
+	$(BIN)/python -m pytest tests/browser/test_browser.py $(ARGS)
 
 # Every warning is an error. It runs no notebook and needs no network.
 docs: env
