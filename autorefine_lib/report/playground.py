@@ -217,11 +217,11 @@ def show(playground: Playground, ad: str, k: int, w_quality: float, synthetic: b
     """
     RewardConfig(w_quality=w_quality)
     playground.sample(ad, k)
-    wide, whole = widgets.Layout(width="100%"), {"description_width": "initial"}
+    wide, whole = widgets.Layout(width="auto"), {"description_width": "initial"}
     area = widgets.Textarea(ad, description="Job ad", rows=8, layout=wide, style=whole)
     button = widgets.Button(description="Rewrite", button_style="primary")
     jobs = [("not known", ""), *((name.replace("_", " "), name) for name in playground.occupations)]
-    apart = widgets.Layout(margin="2px 2em 2px 0")
+    apart = widgets.Layout(margin="2px 2em 2px 2px")
     guess = playground.guess_occupation() or ""
     occupation = widgets.Dropdown(options=jobs, value=guess, description="Qualified are", style=whole, layout=apart)
     most, heaviest = min(max(k, _MOST), len(playground.people) - 1), max(w_quality, _HEAVIEST)
