@@ -61,6 +61,24 @@ def test_parameters_are_literals_with_a_type_and_a_comment(path: Path):
     assert "run_dir" in names and set(RUNNER_PARAMETERS) & set(names)
 
 
+def find_assigned(node: ast.AST) -> set[str]:
+    """The names that a cell assigns, loops included; those inside functions and comprehensions are their own."""
+    own = (ast.FunctionDef, ast.Lambda, ast.ClassDef, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+    if isinstance(node, own):
+        return set()
+    found = {node.id} if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) else set()
+    return found.union(*map(find_assigned, ast.iter_child_nodes(node)))
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_parameters_keep_their_values(path: Path):
+    """A loop variable of the same name would hide what the reader or a profile has set."""
+    first, *cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    parameters = find_assigned(ast.parse(first.source))
+    for cell in cells:
+        assert not parameters & find_assigned(ast.parse(cell.source)), cell.source.splitlines()[0]
+
+
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 def test_checked_cells_really_compare(path: Path):
     """nbval passes a cell without execution count or output without a look; a marked cell must have both."""

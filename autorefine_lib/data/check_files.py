@@ -40,7 +40,7 @@ def check_files(
         InputError: a file cannot be read, has no rows, or has no column text.
     """
     paths = [Path(name) for name in names]
-    in_tables = [path for path in paths if path.suffix.lower() in read_files.FORMATS]
+    in_tables = [path for path in paths if read_files.is_table(path)]
     tables = dict(zip(in_tables, read_files.read_tables(in_tables, columns, values), strict=True))
     ads: list[pd.DataFrame] = []
     people: list[pd.DataFrame] = []

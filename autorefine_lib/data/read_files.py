@@ -93,6 +93,11 @@ def _rename_values(tables: list[pd.DataFrame], column: str, names: Mapping[str, 
         table[column] = table[column].map(lambda value: names.get(str(value), value), na_action="ignore")
 
 
+def is_table(name: str | Path) -> bool:
+    """Whether a file is read as a table (one of `FORMATS`), by its suffix."""
+    return Path(name).suffix.lower() in FORMATS
+
+
 def check_path(path: Path, formats: Sequence[str] = FORMATS) -> None:
     """Raise InputError for a path without one of the suffixes `formats`, for a missing file and for an empty one."""
     if path.suffix.lower() not in formats:

@@ -147,7 +147,8 @@ def compare_rankings(judge: Judge, chosen: Chosen) -> tuple[pd.DataFrame, float]
         before by a paired bootstrap over ads, which tells nothing of a single ad. And the mean share of the k places of
         an ad that the same people hold before and after.
     """
-    counts = judge.measure(list(judge.jobs["text"]))[0]
+    scores = judge.recommender.rank(list(judge.jobs["text"]))
+    counts = ranking.per_job(scores, judge.jobs, judge.candidates, judge.attribute, judge.k)
     changed, quality, _ = judge.measure(reward_gate.deploy_all(judge, chosen))
     table = ranking.impact_ratio(counts).rename(columns={"impact_ratio": "before"})[["group", "reference", "before"]]
     reference = table["reference"].iloc[0]
@@ -210,9 +211,8 @@ def _summarize(reward: RankingReward, chosen: Chosen, refused: int) -> Iterator[
     number, changed = len(judge.jobs), sum(map(len, chosen.values()))
     yield f"measured with {len(judge.candidates):,} candidates and all-MiniLM-L6-v2: {number} ads, k = {judge.k}"
     yield f"sentences changed: {changed}, in {len(chosen)} ads; rewrites refused: {refused}"
-    ads = dict(zip(judge.jobs["job_id"], reward_gate.deploy_all(judge, chosen), strict=True))
-    gaps = reward.linear.gap({}), reward.linear.gap(ads)
-    yield f"gap by the soft selection, 0 at parity: {gaps[0]:.4f} before, {gaps[1]:.4f} after"
+    after = reward.linear.gap({job: deploy(reward.measures.originals[job], of) for job, of in chosen.items()})
+    yield f"gap by the soft selection, 0 at parity: {reward.linear.gap({}):.4f} before, {after:.4f} after"
     others = table[table["group"] != table["reference"]]
     for row in others.itertuples():
         change = bootstrap.Interval(row.after - row.before, row.low, row.high)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from autorefine_lib.data.read_files import FORMATS, read_tables, read_text
+from autorefine_lib.data.read_files import is_table, read_tables, read_text
 from autorefine_lib.data.schema import LONGEST_TEXT, require_columns
 from autorefine_lib.errors import InputError
 from autorefine_lib.generator.generator import Edit, Generator
@@ -51,11 +51,13 @@ def read_ads(
     Raises:
         InputError: as `read_files.read_tables`, a file cannot be read, or lacks a column.
     """
-    paths = [*(Path(name) for name in names if Path(name).suffix.lower() in FORMATS), *others]
+    paths = [*(Path(name) for name in names if is_table(name)), *others]
     tables, found = iter(read_tables(paths, columns, values) if paths else []), []
     for name in names:
-        is_table = Path(name).suffix.lower() in FORMATS
-        table = next(tables) if is_table else pd.DataFrame({"job_id": [Path(name).name], "text": [read_text(name)]})
+        if is_table(name):
+            table = next(tables)
+        else:
+            table = pd.DataFrame({"job_id": [Path(name).name], "text": [read_text(name)]})
         require_columns(table, _COLUMNS[:2], name)
         if table.empty:
             raise InputError(f"{name}: no rows; at least one is needed")
