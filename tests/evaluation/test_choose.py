@@ -108,6 +108,13 @@ def test_an_edit_that_later_ones_made_one_too_many_is_taken_back(monkeypatch):
     assert list(chosen["j0"]) == [2] and list(effects["j0"]) == [2]
 
 
+def test_an_edit_that_does_next_to_nothing_is_left_out(monkeypatch):
+    for lift, ads, stays in ((0.05, 1, True), (0.005, 1, False), (0.05, 4, True), (0.005, 4, False)):
+        monkeypatch.setitem(LIFT, "committed", lift)
+        reward, tried = build({"driven": ["committed"]}, *[SECOND] * ads)
+        assert (tried["selection"] > 0).all() and bool(choose.choose_rewrites(reward, tried)[0]) == stays
+
+
 def test_an_ad_without_a_sentence_to_rewrite():
     reward, tried = build({}, "Cook")
     assert tried.empty and choose.choose_rewrites(reward, tried) == ({}, {})
