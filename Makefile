@@ -70,6 +70,7 @@ lab: env
 
 # Apart from `make test`: it needs playwright and Chromium, says so where they are missing, and takes minutes.
 browser-test: env
+	@$(BIN)/python -c "import playwright" 2>/dev/null || { echo "playwright is missing: $(BIN)/pip install playwright"; exit 2; }
 	$(BIN)/python -m pytest tests/browser/test_browser.py $(ARGS)
 
 # Every warning is an error. It runs no notebook and needs no network.

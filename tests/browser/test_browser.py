@@ -18,15 +18,11 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 from smoke_notebooks import prepare
 
 from autorefine_lib import provenance
 from autorefine_lib.reproduce import NOTEBOOKS
-
-try:
-    from playwright.sync_api import Browser, Page, expect, sync_playwright
-except ImportError:
-    pytest.exit("playwright is missing: run `.venv/bin/pip install playwright`, then this again", returncode=2)
 
 FOLDER = provenance.ROOT / "build/browser"
 COPIES = FOLDER / "notebooks"
