@@ -5,7 +5,7 @@ Candidates: candidate_id, text, occupation, and any number of attribute columns 
 """
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 
 import pandas as pd
@@ -47,6 +47,13 @@ def name_rows(mask: pd.Series) -> str:
     """Where a mask is true, for a message: rows count from 1, without the header, as a reader of the file counts."""
     numbers = [str(i + 1) for i, bad in enumerate(mask) if bad]
     return f"row {numbers[0]}" if len(numbers) == 1 else f"{len(numbers)} rows, the first is row {numbers[0]}"
+
+
+def refuse_rows(faults: Mapping[str, pd.Series], origin: str) -> None:
+    """Raise InputError for the first of `faults`, what is wrong by the mask of its rows, that any row has."""
+    for fault, mask in faults.items():
+        if mask.any():
+            raise InputError(f"{origin}: {fault} in {name_rows(mask)}; correct or remove them")
 
 
 def find_faults(column: pd.Series) -> Iterator[str]:
