@@ -27,7 +27,7 @@ def list_pairs(originals: Sequence[str], methods: Mapping[str, Sequence[str]]) -
 
     Where an ad and its rewrite differ in their number of sentences, the pair is the two ads.
     """
-    rows = {}
+    rows: dict[tuple[str, ...], None] = {}
     for method, texts in methods.items():
         for ads in zip(originals, texts, strict=True):
             old, new = (sentences.split(ad)[::2] for ad in ads)
