@@ -21,6 +21,7 @@ STEMS = [
     "07_red_team",
     "08_transfer",
     "09_result_tables",
+    "13_users",
 ]
 BESIDE = ["my_data", "playground"]
 """Notebooks without a number: no steps of a run."""
