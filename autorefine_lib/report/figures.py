@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from autorefine_lib.evaluation.method import ORIGINAL
-from autorefine_lib.files import write_atomic
+from autorefine_lib.files import clock, write_atomic
 from autorefine_lib.metrics.bootstrap import Interval
 
 # Okabe and Ito (2008), "Color Universal Design": told apart under every common form of colour blindness.
@@ -146,17 +146,25 @@ def draw_learning_curves(
     return fig
 
 
-def draw_live_curves(columns: Sequence[str], title: str, synthetic: bool, labels: dict[str, str]) -> Callable:
-    """The `on_step` of a trainer that draws its log anew after every step, in place, in a notebook."""
+def draw_live_curves(
+    path: Path, steps: int, columns: Sequence[str], title: str, synthetic: bool, labels: dict[str, str]
+) -> Callable:
+    """The `on_step` of a trainer that draws its log anew after every step, in place, in a notebook.
+
+    Args:
+        path: `log.csv` of the trainer, which holds the steps before an interruption too.
+        steps: of the whole training. The title says how many are done, and how long the rest should take.
+        columns, title, synthetic, labels: as for `draw_learning_curves`.
+    """
     from IPython.display import display
 
-    rows: list[dict[str, float]] = []
     handle = display("waiting for the first step", display_id=True)
 
     def on_step(row: dict[str, float]) -> None:
-        rows.append(row)
-        log = pd.DataFrame(rows).assign(seed=0)
-        figure = draw_learning_curves(log, [name for name in columns if name in log], title, synthetic, labels)
+        log = pd.read_csv(path).assign(seed=0)
+        left = f"about {clock(log['seconds/step'].mean() * (steps - len(log)))} left" if len(log) < steps else "done"
+        shown, drawn = [name for name in columns if name in log], f"{title}: step {len(log)} of {steps}, {left}"
+        figure = draw_learning_curves(log, shown, drawn, synthetic, labels)
         if handle is not None:  # None outside a notebook
             handle.update(figure)
         plt.close(figure)

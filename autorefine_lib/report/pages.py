@@ -8,7 +8,6 @@ or empty for a method that trains nothing) and how to get it again (command, com
 import json
 import re
 from collections.abc import Sequence
-from importlib import resources
 from pathlib import Path
 
 import jinja2
@@ -121,11 +120,11 @@ def fill_readme(readme: Path = provenance.ROOT / "README.md", run_dirs: Sequence
 
 def load_template(name: str) -> jinja2.Template:
     """A page of the resources; what is put into it is escaped for HTML."""
-    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    loader = jinja2.PackageLoader("autorefine_lib", "resources")
+    environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters["clock"] = clock
     environment.filters["words"] = lambda text: text.replace("_", " ")
-    text = resources.files("autorefine_lib").joinpath("resources", name).read_text("utf-8")
-    return environment.from_string(text)
+    return environment.get_template(name)
 
 
 def render_edits(found: Sequence[Attribution], labels: Sequence[str], measured: str) -> str:

@@ -2,6 +2,7 @@
 
 from itertools import combinations
 from pathlib import Path
+from types import SimpleNamespace
 
 import matplotlib
 
@@ -134,3 +135,17 @@ def test_lines_start_where_the_methods_began():
     assert lines["ILQL"].get_xdata().tolist() == [2560], "one point is a mark"
     assert lines["parity"].get_ydata() == [1, 1]
     matplotlib.pyplot.close(fig)
+
+
+def test_live_curves_show_the_steps_before_an_interruption_and_the_time_left(tmp_path: Path, monkeypatch):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda first, display_id: SimpleNamespace(update=shown.append))
+    log = pd.DataFrame({"step": [1, 2], "kl": [0.0, 0.1], "seconds/step": [20.0, 40.0]})
+    path = tmp_path / "log.csv"
+    draw_live = figures.draw_live_curves(path, 3, ["kl"], "Seed 0", True, {})
+    for rows in (log, pd.concat([log, log.tail(1).assign(step=3)])):
+        rows.to_csv(path, index=False)
+        draw_live(rows.iloc[-1].to_dict())
+    titles = [" ".join(text.get_text() for text in shown_texts(fig)) for fig in shown]
+    assert "Seed 0: step 2 of 3, about 0:30 left" in titles[0] and "step 3 of 3, done" in titles[1]
+    assert shown[0].axes[0].get_lines()[0].get_xdata().tolist() == [1, 2]
