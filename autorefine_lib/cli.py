@@ -10,7 +10,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -220,16 +220,22 @@ def rewrite(
         write_text(out, "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records))
     elif out is not None:
         batch.append_records(out, records, weights, done, len(pairs))
-    for number, record in enumerate(records if out is None else ()):
-        if as_json:
+    elif as_json:
+        for record in records:
             typer.echo(json.dumps(record, ensure_ascii=False))
-            continue
+    else:
+        _print_ads(records)
+    typer.echo("\n".join(lines), err=True)
+
+
+def _print_ads(records: Iterable[dict]) -> None:
+    """Rewritten ads on standard output; notes, and the effect of each edit where it was measured, on standard error."""
+    for number, record in enumerate(records):
         typer.echo(("---\n" if number else "") + record["rewrite"].rstrip("\n"))
         if record["note"]:
             typer.echo(f"{record['job_id']}: {record['note']}", err=True)
         for edit in record["edits"] if "measured" in record else ():
             typer.echo(f"{record['job_id']}: effect {edit['effect']:+.4f}, consider {edit['reason']}", err=True)
-    typer.echo("\n".join(lines), err=True)
 
 
 @app.command()
