@@ -1,5 +1,6 @@
 # make reproduce [PROFILE=embedded]   run the notebooks, write reports/<profile>/
 # make test                           lint, unit tests, notebooks in the smoke profile
+# make env                            install everything into .venv
 # make lab                            JupyterLab on the notebooks
 # make browser-test                   JupyterLab used by headless Chromium, pictures in build/browser/
 # make lint                           style, order of the packages, declared dependencies, types

@@ -107,8 +107,8 @@ def test_python_blocks_run(text: str, place: Path, monkeypatch):
 def test_commands_work(text: str, place: Path, monkeypatch):
     program, *words = shlex.split(text.split("  #")[0])
     monkeypatch.setattr(provenance, "ROOT", place)
-    monkeypatch.chdir(place if program == "autorefine" else ROOT)
     name = program.removeprefix(".venv/bin/")
+    monkeypatch.chdir(place if name == "autorefine" else ROOT)
     assert name in CHECKS, f"unknown command: {text}"
     CHECKS[name](words)
 
