@@ -27,6 +27,8 @@ NOTEBOOKS = provenance.ROOT / "notebooks"
 KERNEL = "autorefine"
 # Filled in by the runner for every notebook that has them; they say where and why, not what, so no fingerprint.
 RUNNER_PARAMETERS = ("run_dir", "command")
+PUBLISHED = "published"
+"""Tag of the cells with figures of the published run: a bare notebook shows them, an executed copy has its own."""
 
 
 class NotebookFailed(RuntimeError):
@@ -232,12 +234,13 @@ def _execute(step: Step, target: Path, run: Run, cell_timeout: int) -> None:
         raise NotebookFailed(f"{step.name}: the kernel died, most often for want of memory\n  {resume}") from None
     finally:
         if target.exists():
-            _drop_machine_paths(target)
+            _tidy_copy(target)
 
 
-def _drop_machine_paths(target: Path) -> None:
-    """Executed copies are published: papermill's metadata keeps the notebook's name only."""
+def _tidy_copy(target: Path) -> None:
+    """No paths of this machine in papermill's metadata, and no figures of the published run beside the copy's own."""
     notebook = json.loads(target.read_text("utf-8"))
+    notebook["cells"] = [cell for cell in notebook["cells"] if PUBLISHED not in cell["metadata"].get("tags", [])]
     noted = notebook["metadata"].get("papermill", {})
     noted |= {key: Path(noted[key]).name for key in ("input_path", "output_path") if noted.get(key)}
     write_json(target, notebook)

@@ -14,6 +14,7 @@ import pytest
 
 from autorefine_lib.errors import InputError
 from autorefine_lib.reproduce import (
+    PUBLISHED,
     NotebookFailed,
     Run,
     _parse_value,
@@ -70,6 +71,17 @@ def test_runs_in_order_then_skips_then_repeats_what_changed(run: Run, capfd: pyt
     state = json.loads((run.folder / "run.json").read_text())
     assert [item["status"] for item in state["notebooks"].values()] == ["done", "done"]
     assert state["command"].startswith("autorefine reproduce --profile embedded --set steps=5")
+
+
+def test_a_copy_has_no_figures_of_the_published_run(run: Run):
+    path = run.notebooks / "01_first.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    for source, tags in (("![the published figure](figure.png)", [PUBLISHED]), ("What to look at", [])):
+        notebook.cells.append(nbformat.v4.new_markdown_cell(source, metadata={"tags": tags}))
+    nbformat.write(notebook, path)
+    reproduce(run)
+    copy = nbformat.read(run.folder / "notebooks/01_first.ipynb", as_version=4)
+    assert [cell.source for cell in copy.cells if cell.cell_type == "markdown"] == ["What to look at"]
 
 
 def test_without_artefacts_nothing_counts_as_finished(run: Run):
