@@ -66,8 +66,9 @@ test: lint
 	  trap 'kill 0' INT; $(BIN)/python -m pytest tests; tests=$$?; \
 	  wait $$notebooks; compared=$$?; cat $(CHECKED).log; exit $$((tests ? tests : compared))
 
+# The server's root is the repository, so that a notebook shows figures of reports/.
 lab: env
-	$(BIN)/jupyter lab $(NOTEBOOKS) $(ARGS)
+	$(BIN)/jupyter lab --ServerApp.root_dir="$(CURDIR)" --LabApp.default_url=/lab/tree/$(NOTEBOOKS) $(ARGS)
 
 # Apart from `make test`: it needs playwright and Chromium, says so where they are missing, and takes minutes.
 browser-test: env

@@ -80,6 +80,8 @@ def address():
     shutil.rmtree(FOLDER, ignore_errors=True)
     prepare(COPIES)
     shutil.copytree(NOTEBOOKS / "exercises", COPIES / "exercises")
+    figures = "reports/embedded/figures"  # which notebooks show beside their own
+    shutil.copytree(provenance.ROOT / figures, FOLDER / figures)
     for name, values in SETTINGS.items():
         path = FOLDER / f"settings/@jupyterlab/{name}.jupyterlab-settings"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -92,13 +94,14 @@ def address():
     words += " --allow-root" * (os.geteuid() == 0)
     places = {f"JUPYTERLAB_{name.upper()}_DIR": str(FOLDER / name) for name in ("settings", "workspaces")}
     with (FOLDER / "lab.log").open("w") as log:
-        command = ["make", "lab", f"NOTEBOOKS={COPIES}", f"ARGS={words}"]
+        folder = COPIES.relative_to(provenance.ROOT)
+        command = ["make", "lab", f"NOTEBOOKS={folder}", f"ARGS={words}"]
         lab = subprocess.Popen(
             command, cwd=provenance.ROOT, env=os.environ | places, stdout=log, stderr=log, start_new_session=True
         )
         try:
             wait_for(f"http://127.0.0.1:{port}/api?token={token}", lab)
-            yield lambda path: f"http://127.0.0.1:{port}/{path}?token={token}"
+            yield lambda path: f"http://127.0.0.1:{port}/{path.replace('tree/', f'tree/{folder}/')}?token={token}"
         finally:
             os.killpg(lab.pid, signal.SIGTERM)  # JupyterLab ends its kernels
             lab.wait(60)
@@ -153,10 +156,12 @@ def wait_until_idle(page: Page) -> None:
 
 
 def check_outputs(page: Page) -> None:
-    """No cell shows a traceback, and no widget fails to appear."""
+    """No cell shows a traceback, no widget fails to appear, and every picture is found."""
     errors = page.locator('[data-mime-type="application/vnd.jupyter.error"]')
     assert not errors.all_inner_texts()
     expect(page.get_by_text(re.compile("Error displaying widget|Failed to load model|Loading widget"))).to_have_count(0)
+    pictures = page.locator(".jp-Notebook img")
+    assert not pictures.evaluate_all("all => all.filter(one => !one.naturalWidth).map(one => one.src)")
 
 
 def photograph(page: Page, name: str, selector: str, height: int = 1000) -> None:
