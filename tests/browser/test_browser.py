@@ -193,7 +193,7 @@ def test_the_stop_button_keeps_the_state_of_a_training(page: Page, address):
     page.goto(f"{address(f'lab/tree/{PPO}.ipynb')}&reset")
     wait_until_idle(page)
     choose(page, "Run", "Run All Cells")
-    expect(page.get_by_text("waiting for the first step")).to_be_visible(timeout=PATIENCE * 1000)
+    expect(page.get_by_text(re.compile("^PPO: ")).first).to_be_visible(timeout=PATIENCE * 1000)
     page.get_by_role("button", name=re.compile("^Interrupt the kernel")).click()
     stopped = page.locator('[data-mime-type="application/vnd.jupyter.error"]')
     words = "KeyboardInterrupt: stopped after step 1; train() again goes on"
