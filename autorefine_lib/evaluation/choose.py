@@ -131,7 +131,7 @@ def choose_rewrites(reward: RankingReward, tried: pd.DataFrame) -> tuple[Chosen,
         sums, effects = reward.linear.exposures(ads, "exposure"), {}
         for job, edits in chosen.items():
             without = [deploy(originals[job], {at: edits[at] for at in edits if at != place}) for place in edits]
-            gaps, _ = reward_gate.measure_gaps(reward, sums, job, [ads[job], *without])
+            gaps, _ = reward_gate.measure_gaps(reward.linear, sums, job, [ads[job], *without])
             effects[job] = dict(zip(edits, (gaps[1:] - gaps[0]).tolist(), strict=True))
         sizes = {job: reward.linear.ads[reward.linear.row[job]] for job in effects}
         found = [(of_ad[place] * sizes[job], job, place) for job, of_ad in effects.items() for place in of_ad]

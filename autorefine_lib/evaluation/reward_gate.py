@@ -5,6 +5,7 @@ selection is measured for them. If the choice of the reward does no better than 
 it will. Greedy search, which looks at the ranking with all that is chosen already, is the strongest of them.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -19,6 +20,7 @@ from autorefine_lib.metrics import ranking
 from autorefine_lib.reward import parity_gap
 from autorefine_lib.reward.config import SIGNALS, RewardConfig
 from autorefine_lib.reward.judge import Judge
+from autorefine_lib.reward.linear_gap import LinearGap
 from autorefine_lib.reward.reward import RankingReward, deploy
 
 Chosen = dict[str, dict[int, str]]
@@ -71,27 +73,47 @@ def greedy_search(reward: RankingReward, cache: pd.DataFrame) -> Chosen:
     All that was chosen before is deployed. First the first sentences of all ads are chosen, then the second ones: each
     round ranks all of its options in one call, and goes through them ad by ad.
     """
-    linear, measures = reward.linear, reward.measures
-    sums = linear.exposures({}, "exposure")
+    return search_for_several([reward.linear], cache)
+
+
+def search_for_several(
+    members: Sequence[LinearGap], cache: pd.DataFrame, combine: Callable[..., np.ndarray] = np.mean
+) -> Chosen:
+    """`greedy_search` for several recommenders at once: what each option does to the gap of each is combined.
+
+    With the worst of them a sentence is changed only where the gap closes under all (the "worst-case optimisation" of
+    Coste et al., 2024, "Reward model ensembles help mitigate overoptimization", section 3).
+
+    Args:
+        members: of the same jobs, one a recommender.
+        cache: of one generator; which of its rewrites are accepted depends on no recommender.
+        combine: the changes of the gaps, float [members, options], to float [options] by `axis=0`: `np.mean`, or
+            `np.max` for the worst.
+    """
+    sums = [linear.exposures({}, "exposure") for linear in members]
+    original = members[0].measures.original
     chosen: Chosen = {}
     rows = accepted(cache)
     rounds = rows.groupby("job_id")["position"].rank("dense")
     for number in sorted(rounds.unique()):
         options = rows[rounds == number]
-        plain = {job: deploy(measures.original(job), chosen.get(job, {})) for job in options["job_id"].unique()}
+        plain = {job: deploy(original(job), chosen.get(job, {})) for job in options["job_id"].unique()}
         edits = zip(options["job_id"], options["position"], options["text"], strict=True)
-        drafts = [deploy(measures.original(job), chosen.get(job, {}) | {place: text}) for job, place, text in edits]
-        measures([*plain.values(), *drafts], [*plain, *options["job_id"]])  # ranked in one call and remembered
+        drafts = [deploy(original(job), chosen.get(job, {}) | {place: text}) for job, place, text in edits]
+        for linear in members:  # ranked in one call and remembered
+            linear.measures([*plain.values(), *drafts], [*plain, *options["job_id"]])
         for job, part in options.assign(draft=drafts).groupby("job_id", sort=False):
-            gaps, changed = measure_gaps(reward, sums, job, [plain[job], *part["draft"]])
-            best = int(np.argmin(np.nan_to_num(gaps)))
-            sums[linear.row[job]] = changed[best]
+            ads = [plain[job], *part["draft"]]
+            found = [measure_gaps(linear, own, job, ads) for linear, own in zip(members, sums, strict=True)]
+            best = int(np.argmin(combine([np.nan_to_num(gaps - gaps[0]) for gaps, _ in found], axis=0)))
+            for linear, own, (_, changed) in zip(members, sums, found, strict=True):
+                own[linear.row[job]] = changed[best]
             if best:
                 chosen.setdefault(job, {})[int(part["position"].iloc[best - 1])] = part["text"].iloc[best - 1]
     return chosen
 
 
-def measure_gaps(reward: RankingReward, sums: np.ndarray, job: str, ads: list[str]) -> tuple[np.ndarray, np.ndarray]:
+def measure_gaps(linear: LinearGap, sums: np.ndarray, job: str, ads: list[str]) -> tuple[np.ndarray, np.ndarray]:
     """The true soft gap of an ad's setting with each of `ads` in the place of the first one.
 
     Args:
@@ -100,10 +122,10 @@ def measure_gaps(reward: RankingReward, sums: np.ndarray, job: str, ads: list[st
     Returns:
         The gaps, float [ads], and the exposures of the setting that they are taken from, float [ads, groups].
     """
-    row = reward.linear.row[job]
-    exposures = reward.measures(ads, [job] * len(ads))["exposure"][:, : sums.shape[1]]
+    row = linear.row[job]
+    exposures = linear.measures(ads, [job] * len(ads))["exposure"][:, : sums.shape[1]]
     changed = sums[row] + exposures - exposures[0]
-    return parity_gap.gap(changed, reward.linear.members[row]), changed
+    return parity_gap.gap(changed, linear.members[row]), changed
 
 
 def deploy_all(judge: Judge, chosen: Chosen) -> list[str]:

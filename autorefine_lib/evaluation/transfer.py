@@ -6,7 +6,7 @@ texts of every method anew, and a method is compared with the original ads under
 two judges differ before anything is rewritten.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from pathlib import Path
@@ -122,12 +122,14 @@ def measure(
         fitted: Any = copy(recommenders[name]).fit(pools[pool])
         other = replace(judge, recommender=fitted, candidates=pools[pool])
         judged = {method: [rejudge(run, other) for run in runs] for method, runs in methods.items()}
-        tables.append(_compare(judged, group, reference, seed).assign(recommender=name, candidates=pool))
+        tables.append(compare_methods(judged, group, reference, seed).assign(recommender=name, candidates=pool))
     return pd.concat(tables, ignore_index=True).reindex(columns=["recommender", "candidates", *tables[0].columns[:-2]])
 
 
-def _compare(judged: dict[str, list[Method]], group: str, reference: str, seed: int) -> pd.DataFrame:
-    """The rows of one judge."""
+def compare_methods(
+    judged: Mapping[str, Sequence[Method]], group: str, reference: str, seed: int = 0
+) -> pd.DataFrame:
+    """The rows of `measure` for the judge that measured these methods, without its recommender and candidates."""
     numbers = {name: per_job_numbers(runs, group, reference) for name, runs in judged.items()}
     near = nearness(judged, group, reference, seed)
     resampled: dict[str, dict[str, np.ndarray]] = {}
@@ -144,5 +146,5 @@ def _compare(judged: dict[str, list[Method]], group: str, reference: str, seed: 
         row: dict[str, Any] = {"method": name}
         for column in ("impact_ratio", "change", "closer", "mrr", "mrr_change", "ndcg", "ndcg_change"):
             row |= bootstrap.percentile(found.get(column, np.array([np.nan]))).columns(column)
-        rows.append(row | {"n": len(runs[0].texts), "seeds": " ".join(str(run.seed) for run in runs)})
+        rows.append(row | {"n": len(runs[0].quality), "seeds": " ".join(str(run.seed) for run in runs)})
     return pd.DataFrame(rows)
