@@ -7,8 +7,9 @@ the rewrites do, but with a list of word swaps that anybody can read (`learn_rul
 
 import random
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -61,7 +62,12 @@ def rerank(scores: np.ndarray, codes: np.ndarray) -> np.ndarray:
             given[g] += 1
             at = len(order) - 1
             while at > 0 and latest[at - 1] > at and scores[order[at - 1]] < scores[order[at]]:
-                order[at - 1 : at + 1], latest[at - 1 : at + 1] = order[at - 1 : at + 1][::-1], latest[at - 1 : at + 1][::-1]
+                order[at - 1], order[at], latest[at - 1], latest[at] = (
+                    order[at],
+                    order[at - 1],
+                    latest[at],
+                    latest[at - 1],
+                )
                 at -= 1
     return np.array(order)
 
@@ -142,18 +148,18 @@ class DebiasedRecommender:
 
 
 def neutralize(texts: Sequence[str]) -> list[str]:
-    """The texts without names of people and words that name a gender, with "they" for pronouns.
+    """The texts without names of people and words that name a gender, with "they" for "she" and "he".
 
-    Gender-coded phrases become neutral ones (`wording`). Names are those that spaCy's recogniser finds: it misses some.
+    Gender-coded phrases become neutral ones (`wording`), and white space single spaces. Names are those that spaCy's
+    recognizer finds; it misses some.
     """
-    return [
-        wording.swap(
-            "".join(_neutral(token.text, token.tag_ == "PRP$", token.ent_type_ == "PERSON") + token.whitespace_ for token in doc),
-            random.Random(0),
-            toward="neutral",
-        )
-        for doc in dependency_parser.find_names(texts)
-    ]
+    found = []
+    for doc in dependency_parser.find_names(texts):
+        words = [
+            _neutral(word.text, word.tag_ == "PRP$", word.ent_type_ == "PERSON") + word.whitespace_ for word in doc
+        ]
+        found.append(wording.swap(" ".join("".join(words).split()), random.Random(0), toward="neutral"))
+    return found
 
 
 def _neutral(word: str, possessive: bool, name: bool) -> str:
@@ -201,8 +207,8 @@ def learn_rules(rewrites: pd.DataFrame, changes: pd.Series, least_ads: int = 3) 
         edits = sum(old != new for old, new in pieces)
         found.append(Attribution(row.job_id, pieces, [change / edits] * edits, 0.0, change))
     rules = frequent_edits(found, n=len(rewrites) * 50)
-    words = [all(re.fullmatch(r"[a-z][a-z' -]*[a-z]", text) for text in pair) for pair in zip(rules["old"], rules["new"])]
-    rules = rules[np.array(words, bool) & (rules["ads"] >= least_ads)]
+    of_words = [rules[column].str.fullmatch("[a-z][a-z' -]*[a-z]") for column in ("old", "new")]
+    rules = rules[of_words[0] & of_words[1] & (rules["ads"] >= least_ads)]
     return rules.sort_values("contribution", key=lambda value: -value.abs(), kind="stable", ignore_index=True)
 
 
@@ -213,18 +219,29 @@ def find_directions(linear: LinearGap, group: str) -> dict[str, float]:
 
 
 def apply_rules(ads: Mapping[str, str], rules: pd.DataFrame, directions: Mapping[str, float]) -> dict[str, str]:
-    """Ads (by job_id) with each swap that brings the group nearer to parity, as far as the guards let it pass."""
-    return {job: deploy(ad, dict(_apply(ad, rules, directions[job]))) for job, ad in ads.items()}
+    """Ads with each swap that brings the group nearer to parity, as far as the guards let it pass.
+
+    Args:
+        ads: texts by job_id.
+        rules: from `learn_rules`.
+        directions: from `find_directions`.
+    """
+    return {job: deploy(ad, dict(_swap(ad, rules, directions[job]))) for job, ad in ads.items()}
 
 
-def _apply(ad: str, rules: pd.DataFrame, direction: float):
-    helping = [rule for rule in rules.itertuples() if rule.contribution * direction > 0]
+def _swap(ad: str, rules: pd.DataFrame, direction: float) -> Iterator[tuple[int, str]]:
+    helping = rules[rules["contribution"] * direction > 0]
+    patterns = [(re.compile(rf"(?<![\w-]){re.escape(old)}(?![\w-])", re.IGNORECASE), new)
+                for old, new in zip(helping["old"], helping["new"], strict=True)]  # fmt: skip
     for position, source in sentences_to_rewrite(ad):
         text = source
-        for rule in helping:
-            swapped = re.sub(rf"(?<![\w-]){re.escape(rule.old)}(?![\w-])", rule.new, text)
-            swapped = mend_articles(source, swapped)
+        for pattern, new in patterns:
+            swapped = mend_articles(source, pattern.sub(partial(_in_case, new), text))
             if swapped != text and not by_guard(source, swapped):
                 text = swapped
         if text != source:
             yield position, text
+
+
+def _in_case(word: str, match: re.Match[str]) -> str:
+    return word[0].upper() + word[1:] if match[0][0].isupper() else word

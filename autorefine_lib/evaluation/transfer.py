@@ -126,9 +126,7 @@ def measure(
     return pd.concat(tables, ignore_index=True).reindex(columns=["recommender", "candidates", *tables[0].columns[:-2]])
 
 
-def compare_methods(
-    judged: Mapping[str, Sequence[Method]], group: str, reference: str, seed: int = 0
-) -> pd.DataFrame:
+def compare_methods(judged: Mapping[str, Sequence[Method]], group: str, reference: str, seed: int = 0) -> pd.DataFrame:
     """The rows of `measure` for the judge that measured these methods, without its recommender and candidates."""
     numbers = {name: per_job_numbers(runs, group, reference) for name, runs in judged.items()}
     near = nearness(judged, group, reference, seed)
