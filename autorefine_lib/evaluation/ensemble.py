@@ -8,26 +8,26 @@ changes under another, no choice by the first can help under the second.
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from autorefine_lib.evaluation import attribution
 from autorefine_lib.metrics import bootstrap
-from autorefine_lib.recommender.by_name import Recommender
 from autorefine_lib.reward.ad_measures import AdMeasures
 from autorefine_lib.reward.judge import Judge
 from autorefine_lib.reward.linear_gap import LinearGap
 from autorefine_lib.reward.reward import deploy
 
 
-def build_members(judge: Judge, recommenders: Mapping[str, Recommender], smoothing: float) -> dict[str, LinearGap]:
+def build_members(judge: Judge, recommenders: Mapping[str, Any], smoothing: float) -> dict[str, LinearGap]:
     """The gaps of the judge's jobs under each recommender, for `reward_gate.search_for_several`.
 
     The jobs have the same settings under all of them: those of the judge's own recommender.
 
     Args:
-        recommenders: by name, fitted to the judge's candidates.
+        recommenders: by name (each as `by_name.Recommender`), fitted to the judge's candidates.
         smoothing: as in `RewardConfig`.
     """
     return {

@@ -52,7 +52,9 @@ def rerank(scores: np.ndarray, codes: np.ndarray) -> np.ndarray:
     best = np.argsort(-scores, kind="stable")
     waiting = [list(best[codes[best] == code]) for code in np.unique(codes)]
     shares = np.array([len(members) / len(codes) for members in waiting])
-    given, order, latest, places = np.zeros(len(shares), int), [], [], 0
+    order: list[int] = []
+    latest: list[int] = []
+    given, places = np.zeros(len(shares), int), 0
     while len(order) < len(codes):
         places += 1
         due = [g for g in np.flatnonzero(given < np.floor(places * shares + 1e-9)) if given[g] < len(waiting[g])]

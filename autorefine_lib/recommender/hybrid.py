@@ -1,6 +1,7 @@
 """Hybrid retrieval: the rankings of several recommenders become one by reciprocal rank fusion."""
 
 from collections.abc import Sequence
+from copy import copy
 
 import numpy as np
 from datasets import Dataset
@@ -43,6 +44,10 @@ class HybridRecommender:
 
     def __init__(self, recommenders: Sequence) -> None:
         self.recommenders = tuple(recommenders)
+
+    def __copy__(self) -> "HybridRecommender":
+        # A copy may be fitted to other candidates; this one goes on ranking its own.
+        return HybridRecommender([copy(each) for each in self.recommenders])
 
     def fit(self, candidates: Dataset) -> "HybridRecommender":
         """Fit each of the recommenders."""

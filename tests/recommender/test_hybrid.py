@@ -1,5 +1,7 @@
 """Reciprocal rank fusion: by hand, against ranx, and whatever the candidates' order."""
 
+from copy import copy
+
 import numpy as np
 import pytest
 from datasets import Dataset
@@ -51,6 +53,12 @@ class Fixed:
 
     def rank(self, ads):
         return self.scores[: len(ads)]
+
+
+def test_a_copy_is_fitted_by_itself():
+    hybrid = HybridRecommender([Fixed([[3, 2, 1]])]).fit(Dataset.from_dict({"text": ["a", "b", "c"]}))
+    copy(hybrid).fit(Dataset.from_dict({"text": ["a"]}))
+    assert hybrid.recommenders[0].fitted == 3
 
 
 def test_hybrid_fits_and_fuses_each():
