@@ -26,7 +26,7 @@ from autorefine_lib.reproduce import NOTEBOOKS
 
 FOLDER = provenance.ROOT / "build/browser"
 COPIES = FOLDER / "notebooks"
-# In this order: a numbered notebook reads what those before it wrote. 04 is opened by the test of the stop button.
+# In this order: a numbered notebook reads what those before it wrote. 04 has a test of its own.
 STEMS = [*sorted(path.stem for path in NOTEBOOKS.glob("0[0-3]*.ipynb")), "my_data"]
 LATER = sorted(path.stem for path in NOTEBOOKS.glob("[01][0-9]*.ipynb") if path.stem[:2] > "04")
 EXERCISES = [f"exercises/{path.stem}" for path in sorted((NOTEBOOKS / "exercises").glob("*.ipynb"))]
@@ -189,26 +189,12 @@ def test_a_notebook_runs_from_the_menu(stem: str, page: Page, address):
     run_and_photograph(page, stem, address)
 
 
-def test_the_stop_button_keeps_the_state_of_a_training(page: Page, address):
-    page.goto(f"{address(f'lab/tree/{PPO}.ipynb')}&reset")
-    wait_until_idle(page)
-    choose(page, "Run", "Run All Cells")
-    expect(page.get_by_text(re.compile("^PPO: ")).first).to_be_visible(timeout=PATIENCE * 1000)
-    page.get_by_role("button", name=re.compile("^Interrupt the kernel")).click()
-    stopped = page.locator('[data-mime-type="application/vnd.jupyter.error"]')
-    words = "KeyboardInterrupt: stopped after step 1; train() again goes on"
-    expect(stopped).to_contain_text(words, timeout=PATIENCE * 1000)
-    wait_until_idle(page)
-    page.locator(".jp-Notebook .jp-CodeCell").filter(has=stopped).click()
-    choose(page, "Run", "Run Selected Cell and All Below")
-    expect(page.get_by_text(re.compile(r"\d+ alarms")).first).to_be_visible(timeout=PATIENCE * 1000)
-    wait_until_idle(page)
-    check_outputs(page)
-    photograph(page, PPO, ".jp-RenderedImage")
-    for label, name in (("Rewrites", "rewrites"), ("After", "stages")):
+def test_rewrites_and_stages_are_looked_through_by_keyboard(page: Page, address):
+    run_and_photograph(page, PPO, address)
+    for label, key, name in (("Rewrites", "ArrowDown", "rewrites"), ("After", "ArrowLeft", "stages")):
         control = page.get_by_label(label).last if label == "Rewrites" else page.get_by_role("slider").last
         control.focus()
-        page.keyboard.press("ArrowDown" if label == "Rewrites" else "ArrowLeft")
+        page.keyboard.press(key)
         photograph(page, f"{PPO}-{name}", ".widget-vbox")
     check_outputs(page)
 
