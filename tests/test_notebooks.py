@@ -21,6 +21,7 @@ STEMS = [
     "07_red_team",
     "08_transfer",
     "09_result_tables",
+    "10_transfer_and_reranking",
     "13_users",
 ]
 BESIDE = ["my_data", "playground"]
