@@ -31,7 +31,8 @@ def render_rewrites(tried: pd.DataFrame, synthetic: bool) -> dict[str, str]:
     shown = shown[~same].drop_duplicates(["job_id", "position", "draft"])
     reasons = shown["reasons"].map(list)
     pages = {"accepted": reasons.str.len() == 0}
-    pages |= {f"refused: {name}": reasons.map(lambda of, name=name: name in of) for name in sorted({*reasons.sum()})}
+    names = sorted({name for of in reasons for name in of})
+    pages |= {f"refused: {name}": reasons.map(lambda of, name=name: name in of) for name in names}
     template, made = load_template("rewrites.html.j2"), {}
     for name, rows in pages.items():
         table = shown[rows].assign(reasons=reasons[rows].map(", ".join))

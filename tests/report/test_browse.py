@@ -43,6 +43,11 @@ def test_a_rewrite_that_was_sampled_twice_stands_once():
     assert list(browse.render_rewrites(twice, True)) == list(browse.render_rewrites(ROWS, True))
 
 
+def test_rewrites_that_change_nothing_leave_an_empty_page():
+    pages = browse.render_rewrites(ROWS[ROWS["source"] == ROWS["completion"]], True)
+    assert list(pages) == ["accepted (0)"] and "1 of them leave" in pages["accepted (0)"]
+
+
 def test_a_long_page_keeps_both_ends():
     rows = tried(*((f"Word {n}.", f"Term {n}.", [], n / 1000) for n in range(100)))
     [page] = browse.render_rewrites(rows, False).values()
