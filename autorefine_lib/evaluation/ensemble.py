@@ -67,8 +67,10 @@ def correlate_recommenders(changes: pd.DataFrame, ads: pd.Series, seed: int = 0,
 
     Returns:
         One row a pair of recommenders: one, other, r (Pearson) with r_low and r_high (95 %), r2 (the share of variance
-        that the regression explains), slope of the other on the one, and n rewrites.
+        that the regression explains), slope of the other on the one, and n rewrites. No row without a rewrite.
     """
+    if changes.empty:
+        return pd.DataFrame(columns=["one", "other", "r", "r_low", "r_high", "r2", "slope", "n"], dtype=object)
     codes, names = pd.factorize(ads)
     rng, rows = np.random.default_rng(seed), []
     counts = np.vstack([np.ones(len(names)), rng.multinomial(len(names), np.full(len(names), 1 / len(names)), draws)])

@@ -120,3 +120,10 @@ def test_correlations_are_those_of_scipy():
     assert row["r_low"] < row["r"] < row["r_high"] and row["n"] == 40
     still = ensemble.correlate_recommenders(changes.assign(three=0.0), ads)
     assert still["r"].isna().tolist() == [False, True, True]
+
+
+def test_without_a_rewrite_nothing_is_correlated(members):
+    changes = ensemble.measure_sentences(members, CACHE[:0], "female", "male")
+    none, some = (ensemble.correlate_recommenders(table, CACHE["job_id"][: len(table)])
+                  for table in (changes, ensemble.measure_sentences(members, CACHE, "female", "male")))  # fmt: skip
+    assert len(none) == 0 and list(none) == list(some)
