@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 import shlex
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -24,7 +23,7 @@ from autorefine_lib.errors import InputError, disk_is_full
 from autorefine_lib.files import clock, sha256, write_json
 
 NOTEBOOKS = provenance.ROOT / "notebooks"
-KERNEL = "autorefine"
+KERNEL = "python3"  # the kernel that comes with ipykernel: it runs the Python that starts it
 # Filled in by the runner for every notebook that has them; they say where and why, not what, so no fingerprint.
 RUNNER_PARAMETERS = ("run_dir", "command")
 PUBLISHED = "published"
@@ -158,19 +157,6 @@ def fingerprint(step: Step, library: str, before: str) -> str:
     return hashlib.sha256(json.dumps(inputs, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def ensure_kernel() -> None:
-    """Register the kernel `autorefine` inside this environment unless it is there and runs this Python."""
-    from ipykernel import kernelspec
-    from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
-
-    try:
-        command = KernelSpecManager().get_kernel_spec(KERNEL).argv[0]
-    except NoSuchKernel:
-        command = ""
-    if Path(command).parent != Path(sys.executable).parent:
-        kernelspec.install(prefix=sys.prefix, kernel_name=KERNEL, display_name="AutoRefine")
-
-
 @contextmanager
 def _set_environment(offline: bool) -> Iterator[None]:
     """The kernels' environment: repeatable, without a screen and, where the profile says so, without the hub."""
@@ -268,7 +254,6 @@ def reproduce(run: Run, force: bool = False, start: str | None = None) -> Path:
     starts = [step.name for step in steps if start and step.name.startswith(start)]
     if start and not starts:
         raise InputError(f"--from {start}: no such notebook; one of {', '.join(step.name for step in steps)}")
-    ensure_kernel()
 
     folder = run.folder
     state = _read_state(folder)

@@ -18,7 +18,7 @@ from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
 from autorefine_lib.files import write_text
-from autorefine_lib.reproduce import KERNEL, NOTEBOOKS, Run, ensure_kernel, read_steps, reproduce, resolve_parameters
+from autorefine_lib.reproduce import KERNEL, NOTEBOOKS, Run, read_steps, reproduce, resolve_parameters
 
 MARK = "# NBVAL_CHECK_OUTPUT"
 
@@ -33,7 +33,6 @@ def prepare(folder: Path, notebooks: Path = NOTEBOOKS) -> list[Path]:
     run_dir = folder.resolve() / "run"
     shutil.rmtree(run_dir, ignore_errors=True)
     (run_dir / "artefacts").mkdir(parents=True)
-    ensure_kernel()
     smoke = {step.path: step.parameters for step in resolve_parameters(read_steps(notebooks), "smoke", [])}
     paths = []
     for path in sorted(notebooks.glob("*.ipynb")):

@@ -9,7 +9,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from autorefine_lib.reproduce import NOTEBOOKS, ensure_kernel
+from autorefine_lib.reproduce import KERNEL, NOTEBOOKS
 
 FOLDER = NOTEBOOKS / "exercises"
 PATHS = sorted(FOLDER.glob("*.ipynb"))
@@ -86,9 +86,9 @@ def test_house_rules(path: Path, cutter):
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 def test_solutions_are_right(path: Path):
     """Each runs in a kernel of its own, as a reader runs it."""
-    ensure_kernel()
     notebook = nbformat.read(FOLDER / "solutions" / path.name, as_version=4)
-    NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(FOLDER / "solutions")}}).execute()
+    folder = {"metadata": {"path": str(FOLDER / "solutions")}}
+    NotebookClient(notebook, timeout=120, kernel_name=KERNEL, resources=folder).execute()
     wrong = [cell.source + printed(cell) for cell in tagged(notebook, "check") if "Right" not in printed(cell)]
     assert not wrong, wrong[0]
 

@@ -16,7 +16,7 @@ from autorefine_lib.data import corpus, data_prep
 from autorefine_lib.errors import InputError
 from autorefine_lib.generator import deploy, pretrained
 from autorefine_lib.generator.generator import Generator
-from autorefine_lib.reproduce import NOTEBOOKS, ensure_kernel, read_steps, resolve_parameters
+from autorefine_lib.reproduce import KERNEL, NOTEBOOKS, read_steps, resolve_parameters
 
 NOTEBOOK = nbformat.read(NOTEBOOKS / "my_data.ipynb", as_version=4)
 SETUP = 2  # cells of code until parameters are looked at
@@ -93,11 +93,10 @@ def test_bad_input_is_an_input_error(given: dict, message: str, tmp_path: Path):
 
 
 def test_an_input_error_is_one_line_in_the_notebook():
-    ensure_kernel()
     notebook = nbformat.from_dict(NOTEBOOK)
     code = [nbformat.from_dict(cell) for cell in notebook.cells if cell.cell_type == "code"][:SETUP]
     code[0].source = code[0].source.replace('jobs_file: str = ""', 'jobs_file: str = "ads.csv"')
     with pytest.raises(CellExecutionError):
-        NotebookClient(nbformat.v4.new_notebook(cells=code, metadata=notebook.metadata), timeout=120).execute()
+        NotebookClient(nbformat.v4.new_notebook(cells=code), timeout=120, kernel_name=KERNEL).execute()
     [output] = code[1].outputs
     assert output.traceback == [f"InputError: {output.evalue}"] and output.evalue.startswith("one of jobs_file and")

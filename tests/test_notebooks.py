@@ -7,7 +7,7 @@ import nbformat
 import pytest
 from smoke_notebooks import checked
 
-from autorefine_lib.reproduce import KERNEL, NOTEBOOKS, RUNNER_PARAMETERS, read_steps
+from autorefine_lib.reproduce import NOTEBOOKS, RUNNER_PARAMETERS, read_steps
 
 PATHS = sorted(NOTEBOOKS.glob("*.ipynb"))
 STEMS = [
@@ -38,7 +38,7 @@ def test_house_rules(path: Path):
     notebook = nbformat.read(path, as_version=4)
     nbformat.validate(notebook)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    assert notebook.metadata.kernelspec.name == KERNEL
+    assert notebook.metadata.kernelspec.name == "autorefine", "the one that `make env` registers"
     assert "papermill" not in notebook.metadata and not any("papermill" in cell.metadata for cell in code)
     assert notebook.cells[0].cell_type == "markdown" and notebook.cells[0].source.startswith("# ")
     assert "parameters" in code[0].metadata.get("tags", []), "the parameters cell is the first code cell"

@@ -12,12 +12,11 @@ import jupytext
 import nbformat
 
 from autorefine_lib.files import write_text
-from autorefine_lib.reproduce import KERNEL
 
 HERE = Path(__file__).parent
 SOURCES = sorted((HERE / "source").glob("[0-9][0-9]_*.py"))
 METADATA = {
-    "kernelspec": {"display_name": "AutoRefine", "language": "python", "name": KERNEL},
+    "kernelspec": {"display_name": "AutoRefine", "language": "python", "name": "autorefine"},
     "language_info": {"name": "python"},
 }
 
