@@ -56,6 +56,8 @@ class Method:
     """What its training computed in, "float32" or "bfloat16"; empty for a method that trains nothing."""
 
 
+Methods = Mapping[str, Sequence[Method]]
+"""The runs of each method by its name, one per seed; where methods are compared, the original ads come first."""
 FACTS = ("name", "seed", "seconds", "reward_calls", "training_precision")
 TABLES = ("groups", "quality", "selected")
 """The parts of a method that hold ids and numbers and no text."""
@@ -142,7 +144,7 @@ def read_methods(run_dir: Path | str) -> dict[str, list[Method]]:
     return methods
 
 
-def write_per_ad(run_dir: Path | str, methods: Mapping[str, Sequence[Method]]) -> list[Path]:
+def write_per_ad(run_dir: Path | str, methods: Methods) -> list[Path]:
     """Write what all tables are made of, ids and numbers without a text, to `<run>/per_ad/`; returns the files.
 
     One Parquet file for each of `TABLES`, with the columns method and seed, and `methods.csv` with `FACTS`.
@@ -184,7 +186,7 @@ def per_job_numbers(runs: Sequence[Method], group: str, reference: str) -> dict[
     numbers = {}
     for name, pool in POOLS.items():
         if (runs[0].groups["pool"] == pool).any():
-            rate = RATES.get(name, ("selected", "available"))
+            rate = RATES.get(name, ranking.SELECTION)
             counts = [ranking.rate_counts(run.groups, group, reference, pool, rate) for run in runs]
             numbers[name] = np.mean([BY_AD[name](of_run) for of_run in counts] if name in BY_AD else counts, axis=0)
     quality = {name: np.mean([run.quality[name] for run in runs], axis=0) for name in QUALITY}
@@ -194,9 +196,7 @@ def per_job_numbers(runs: Sequence[Method], group: str, reference: str) -> dict[
     return numbers
 
 
-def nearness(
-    methods: Mapping[str, Sequence[Method]], group: str, reference: str, seed: int = 0
-) -> dict[str, np.ndarray]:
+def nearness(methods: Methods, group: str, reference: str, seed: int = 0) -> dict[str, np.ndarray]:
     """-|1 - impact ratio| of each method, the mean over its seeds: as measured, and in each resample of the jobs."""
     counts = [ranking.rate_counts(run.groups, group, reference) for runs in methods.values() for run in runs]
     distances = iter(np.abs(1 - bootstrap.resample(*counts, seed=seed)))

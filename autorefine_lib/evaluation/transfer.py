@@ -6,7 +6,6 @@ texts of every method anew, and a method is compared with the original ads under
 two judges differ before anything is rewritten.
 """
 
-from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +18,7 @@ from tqdm.auto import tqdm
 
 from autorefine_lib.data import corpus, read_files, schema
 from autorefine_lib.errors import InputError
-from autorefine_lib.evaluation.method import ORIGINAL, TABLES, Method, nearness, per_job_numbers
+from autorefine_lib.evaluation.method import ORIGINAL, TABLES, Method, Methods, nearness, per_job_numbers
 from autorefine_lib.metrics import bootstrap, ranking
 from autorefine_lib.recommender.by_name import Recommender
 from autorefine_lib.reward.judge import Judge
@@ -59,7 +58,7 @@ def _never_seen(made: pd.DataFrame, seen: Dataset, origin: str, attributes: list
     return candidates.select(new)
 
 
-def of_some_ads(methods: dict[str, Sequence[Method]], rows: np.ndarray) -> dict[str, list[Method]]:
+def of_some_ads(methods: Methods, rows: np.ndarray) -> dict[str, list[Method]]:
     """The methods as if they had rewritten those rows of their jobs only."""
 
     def select(run: Method) -> Method:
@@ -89,7 +88,7 @@ def rejudge(method: Method, judge: Judge) -> Method:
 
 
 def measure(
-    methods: dict[str, Sequence[Method]],
+    methods: Methods,
     judge: Judge,
     recommenders: dict[str, Recommender],
     pools: dict[str, Dataset],
@@ -126,7 +125,7 @@ def measure(
     return pd.concat(tables, ignore_index=True).reindex(columns=["recommender", "candidates", *tables[0].columns[:-2]])
 
 
-def compare_methods(judged: Mapping[str, Sequence[Method]], group: str, reference: str, seed: int = 0) -> pd.DataFrame:
+def compare_methods(judged: Methods, group: str, reference: str, seed: int = 0) -> pd.DataFrame:
     """The rows of `measure` for the judge that measured these methods, without its recommender and candidates."""
     numbers = {name: per_job_numbers(runs, group, reference) for name, runs in judged.items()}
     near = nearness(judged, group, reference, seed)

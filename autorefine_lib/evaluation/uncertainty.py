@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 
 from autorefine_lib.errors import InputError
 from autorefine_lib.evaluation import paper
-from autorefine_lib.evaluation.method import Method, per_job_numbers
+from autorefine_lib.evaluation.method import Method, Methods, per_job_numbers
 from autorefine_lib.generator import placebos
 from autorefine_lib.metrics import bootstrap, groups, permutation, ranking
 from autorefine_lib.reward.judge import Judge
@@ -145,12 +145,7 @@ def spread(before: np.ndarray, after: np.ndarray) -> float:
 
 
 def table(
-    methods: dict[str, Sequence[Method]],
-    judge: Judge,
-    reference: str,
-    floor: NoiseFloor,
-    n_boot: int = 500,
-    seed: int = 0,
+    methods: Methods, judge: Judge, reference: str, floor: NoiseFloor, n_boot: int = 500, seed: int = 0
 ) -> pd.DataFrame:
     """One row per method and group: how the impact ratio changed, and how certain that is.
 
@@ -179,9 +174,7 @@ def table(
     for name in tqdm(others, desc="Resampling jobs and candidates", unit="method"):
         ranked_after = _rank(methods[name], judge)
         for group in (group for group in names if group != reference):
-            before, after = (
-                per_job_numbers(methods[which], group, reference)["impact_ratio"] for which in (original, name)
-            )
+            before, after = (per_job_numbers(methods[of], group, reference)["impact_ratio"] for of in (original, name))
             people = bootstrap.Candidates(members[names.index(group)], members[names.index(reference)], judge.k)
             both = bootstrap.interval(ranked_before, ranked_after, n_boot=n_boot, seed=seed, candidates=people)
             row = _row(before, after, both, floor if group == floor.group else None, seed)

@@ -30,7 +30,7 @@ from autorefine_lib.recommender.scores import best_ties, check_k, check_scores, 
 
 NEAREST, FIRST = 50, 10
 MOST_SELECTED = "most_selected"
-BETWEEN, WITHIN = ("expected", "available"), ("selected", "expected")
+SELECTION, BETWEEN, WITHIN = ("selected", "available"), ("expected", "available"), ("selected", "expected")
 
 
 def qualified(jobs: Dataset, candidates: Dataset) -> dict[str, np.ndarray]:
@@ -220,11 +220,7 @@ def most_selected(rates: np.ndarray) -> int:
 
 
 def rate_counts(
-    table: pd.DataFrame,
-    group: str,
-    reference: str,
-    pool: str = "whole",
-    rate: tuple[str, str] = ("selected", "available"),
+    table: pd.DataFrame, group: str, reference: str, pool: str = "whole", rate: tuple[str, str] = SELECTION
 ) -> np.ndarray:
     """Job by job what the impact ratio is made of: float [jobs with this pool, 4], in the order of `table`.
 

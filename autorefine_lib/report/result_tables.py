@@ -7,7 +7,7 @@ import pandas as pd
 
 from autorefine_lib import provenance
 from autorefine_lib.evaluation import paper
-from autorefine_lib.evaluation.method import ORIGINAL, POOLS, Method, nearness, per_job_numbers
+from autorefine_lib.evaluation.method import ORIGINAL, POOLS, Method, Methods, nearness, per_job_numbers
 from autorefine_lib.metrics import bootstrap, ranking, top_k
 from autorefine_lib.metrics.bootstrap import Interval
 from autorefine_lib.report.pages import COLUMNS, COSTS
@@ -17,9 +17,7 @@ LOST_AT_MOST = 0.02
 """Share of its value that MRR or NDCG may lose."""
 
 
-def rows(
-    methods: dict[str, Sequence[Method]], data: str, group: str, reference: str, k: int, command: str, seed: int = 0
-) -> pd.DataFrame:
+def rows(methods: Methods, data: str, group: str, reference: str, k: int, command: str, seed: int = 0) -> pd.DataFrame:
     """One row per number, columns `pages.COLUMNS`.
 
     `methods` maps the name in the table to its runs, one per seed; the first entry must be the original ads. Each
@@ -71,7 +69,7 @@ def wide(rows: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     return table.rename_axis(None, axis=1)
 
 
-def over_seeds(methods: dict[str, Sequence[Method]], group: str, reference: str) -> pd.DataFrame:
+def over_seeds(methods: Methods, group: str, reference: str) -> pd.DataFrame:
     """One row per seed of every method that calls the reward: what it reached and what it cost.
 
     Columns method, seed, impact_ratio, impact_ratio_change, mrr_gain and ndcg_gain (shares of the original value),
@@ -139,7 +137,7 @@ def goals(rows: pd.DataFrame, runs: Sequence[Method], method: str) -> pd.DataFra
     return pd.DataFrame(found, columns=["goal", "measured", "met"]).astype({"met": bool})
 
 
-def verdict(methods: dict[str, Sequence[Method]], group: str, reference: str, seed: int = 0) -> list[str]:
+def verdict(methods: Methods, group: str, reference: str, seed: int = 0) -> list[str]:
     """Two sentences: which method comes closest to parity, and which gains most for its reward calls.
 
     The distance from parity is |1 - impact ratio| of each seed, averaged over the seeds: a mean ratio of 1 made of one
