@@ -28,12 +28,7 @@ class Labels(NamedTuple):
 
 
 def p_values(
-    scores: np.ndarray,
-    pools: Iterable[Pool],
-    attributes: Sequence[Labels],
-    k: int,
-    n_shuffles: int = 1000,
-    seed: int = 0,
+    scores: np.ndarray, pools: Iterable[Pool], attributes: Sequence[Labels], k: int, n_shuffles: int = 1000
 ) -> list[np.ndarray]:
     """Share of the shuffles in which an impact ratio is as low as measured or lower, float [groups] an attribute.
 
@@ -48,7 +43,7 @@ def p_values(
     Raises:
         InputError: k above a pool.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     selected = [np.zeros((1 + n_shuffles, len(attribute.compared))) for attribute in attributes]
     available = [np.zeros(len(attribute.compared)) for attribute in attributes]
     for rows, indices in pools:

@@ -62,16 +62,14 @@ def evaluate(judge: Judge, config: RewardConfig, attacks: Sequence[Attack] = ATT
     return pd.DataFrame(rows)
 
 
-def leave_one_out(
-    judge: Judge, config: RewardConfig, attacks: Sequence[Attack] = ATTACKS, seed: int = 0
-) -> pd.DataFrame:
+def leave_one_out(judge: Judge, config: RewardConfig, seed: int = 0) -> pd.DataFrame:
     """What slips through when one guard is switched off, and only that.
 
     Returns:
         One row a guard of `config`: guard; attacks, those that then earn more than the unchanged ad on at least one ad,
         separated by commas; ads, on how many ads; reward, the mean and reward_max, the best of what these earn there.
     """
-    made = {attack.__name__: _rewrites(judge, attack, seed) for attack in attacks}
+    made = {attack.__name__: _rewrites(judge, attack, seed) for attack in ATTACKS}
     originals = dict(zip(judge.jobs["job_id"], judge.jobs["text"], strict=True))
     rows = []
     for guard in config.guards:
