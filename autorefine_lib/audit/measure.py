@@ -86,9 +86,7 @@ class Audit:
         ]
 
 
-def measure(
-    scores: np.ndarray, jobs: Dataset, candidates: Dataset, attributes: Sequence[str], criteria: Criteria
-) -> Audit:
+def measure(scores: np.ndarray, jobs: Dataset, candidates: Dataset, attributes: list[str], criteria: Criteria) -> Audit:
     """Measure what a ranking does to the groups of every attribute, in both pools where occupations are known.
 
     Args:

@@ -86,9 +86,7 @@ def _in_turn(choices: list[str], rng: random.Random) -> Iterator[str]:
     return iter(rng.sample(choices, len(choices)))
 
 
-def write_ad(
-    form: str, occupation: dict, facts: dict[str, str], shares: dict[str, float], split: str, seed: str
-) -> str:
+def write_ad(form: str, occupation: dict, facts: dict, shares: dict[str, float], split: str, seed: str) -> str:
     """An ad of 80 to 200 words, paragraphs apart by a blank line.
 
     Args:

@@ -23,11 +23,8 @@ def occupations() -> dict[str, dict]:
 def coding_shares(config: CorpusConfig, share_women: float, rng: random.Random) -> dict[str, float]:
     """An ad's own shares of masculine, neutral and feminine phrases: one Dirichlet draw around the configured means."""
     masculine = config.masculine_rate + config.masculine_slope * (0.5 - share_women)
-    means = {
-        "masculine": masculine,
-        "neutral": 1.0 - masculine - config.feminine_rate,
-        "feminine": config.feminine_rate,
-    }
+    feminine = config.feminine_rate
+    means = {"masculine": masculine, "neutral": 1.0 - masculine - feminine, "feminine": feminine}
     drawn = {coding: rng.gammavariate(config.coding_concentration * mean, 1.0) for coding, mean in means.items()}
     total = sum(drawn.values())
     return {coding: value / total for coding, value in drawn.items()}

@@ -100,16 +100,11 @@ def _require_file(path: Path) -> Path:
 def describe_jobs(jobs: Dataset) -> pd.DataFrame:
     """Ads by split: number, occupations, median words, and mean listed phrases of each coding an ad."""
     df = jobs.to_pandas()
-    coded = pd.DataFrame([wording.coded_count(text) for text in df["text"]], index=df.index)
-    df = df.assign(words=df["text"].str.split().str.len(), **{coding: coded[coding] for coding in coded})
-    table = df.groupby("split").agg(
-        ads=("job_id", "size"),
-        occupations=("occupation", "nunique"),
-        median_words=("words", "median"),
-        masculine_phrases=("masculine", "mean"),
-        neutral_phrases=("neutral", "mean"),
-        feminine_phrases=("feminine", "mean"),
-    )
+    phrases = pd.DataFrame([wording.coded_count(text) for text in df["text"]], index=df.index).add_suffix("_phrases")
+    df = df.assign(words=df["text"].str.split().str.len()).join(phrases)
+    how = {"job_id": "size", "occupation": "nunique", "words": "median"} | dict.fromkeys(phrases, "mean")
+    names = {"job_id": "ads", "occupation": "occupations", "words": "median_words"}
+    table = df.groupby("split").agg(how).rename(columns=names)
     return table.reindex([split for split in schema.SPLITS if split in table.index])
 
 

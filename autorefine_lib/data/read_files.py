@@ -86,9 +86,7 @@ def _rename_values(tables: list[pd.DataFrame], column: str, names: Mapping[str, 
     for theirs in names:
         if theirs not in found:
             some = ", ".join(list(found)[: schema.MOST_GROUPS])
-            raise InputError(
-                f"{origin}: '{column}' has no value {theirs!r} for --values, only {some}; give one of these"
-            )
+            raise InputError(f"{origin}: '{column}' has no value {theirs!r} for --values, only {some}; give one")
     for table in tables:
         table[column] = table[column].map(lambda value: names.get(str(value), value), na_action="ignore")
 
@@ -117,9 +115,8 @@ def read_text(path: str | Path) -> str:
     try:
         data = sys.stdin.buffer.read() if str(path) == "-" else Path(path).read_bytes()
     except OSError as error:
-        raise InputError(
-            f"{path}: cannot be read ({error.strerror}); give texts, .docx, CSV, JSONL or Parquet files"
-        ) from None
+        allowed = "texts, .docx, CSV, JSONL or Parquet files"
+        raise InputError(f"{path}: cannot be read ({error.strerror}); give {allowed}") from None
     return read_docx(data, str(path)) if Path(path).suffix.lower() == ".docx" else decode(data, str(path))
 
 
@@ -219,9 +216,8 @@ def _read_parquet(path: Path) -> pd.DataFrame:
     try:
         return pd.read_parquet(path)
     except (pyarrow.ArrowInvalid, OSError) as error:
-        raise InputError(
-            f"{path}: not a readable Parquet file ({str(error).splitlines()[0]}); write it anew"
-        ) from error
+        reason = str(error).partition("\n")[0]
+        raise InputError(f"{path}: not a readable Parquet file ({reason}); write it anew") from error
 
 
 def _read_csv(path: Path) -> pd.DataFrame:

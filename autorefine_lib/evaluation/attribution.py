@@ -68,9 +68,7 @@ def group_ratio(measures: AdMeasures, group: str, reference: str) -> Value:
     return ratio
 
 
-def attribute(
-    originals: Sequence[str], rewrites: Sequence[str], job_ids: Sequence[str], value: Value
-) -> list[Attribution]:
+def attribute(originals: list[str], rewrites: list[str], job_ids: list[str], value: Value) -> list[Attribution]:
     """What each edit of each ad contributed; an edit that is the only one of its ad is the whole change.
 
     Args:

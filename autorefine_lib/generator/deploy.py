@@ -135,9 +135,7 @@ def blank_tags(job_id: str, text: str) -> str:
     return "".join(seen)
 
 
-def make_record(
-    job_id: str, text: str, edits: Sequence[tuple[int, Edit]], refused: Sequence[Edit], note: str
-) -> dict[str, Any]:
+def make_record(job_id: str, text: str, edits: list[tuple[int, Edit]], refused: list[Edit], note: str) -> dict:
     """The record of an ad, as `rewrite_ads` yields it; each edit with the place of its source in the text, in order."""
     pieces, past = [], 0
     for start, edit in edits:

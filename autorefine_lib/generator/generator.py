@@ -154,9 +154,7 @@ class Generator:
         """`prompts` as tokens for the model; errors as in `prompts.encode`."""
         return encode(self.tokenizer, self.model, prompts, self.max_new_tokens, self.add_special_tokens)
 
-    def score(
-        self, prompts: list[str], answers: Sequence[Sequence[int]], value_head: nn.Module | None = None
-    ) -> Scores:
+    def score(self, prompts: list[str], answers: Sequence[list[int]], value_head: nn.Module | None = None) -> Scores:
         """`scoring.score` of the `answers` to `prompts`, each the ids of one, padded on the right."""
         tokens = [torch.tensor(ids, device=self.model.device) for ids in answers]
         padded = pad_sequence(tokens, batch_first=True, padding_value=self.tokenizer.pad_token_id)

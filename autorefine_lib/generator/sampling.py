@@ -140,11 +140,9 @@ def sample(
 class KVCache(StaticCache):
     """Keys and values in one precision: under autocast rotary positions leave the keys in fp32, the values are bf16."""
 
-    def update(
-        self, key_states: Tensor, value_states: Tensor, *args: object, **kwargs: object
-    ) -> tuple[Tensor, Tensor]:
+    def update(self, keys: Tensor, values: Tensor, *args: object, **kwargs: object) -> tuple[Tensor, Tensor]:
         """As in `StaticCache`."""
-        return super().update(key_states.to(value_states.dtype), value_states, *args, **kwargs)
+        return super().update(keys.to(values.dtype), values, *args, **kwargs)
 
 
 def draw(probabilities: Tensor, uniforms: Tensor) -> Tensor:

@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedModel
 
 from autorefine_lib.generator.prefill import position_ids, prefill, response_head
 from autorefine_lib.generator.prompts import Prompts
@@ -26,11 +25,7 @@ class Scores(NamedTuple):
 
 
 def score(
-    model: PreTrainedModel,
-    prompts: Prompts,
-    tokens: Tensor,
-    temperature: float = 1.0,
-    value_head: nn.Module | None = None,
+    model: nn.Module, prompts: Prompts, tokens: Tensor, temperature: float = 1.0, value_head: nn.Module | None = None
 ) -> Scores:
     """Log-probability, entropy and value of every token of the responses `tokens` `[batch, time]`.
 

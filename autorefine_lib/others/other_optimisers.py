@@ -33,10 +33,7 @@ from autorefine_lib.reward.judge import Judge
 
 NAMES = ("DPO", "RLOO", "GRPO")
 """Of the methods that notebook 06 trains, as the tables call them."""
-GROUP_METHODS: dict[str, tuple[Any, Any]] = {
-    "GRPO": (trl_trainers.GRPO, GRPOConfig),
-    "RLOO": (trl_trainers.RLOO, RLOOConfig),
-}
+GROUP_METHODS: dict[str, Any] = {"GRPO": (trl_trainers.GRPO, GRPOConfig), "RLOO": (trl_trainers.RLOO, RLOOConfig)}
 """Trainer and configuration of the methods whose baseline is the group of rewrites of a text. RLOO (Ahmadian et al.,
 2024) takes the mean of the others off the reward of each. GRPO (Shao et al., 2024) takes off the mean of the group and
 divides by its standard deviation."""

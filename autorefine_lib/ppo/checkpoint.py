@@ -19,6 +19,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
+from torch.optim import Optimizer
 
 from autorefine_lib.errors import InputError
 from autorefine_lib.files import write_folder
@@ -34,9 +35,7 @@ def trainable(modules: dict[str, nn.Module]) -> dict[str, torch.Tensor]:
     return {f"{m}.{n}": p for m, module in modules.items() for n, p in module.named_parameters() if p.requires_grad}
 
 
-def save(
-    output_dir: Path, step: int, modules: dict[str, nn.Module], optimizer: torch.optim.Optimizer, state: dict
-) -> Path:
+def save(output_dir: Path, step: int, modules: dict[str, nn.Module], optimizer: Optimizer, state: dict) -> Path:
     """Write `checkpoint-<step>`: weights, optimizer and `state` (JSON); keep the newest two.
 
     Raises:
@@ -92,9 +91,7 @@ def last_good(output_dir: Path) -> str:
     return f"the last good state is in {paths[-1]}, from which train() goes on with step {_step(paths[-1]) + 1}"
 
 
-def load_newest(
-    output_dir: Path, modules: dict[str, nn.Module], optimizer: torch.optim.Optimizer, config: dict[str, object]
-) -> dict:
+def load_newest(output_dir: Path, modules: dict[str, nn.Module], optimizer: Optimizer, config: dict) -> dict:
     """Restore weights and optimizer of the newest checkpoint in place; returns its `state`, empty where there is none.
 
     Raises:

@@ -76,9 +76,7 @@ def closing(pulls: np.ndarray, exposure: np.ndarray, members: np.ndarray) -> np.
     return own - (against.sum(-1, keepdims=True) - against)
 
 
-def _with_others(
-    exposure: np.ndarray, members: np.ndarray, extra: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def _with_others(exposure: np.ndarray, members: np.ndarray, extra: float) -> tuple[np.ndarray, ...]:
     """The exposure of each group and of all others with the extra places, and the members of both."""
     members = np.asarray(members, np.float64)
     total = members.sum(-1, keepdims=True)

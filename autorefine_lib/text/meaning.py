@@ -116,10 +116,8 @@ def _covered(word: Word, similar: np.ndarray, others: list[Word]) -> bool:
 def polarity(source: str, rewrite: str) -> Iterator[str]:
     """Negations that are lost, brought in or moved to another word."""
     old, new = read(source), read(rewrite)
-    flips = sum(
-        _negates_prefix(a.key, b.key) and not {a.key, b.key} & NEGATIVE_WORDS
-        for a, b in pair_words(source, rewrite).pairs
-    )
+    pairs = pair_words(source, rewrite).pairs
+    flips = sum(_negates_prefix(a.key, b.key) and not {a.key, b.key} & NEGATIVE_WORDS for a, b in pairs)
     before, after = len(old.negations), len(new.negations)
     apart = abs(before - after)
     if ("only" in old.quantifiers) != ("only" in new.quantifiers) and apart % 2 == 0:
@@ -233,13 +231,10 @@ def _other_acts(source: str, rewrite: str) -> Iterator[str]:
     pairing = pair_words(source, rewrite)
     paired = {id(word) for pair in pairing.pairs for word in pair}
     old, new = (
-        [
-            word
-            for word in _not_of_manner(source, read(text).words)
-            if word.kind == "VERB" and not (id(word) in paired or word.place in places)
-        ]
-        for text, places in ((source, pairing.exchanged[0]), (rewrite, pairing.exchanged[1]))
-    )
+        [word for word in _not_of_manner(source, read(text).words)
+         if word.kind == "VERB" and not (id(word) in paired or word.place in places)]
+        for text, places in zip((source, rewrite), pairing.exchanged, strict=True)
+    )  # fmt: skip
     for a, b in product(old, new):
         if a.relation == b.relation not in ("aux", "auxpass") and not {a.key, b.key} & _STRUCTURAL:
             yield f"says {b.text!r} for {a.text!r}"
@@ -270,10 +265,8 @@ def _not_of_manner(source: str, words: list[Word]) -> list[Word]:
 @lru_cache(maxsize=8192)
 def _manner_words(source: str) -> frozenset[str]:
     # Remembered: every check of content asks, for every rewrite of the same source.
-    sets = [found.phrase_set for found in wording.find(source)]
-    return frozenset(
-        word for phrase_set in sets for phrase in phrase_set.phrases() for word in re.findall(r"\w+", phrase)
-    )
+    phrases = [phrase for found in wording.find(source) for phrase in found.phrase_set.phrases()]
+    return frozenset(word for phrase in phrases for word in re.findall(r"\w+", phrase))
 
 
 RULES = (polarity, modality, limits, roles, content)
