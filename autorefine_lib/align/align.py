@@ -97,13 +97,11 @@ def fine_tune(generator: Generator, pairs: pd.DataFrame, config: AlignConfig, fo
         warmup_steps=0.05,
         bf16=False,
         use_cpu=not torch.cuda.is_available(),
-        gradient_checkpointing=False,
         completion_only_loss=True,
         seed=config.seed,
         logging_steps=5,
         logging_first_step=True,
-        save_strategy="no",
-        report_to="none",
+        **actor.QUIET,
     )
     prompts = [generator.prompt(source) for source in pairs["source"]]
     completions = [text + generator.tokenizer.eos_token for text in pairs["text"]]

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
@@ -12,6 +13,11 @@ from transformers import PreTrainedModel
 from autorefine_lib.errors import InputError
 from autorefine_lib.generator.prompts import Prompts
 from autorefine_lib.generator.scoring import Scores, score
+
+QUIET: dict[str, Any] = dict(
+    gradient_checkpointing=False, save_strategy="no", report_to="none", dataloader_pin_memory=False
+)
+"""Settings of every trainer of TRL here: nothing is saved or reported."""
 
 
 class ValueHead(nn.Module):

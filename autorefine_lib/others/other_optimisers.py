@@ -21,7 +21,7 @@ from transformers import TrainerCallback
 from trl import DPOConfig, DPOTrainer, GRPOConfig, RLOOConfig
 
 from autorefine_lib.errors import InputError
-from autorefine_lib.generator.actor import add_lora, trained_parameters
+from autorefine_lib.generator.actor import QUIET, add_lora, trained_parameters
 from autorefine_lib.generator.generator import Generator
 from autorefine_lib.generator.sampling import precision
 from autorefine_lib.others import trl_trainers
@@ -100,17 +100,12 @@ def train_by_group(
             bf16=False,  # the trainer's own passes know better where
             seed=config.seed,
             disable_tqdm=True,
-            **trl_trainers.QUIET,
+            **QUIET,
         )
         torch.manual_seed(config.seed)
-        trainer = trainer_class(
-            generator,
-            ranking_reward(generator, judge, reward_config),
-            rows.select([row for step in range(config.steps) for row in batches.rows(step)]),
-            arguments,
-            bf16=config.bf16,
-            callbacks=[log],
-        )
+        reward = ranking_reward(generator, judge, reward_config)
+        data = rows.select([row for step in range(config.steps) for row in batches.rows(step)])
+        trainer = trainer_class(generator, reward, data, arguments, bf16=config.bf16, callbacks=[log])
         generator.model = trl_trainers.train(trainer)
     return pd.DataFrame(log.rows)
 
@@ -154,16 +149,15 @@ class _Log(TrainerCallback):
         self.bar.close()
 
 
-def preference_pairs(cache: pd.DataFrame) -> pd.DataFrame:
+def preference_pairs(accepted: pd.DataFrame) -> pd.DataFrame:
     """The best and the worst accepted rewrite of each sentence, where their rewards differ.
 
     Args:
-        cache: columns job_id, position, prompt, completion, reasons and reward, as `offline.collect` returns them.
+        accepted: columns job_id, position, prompt, completion and reward, as from `reward_gate.accepted`.
 
     Returns:
         prompt, chosen, rejected and margin, the difference of the rewards.
     """
-    accepted = cache[cache["reasons"].str.len() == 0]
     groups = accepted.groupby(["job_id", "position"], sort=False)["reward"]
     best, worst = (accepted.loc[rows].reset_index(drop=True) for rows in (groups.idxmax(), groups.idxmin()))
     pairs = best[["prompt"]].assign(
@@ -211,7 +205,7 @@ def dpo(
             use_cpu=not torch.cuda.is_available(),
             seed=seed,
             logging_steps=1,
-            **trl_trainers.QUIET,
+            **QUIET,
         )
         data = Dataset.from_pandas(pairs[["prompt", "chosen", "rejected"]], preserve_index=False)
         trainer = DPOTrainer(generator.model, args=arguments, train_dataset=data, processing_class=generator.tokenizer)

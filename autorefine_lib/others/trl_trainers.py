@@ -21,11 +21,6 @@ from autorefine_lib.generator.sampling import precision, sample
 from autorefine_lib.generator.scoring import score
 from autorefine_lib.reward.calls import Reward
 
-QUIET: dict[str, Any] = dict(
-    gradient_checkpointing=False, save_strategy="no", report_to="none", dataloader_pin_memory=False
-)
-"""Settings of every trainer of TRL here: nothing is saved or reported."""
-
 
 def train(trainer: Trainer) -> PreTrainedModel | PeftModel:
     """The model of `trainer`, trained, without the copy of the adapter that some trainers take as reference."""
