@@ -69,14 +69,8 @@ def build_trainer(
         InputError: too few texts for a batch.
     """
     generator.prepare_training(config.lora_rank)
-    trainer = PPOTrainer(
-        generator.model,
-        generator.tokenizer,
-        ranking_reward(generator, judge, reward_config),
-        episodes(generator, judge.jobs, config.batch_size // config.generations),
-        config,
-        output_dir,
-        on_step=on_step,
-    )
+    reward = ranking_reward(generator, judge, reward_config)
+    data = episodes(generator, judge.jobs, config.batch_size // config.generations)
+    trainer = PPOTrainer(generator.model, generator.tokenizer, reward, data, config, output_dir, on_step=on_step)
     generator.model = trainer.model  # with its adapters, before on_step looks at it
     return trainer

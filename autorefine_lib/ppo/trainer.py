@@ -91,11 +91,9 @@ class PPOTrainer:
         self.model, self.reference = model.eval(), actor.frozen_copy(model)
         self.modules = {"policy": model, "value_head": self.value_head}
         self.parameters = actor.trained_parameters(model)
-        rate, value_rate = config.learning_rate, config.value_learning_rate or config.learning_rate
-        groups = [
-            {"params": self.parameters, "initial_lr": rate},
-            {"params": list(self.value_head.parameters()), "initial_lr": value_rate},
-        ]
+        self.trained = self.parameters, list(self.value_head.parameters())
+        rates = config.learning_rate, config.value_learning_rate or config.learning_rate
+        groups = [{"params": weights, "initial_lr": rate} for weights, rate in zip(self.trained, rates, strict=True)]
         adam = torch.optim.AdamW(groups, eps=1e-5, weight_decay=0.0, fused=True)
         self.actor, self.optimizer = self.accelerator.prepare(actor.Actor(model, self.value_head), adam)
 
@@ -263,10 +261,8 @@ class PPOTrainer:
                 self.optimizer.zero_grad()
                 figure = self._accumulate_gradients(prompts, samples, old, advantages, returns, minibatch)
                 # Each by itself: a value head that is far off must not shorten the policy's step.
-                norms = [
-                    float(self.accelerator.clip_grad_norm_(trained, config.max_grad_norm))
-                    for trained in (self.parameters, list(self.value_head.parameters()))
-                ]
+                limit = config.max_grad_norm
+                norms = [float(self.accelerator.clip_grad_norm_(weights, limit)) for weights in self.trained]
                 figure |= {"optim/grad_norm": math.hypot(*norms), "value/grad_norm": norms[1]}
                 if bad := [f"{name}={value}" for name, value in figure.items() if not math.isfinite(value)]:
                     if not figures:  # the weights are still those that the step began with
