@@ -193,11 +193,8 @@ def _counted(reasons: Counter) -> str:
 
 def _passages(source: str, rewrite: str) -> list[str]:
     """'old' -> 'new' for each passage in which a word changes; one side may be empty."""
-    return [
-        f"{_quoted(old.strip())} -> {_quoted(new.strip())}"
-        for old, new in word_diff(source, rewrite)
-        if words(old) != words(new)
-    ]
+    changed = [(old.strip(), new.strip()) for old, new in word_diff(source, rewrite) if words(old) != words(new)]
+    return [f"{_quoted(old)} -> {_quoted(new)}" for old, new in changed]
 
 
 def _quoted(text: str) -> str:

@@ -128,13 +128,8 @@ def sample(
         bad = float(logprobs[~logprobs.isfinite()][0])
         raise FloatingPointError(f"a sampled token has log-probability {bad}, not a finite one; check the weights")
     used = int(lengths.max())
-    return Samples(
-        tokens[:, :used],
-        torch.arange(used, device=device) < lengths[:, None],
-        logprobs[:, :used],
-        values[:, :used],
-        finished,
-    )
+    sampled = torch.arange(used, device=device) < lengths[:, None]
+    return Samples(tokens[:, :used], sampled, logprobs[:, :used], values[:, :used], finished)
 
 
 class KVCache(StaticCache):

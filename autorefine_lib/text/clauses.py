@@ -171,18 +171,10 @@ def _words(doc: "Doc") -> list[Word]:
 def _word(token: "Token", key: str, light: bool) -> Word:
     verb = token.head if token.dep_ in ("attr", "acomp", "oprd") and token.head.lemma_ == "be" else token
     subjects = _subjects_of(verb)
-    return Word(
-        key,
-        token.text,
-        token.i,
-        "NOUN" if token.dep_ in ("dobj", "pobj", "nsubj", "compound") or _is_noun(token) else token.pos_,
-        light,
-        _person(subjects, verb),
-        frozenset(t.i for t in subjects),
-        next((_PERSONS.get(child.lower_, "") for child in token.children if child.dep_ == "poss"), ""),
-        token.dep_,
-        _is_listed(token, key),
-    )
+    kind = "NOUN" if token.dep_ in ("dobj", "pobj", "nsubj", "compound") or _is_noun(token) else token.pos_
+    person, places = _person(subjects, verb), frozenset(one.i for one in subjects)
+    owner = next((_PERSONS.get(child.lower_, "") for child in token.children if child.dep_ == "poss"), "")
+    return Word(key, token.text, token.i, kind, light, person, places, owner, token.dep_, _is_listed(token, key))
 
 
 def _is_listed(token: "Token", key: str) -> bool:

@@ -92,11 +92,8 @@ def stuffing(source: str, rewrite: str) -> Iterator[str]:
     yield from (f"repeats {counterparts.shorten(part)!r}" for part, count in after.items() if part and count > usual)
     yield from (f"doubles {word!r}" for word in _doubled(rewrite) - _doubled(source))
     longest = max([5, *map(_keywords, counterparts.find_sentences(source))])
-    yield from (
-        f"lists keywords: {counterparts.shorten(part)!r}"
-        for part in counterparts.find_sentences(rewrite)
-        if _keywords(part) > longest
-    )
+    parts = counterparts.find_sentences(rewrite)
+    yield from (f"lists keywords: {counterparts.shorten(part)!r}" for part in parts if _keywords(part) > longest)
 
 
 def capitals(source: str, rewrite: str) -> Iterator[str]:

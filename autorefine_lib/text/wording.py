@@ -70,10 +70,9 @@ def _patterns() -> dict[str, re.Pattern[str]]:
     for phrase in sorted(_LISTED, key=len, reverse=True):
         spelled = re.escape(phrase).replace(r"\ ", r"\s+").replace("'", "['’]")
         by_first_word.setdefault(re.findall(r"\w+", phrase)[0], []).append(spelled)
-    return {
-        word: re.compile(rf"(?:{'|'.join(phrases)})(?![\w\-@/]|['’.]\w)", re.IGNORECASE)
-        for word, phrases in by_first_word.items()
-    }
+    ends = r"(?![\w\-@/]|['’.]\w)"
+    listed = {word: f"(?:{'|'.join(phrases)}){ends}" for word, phrases in by_first_word.items()}
+    return {word: re.compile(pattern, re.IGNORECASE) for word, pattern in listed.items()}
 
 
 def _key(phrase: str) -> str:
