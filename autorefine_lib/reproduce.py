@@ -259,13 +259,8 @@ def reproduce(run: Run, force: bool = False, start: str | None = None) -> Path:
     state = _read_state(folder)
     (folder / "artefacts").mkdir(parents=True, exist_ok=True)
     (folder / "notebooks").mkdir(exist_ok=True)
-    facts = {
-        "profile": run.profile,
-        "command": run.command,
-        "commit": provenance.commit(),
-        "versions": provenance.versions(),
-        "device": provenance.device(),
-    }
+    facts: dict[str, Any] = {"profile": run.profile, "command": run.command, "commit": provenance.commit()}
+    facts |= {"versions": provenance.versions(), "device": provenance.device()}
 
     def save() -> None:
         write_json(folder / "run.json", {**facts, "notebooks": state})

@@ -67,18 +67,11 @@ def collect_facts(audit: Audit, paths: Mapping[str, Path], tool: str) -> dict[st
 def to_dict(audit: Audit, facts: dict[str, str]) -> dict[str, Any]:
     """All of the audit for a machine; what is undefined is None, for JSON has no NaN."""
     tables = {"groups": audit.groups, "quality": audit.quality}
-    return {
-        "facts": facts,
-        "not": list(DISCLAIMERS),
-        "k": audit.criteria.k,
-        "ads": audit.jobs,
-        "candidates": audit.candidates,
-        "ads_with_a_tie_across_k": audit.tied,
-        "threshold": audit.criteria.threshold,
-        "findings": audit.findings,
-        "remarks": list(audit.remarks),
-        **{name: table.astype(object).where(table.notna(), None).to_dict("records") for name, table in tables.items()},
-    }
+    rows = {name: table.astype(object).where(table.notna(), None).to_dict("records") for name, table in tables.items()}
+    sizes: dict[str, Any] = {"k": audit.criteria.k, "ads": audit.jobs, "candidates": audit.candidates}
+    sizes |= {"ads_with_a_tie_across_k": audit.tied, "threshold": audit.criteria.threshold}
+    found = {"findings": audit.findings, "remarks": list(audit.remarks)}
+    return {"facts": facts, "not": list(DISCLAIMERS), **sizes, **found, **rows}
 
 
 def state_verdict(audit: Audit) -> str:

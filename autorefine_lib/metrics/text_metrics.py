@@ -51,14 +51,9 @@ def _compare(rewrite: str, original: str) -> dict[str, int]:
 def _describe(text: str) -> dict[str, float]:
     said = words(text)
     reading_ease, grade = readability.flesch(text)
-    return {
-        **gender_coded.count(text),
-        **{f"lexicon_{coding}": count for coding, count in wording.coded_count(text).items()},
-        "reading_ease": reading_ease,
-        "grade": grade,
-        "words": len(said),
-        "repetition": repeated_share(said, 3),
-    }
+    coded = {f"lexicon_{coding}": count for coding, count in wording.coded_count(text).items()}
+    form = {"reading_ease": reading_ease, "grade": grade, "words": len(said), "repetition": repeated_share(said, 3)}
+    return {**gender_coded.count(text), **coded, **form}
 
 
 def repeated_share(items: Sequence[Hashable], n: int) -> float:

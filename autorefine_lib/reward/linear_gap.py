@@ -54,11 +54,8 @@ class LinearGap:
         pulls = parity_gap.pull(soft, self.members)
         self.gaps = dict(zip(self.names.tolist(), parity_gap.gap(soft, self.members).tolist(), strict=True))
         # The distance in score is a change of log ratio already. An exposure is a sum over the setting's ads.
-        self._worth = {
-            "selection": self.ads[:, None] * parity_gap.closing(pulls, soft, self.members),
-            "projection": pulls,
-            "hard": self.ads[:, None] * parity_gap.closing(pulls, hard, self.members),
-        }
+        selection, counted = (self.ads[:, None] * parity_gap.closing(pulls, of, self.members) for of in (soft, hard))
+        self._worth = {"selection": selection, "projection": pulls, "hard": counted}
 
     def exposures(self, ads: Mapping[str, str], kind: str) -> np.ndarray:
         """Exposures summed over the ads of each setting, float [`names`, groups], with `ads` for their originals.
