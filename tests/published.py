@@ -1,0 +1,99 @@
+"""Is my run right? Beside each notebook's key numbers, what healthy runs found.
+
+`reports/healthy_runs.csv` names the numbers: a notebook, a table, `where` (column=value; ...) and the column that is
+averaged over the rows found. `add NAME RUN` reads them off a run into a column of that name. `write` puts them, and a
+figure of the published run, into a cell of each notebook, which a run leaves out of its executed copy.
+"""
+
+import argparse
+from pathlib import Path
+
+import nbformat
+import pandas as pd
+
+from autorefine_lib import provenance
+from autorefine_lib.files import write_csv, write_text
+from autorefine_lib.reproduce import NOTEBOOKS, PUBLISHED
+
+RUNS = provenance.ROOT / "reports/healthy_runs.csv"
+EMBEDDED = provenance.ROOT / "reports/embedded"
+DEFINED = ["notebook", "number", "table", "where", "column"]
+FIGURES = {
+    "01_data_prep": "data_candidates",
+    "02_baseline": "baseline_impact_ratio",
+    "03_align": "align_guards",
+    "04_ppo_finetuning": "ppo_learning_curves",
+    "05_ilql": "ilql_rewards",
+    "06_other_optimisers": "other_optimisers",
+    "07_red_team": "red_team",
+    "08_transfer": "transfer_changes",
+    "09_result_tables": "results_methods",
+}
+
+
+def find_number(run: Path, table: str, where: str, column: str) -> float:
+    """The mean of `column` in a table of the run, over the rows that `where` chooses."""
+    rows = pd.read_csv(run / f"tables/{table}.csv")
+    for condition in filter(None, where.split("; ")):
+        name, value = condition.split("=", 1)
+        rows = rows[rows[name] == value]
+    if rows.empty:
+        raise LookupError(f"{run}/tables/{table}.csv has no row with {where}")
+    return float(rows[column].mean())
+
+
+def add(name: str, run: Path, runs: Path = RUNS) -> Path:
+    """Write the numbers of `run` into the column `name`."""
+    table = pd.read_csv(runs, keep_default_na=False)
+    table[name] = [f"{find_number(run, row.table, row.where, row.column):.6f}" for row in table.itertuples()]
+    return write_csv(runs, table)
+
+
+def describe(notebook: str) -> str:
+    """The cell of a notebook: its key numbers in the published run and in all healthy runs, and one figure."""
+    table = pd.read_csv(RUNS)
+    runs = table.columns.drop(DEFINED)
+    lines = [
+        "## Is my run right?",
+        "",
+        f"The published `embedded` run (`make reproduce`), and the range of {len(runs)} healthy runs: {', '.join(runs)}.",
+        "A number outside its range is no error yet where a model was sampled or trained; far outside, look for one.",
+        "",
+        "| number | published | healthy runs |",
+        "| --- | --- | --- |",
+    ]
+    for _, row in table[table["notebook"] == notebook].iterrows():
+        found = row[runs].astype(float)
+        low, high = f"{found.min():.3f}", f"{found.max():.3f}"
+        lines.append(
+            f"| {row['number']} | {found.iloc[-1]:.3f} | {'all the same' if low == high else f'{low} to {high}'} |"
+        )
+    name = FIGURES[notebook]
+    return "\n".join([*lines, "", f"![{name} in the published run](../reports/embedded/figures/{name}.png)"])
+
+
+def write(notebooks: Path = NOTEBOOKS) -> list[Path]:
+    """Put the cell before the last text of each notebook that has key numbers, in the place of an older one."""
+    written = []
+    for stem in FIGURES:
+        path = notebooks / f"{stem}.ipynb"
+        notebook = nbformat.read(path, as_version=4)
+        cells = [cell for cell in notebook.cells if PUBLISHED not in cell.metadata.get("tags", [])]
+        cell = nbformat.v4.new_markdown_cell(describe(stem), id=f"published-{stem[:2]}", metadata={"tags": [PUBLISHED]})
+        notebook.cells = [*cells[:-1], cell, cells[-1]]
+        written.append(write_text(path, nbformat.writes(notebook) + "\n"))
+    return written
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    adding = commands.add_parser("add")
+    adding.add_argument("name")
+    adding.add_argument("run", type=Path)
+    commands.add_parser("write")
+    arguments = parser.parse_args()
+    if arguments.command == "add":
+        add(arguments.name, arguments.run)
+    else:
+        write()
