@@ -56,7 +56,7 @@ def describe(notebook: str) -> str:
     lines = [
         "## Is my run right?",
         "",
-        f"The published `embedded` run (`make reproduce`), and the range of {len(runs)} healthy runs: {', '.join(runs)}.",
+        f"The published `embedded` run (`make reproduce`), and the range of healthy runs ({', '.join(runs)}).",
         "A number outside its range is no error yet where a model was sampled or trained; far outside, look for one.",
         "",
         "| number | published | healthy runs |",

@@ -11,8 +11,6 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from autorefine_lib.errors import InputError
-from autorefine_lib.generator.prompts import Prompts
-from autorefine_lib.generator.scoring import Scores, score
 
 QUIET: dict[str, Any] = dict(
     gradient_checkpointing=False, save_strategy="no", report_to="none", dataloader_pin_memory=False
@@ -38,18 +36,6 @@ class ValueHead(nn.Module):
     def forward(self, hidden: Tensor) -> Tensor:
         """The value of each state."""
         return self.out(torch.tanh(self.hidden(hidden.detach().float()))).float().squeeze(-1)
-
-
-class Actor(nn.Module):
-    """Policy and value head as one module, which DDP wraps: the passes that need gradients go through its `forward`."""
-
-    def __init__(self, model: PreTrainedModel, value_head: ValueHead) -> None:
-        super().__init__()
-        self.model, self.value_head = model, value_head
-
-    def forward(self, prompts: Prompts, tokens: Tensor, temperature: float) -> Scores:
-        """The scores of the responses `tokens`, `[batch, time]`."""
-        return score(self.model, prompts, tokens, temperature, self.value_head)
 
 
 def add_lora(model: PreTrainedModel, rank: int, alpha: float = 32.0) -> PreTrainedModel | PeftModel:

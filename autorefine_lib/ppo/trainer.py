@@ -2,22 +2,20 @@
 
 One step is: sample a batch (rollout), score it with the frozen reference, call the reward, estimate advantages, take
 some epochs of clipped gradient steps (update). `minimal.py` is the same in one file, for those who read PPO for the
-first time; here are micro-batches, several processes, checkpoints and monitors besides. In the shape of cleanrl and of
-Huang et al. 2024, "The N+ Implementation Details of RLHF with PPO"; TRL removed its PPO trainer in 1.13.
+first time; here are micro-batches, checkpoints and monitors besides. In the shape of cleanrl and of Huang et al. 2024,
+"The N+ Implementation Details of RLHF with PPO"; TRL removed its PPO trainer in 1.13.
 """
 
 import math
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
-from accelerate.utils import broadcast_object_list
 from datasets import Dataset
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm.auto import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -26,15 +24,15 @@ from autorefine_lib.generator import actor
 from autorefine_lib.generator.prompts import Prompts, check_decoder, encode
 from autorefine_lib.generator.sampling import Samples, precision, sample
 from autorefine_lib.generator.scoring import score
-from autorefine_lib.ppo import checkpoint, ppo_math, processes
+from autorefine_lib.ppo import checkpoint, ppo_math
 from autorefine_lib.ppo.batches import Batches
 from autorefine_lib.ppo.config import PPOConfig, check_config, learning_rate_factor
-from autorefine_lib.ppo.training_log import Stopwatch, TrainingLog, describe_responses, trackers
+from autorefine_lib.ppo.training_log import Stopwatch, TrainingLog, describe_responses
 from autorefine_lib.reward.calls import Reward, RewardResult, call_rewards, weigh_rewards
 
 
 class PPOTrainer:
-    """Train `model` in place with PPO, in one process or in those of `accelerate launch`.
+    """Train `model` in place with PPO, on a GPU where there is one.
 
     Args:
         model: decoder-only language model; what requires a gradient is trained (or LoRA adapters, by the configuration
@@ -73,17 +71,15 @@ class PPOTrainer:
         self.tokenizer, self.dataset, self.config = tokenizer, train_dataset, config
         self.settings = asdict(config) | {"reward_weights": self.weights, "prompts": checkpoint.fingerprint(prompts)}
         self.output_dir, self.on_step = Path(output_dir), on_step
-        self.accelerator = processes.make_accelerator(self.output_dir, trackers(config.report_to))
-        processes.check_share(self.accelerator, config.batch_size // config.minibatches)
         self.batches = Batches(
             train_dataset, config.batch_size, config.seed, config.shuffle, config.group_column, config.generations
         )
         self.kl = ppo_math.KLController(config.kl_coef, config.kl_target, config.kl_horizon)
-        self.log = TrainingLog(self.output_dir, self.accelerator)
+        self.log = TrainingLog(self.output_dir, config.report_to)
         self.samples = pd.DataFrame()  # prompts, completions and rewards of the last step, to look at
 
         # What is trained, and the reference: with an adapter it is the same model without it, not a second one.
-        model.to(self.accelerator.device)
+        model.to("cuda" if torch.cuda.is_available() else "cpu")
         with torch.random.fork_rng():
             torch.manual_seed(config.seed)
             model = actor.add_lora(model, config.lora_rank, config.lora_alpha)
@@ -94,8 +90,7 @@ class PPOTrainer:
         self.trained = self.parameters, list(self.value_head.parameters())
         rates = config.learning_rate, config.value_learning_rate or config.learning_rate
         groups = [{"params": weights, "initial_lr": rate} for weights, rate in zip(self.trained, rates, strict=True)]
-        adam = torch.optim.AdamW(groups, eps=1e-5, weight_decay=0.0, fused=True)
-        self.actor, self.optimizer = self.accelerator.prepare(actor.Actor(model, self.value_head), adam)
+        self.optimizer = torch.optim.AdamW(groups, eps=1e-5, weight_decay=0.0, fused=True)
 
     def train(self, resume: bool = True) -> pd.DataFrame:
         """Run to `config.steps`, from the newest checkpoint in `output_dir` if `resume`; returns the log.
@@ -108,13 +103,12 @@ class PPOTrainer:
             RuntimeError: a reward function raised. FloatingPointError: a loss, gradient or weight is not finite.
         """
         config = self.config
-        if not resume and self.accelerator.is_main_process:
+        if not resume:
             checkpoint.delete(*checkpoint.found(self.output_dir))
         state = checkpoint.load_newest(self.output_dir, self.modules, self.optimizer, self.settings) if resume else {}
         rows, self.kl.coef = state.get("log", []), state.get("kl_coef", self.kl.coef)
         self.log.start(rows, asdict(config))
-        hidden = not self.accelerator.is_main_process
-        bar = tqdm(range(len(rows), config.steps), initial=len(rows), total=config.steps, desc="PPO", disable=hidden)
+        bar = tqdm(range(len(rows), config.steps), initial=len(rows), total=config.steps, desc="PPO")
         try:
             with checkpoint.interrupts() as interrupted:
                 for step in bar:
@@ -123,8 +117,7 @@ class PPOTrainer:
                     bar.set_postfix(reward=f"{row['reward/mean']:.3f}", kl=f"{row['kl/response']:.2f}")
                     if self.on_step is not None:
                         self.on_step(row)
-                    ctrl_c = torch.tensor(int(interrupted.is_set()), device=self.accelerator.device)
-                    stop = bool(self.accelerator.reduce(ctrl_c))  # in any process
+                    stop = interrupted.is_set()
                     if stop or (step + 1) % config.save_every == 0 or step + 1 == config.steps:
                         path = self._save(step + 1)
                     if stop:
@@ -135,18 +128,12 @@ class PPOTrainer:
             raise FloatingPointError(f"step {step + 1}: {error}; {kept}; {advice}") from error
         finally:
             self.log.close()
-        self.accelerator.wait_for_everyone()
         return pd.DataFrame(self.log.rows)
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Write policy (of adapters, those alone) and tokenizer as transformers and PEFT load them.
-
-        To be called in every process; the main one writes.
-        """
-        if self.accelerator.is_main_process:
-            self.model.save_pretrained(folder)
-            self.tokenizer.save_pretrained(folder)
-        self.accelerator.wait_for_everyone()
+        """Write policy (of adapters, those alone) and tokenizer as transformers and PEFT load them."""
+        self.model.save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
 
     def _step(self, step: int) -> dict[str, float]:
         """One batch and its updates, phase by phase; returns the log row."""
@@ -207,42 +194,35 @@ class PPOTrainer:
 
     @torch.no_grad()
     def _sample(self, step: int, prompts: Prompts) -> Samples:
-        """The rollout of the whole batch, of which each process samples its share."""
-        config, device = self.config, self.accelerator.device
-        own = processes.take_share(self.accelerator, torch.arange(config.batch_size, device=device))
-        uniforms = self.batches.uniforms(step, config.max_new_tokens).to(device)
+        """The rollout of the whole batch."""
+        config = self.config
+        uniforms = self.batches.uniforms(step, config.max_new_tokens).to(self.model.device)
         eos, pad = self.tokenizer.eos_token_id, self.tokenizer.pad_token_id
         model = actor.rollout_model(self.model, True) if config.bf16 else self.model
         with precision(model, config.bf16):
-            samples = sample(
-                model, prompts.rows(own), eos, pad, config.max_new_tokens, config.temperature, uniforms[own],
-                self.value_head,
-            )  # fmt: skip
-        return processes.gather_samples(self.accelerator, samples, pad)
+            longest, temperature = config.max_new_tokens, config.temperature
+            return sample(model, prompts, eos, pad, longest, temperature, uniforms, self.value_head)
 
     @torch.no_grad()
     def _score(self, model: PreTrainedModel, prompts: Prompts, samples: Samples) -> Tensor:
-        """Log-probabilities `[batch, time]` of the whole batch, 0 on padding; each process scores its share."""
-        own = processes.take_share(self.accelerator, torch.arange(len(samples.mask), device=samples.mask.device))
+        """Log-probabilities `[batch, time]` of the whole batch, 0 on padding."""
+        every = torch.arange(len(samples.mask), device=samples.mask.device)
         logprobs = torch.zeros_like(samples.logprobs)
-        for rows in self._micro_batches(prompts, samples, own):
+        for rows in self._micro_batches(prompts, samples, every):
             time = int(samples.mask[rows].sum(1).max())
             with precision(self.model, self.config.bf16):
                 part = score(model, prompts.rows(rows), samples.tokens[rows, :time], self.config.temperature)
             logprobs[rows, :time] = part.logprobs
-        return self.accelerator.gather(logprobs[own]) * samples.mask
+        return logprobs * samples.mask
 
     def _call_rewards(self, step: int, texts: list[str], completions: list[str], columns: dict) -> RewardResult:
-        """What the reward functions say, called in the main process alone and known to all."""
-        result = None
-        if self.accelerator.is_main_process:
-            try:
-                result = call_rewards(self.rewards, self.weights, texts, completions, columns)
-            except (InputError, RuntimeError) as error:
-                # Nothing of this step has been learnt yet. In the first one there is nothing to lose.
-                kept = f"; the steps before it are in {self._save(step)}" if step else ""
-                raise type(error)(f"step {step + 1}: {error}{kept}") from error.__cause__
-        return broadcast_object_list([result])[0]
+        """What the reward functions say."""
+        try:
+            return call_rewards(self.rewards, self.weights, texts, completions, columns)
+        except (InputError, RuntimeError) as error:
+            # Nothing of this step has been learnt yet. In the first one there is nothing to lose.
+            kept = f"; the steps before it are in {self._save(step)}" if step else ""
+            raise type(error)(f"step {step + 1}: {error}{kept}") from error.__cause__
 
     def _update(
         self, step: int, prompts: Prompts, samples: Samples, old: Tensor, advantages: Tensor, returns: Tensor
@@ -262,7 +242,7 @@ class PPOTrainer:
                 figure = self._accumulate_gradients(prompts, samples, old, advantages, returns, minibatch)
                 # Each by itself: a value head that is far off must not shorten the policy's step.
                 limit = config.max_grad_norm
-                norms = [float(self.accelerator.clip_grad_norm_(weights, limit)) for weights in self.trained]
+                norms = [float(nn.utils.clip_grad_norm_(weights, limit)) for weights in self.trained]
                 figure |= {"optim/grad_norm": math.hypot(*norms), "value/grad_norm": norms[1]}
                 if bad := [f"{name}={value}" for name, value in figure.items() if not math.isfinite(value)]:
                     if not figures:  # the weights are still those that the step began with
@@ -276,33 +256,27 @@ class PPOTrainer:
     def _accumulate_gradients(
         self, prompts: Prompts, samples: Samples, old: Tensor, advantages: Tensor, returns: Tensor, minibatch: Tensor
     ) -> dict[str, float]:
-        """Backward passes over this process's share of a minibatch; returns the figures of the whole minibatch.
+        """Backward passes over a minibatch; returns its figures.
 
         Token sums are taken over the token count of the whole minibatch, so the gradient does not depend on how it is
-        split into micro-batches and over processes.
+        split into micro-batches.
         """
-        config, count = self.config, samples.mask[minibatch].sum()
-        own = processes.take_share(self.accelerator, minibatch)
-        parts, sums = self._micro_batches(prompts, samples, own), []
-        for number, rows in enumerate(parts):
+        config, count, sums = self.config, samples.mask[minibatch].sum(), []
+        for rows in self._micro_batches(prompts, samples, minibatch):
             time = int(samples.mask[rows].sum(1).max())
             kept, was, values = samples.mask[rows, :time], old[rows, :time], samples.values[rows, :time]
-            # DDP exchanges the gradients once, in the last backward pass.
-            last = number + 1 == len(parts)
-            with nullcontext() if last else self.accelerator.no_sync(self.actor):
-                with precision(self.model, config.bf16):
-                    new = self.actor(prompts.rows(rows), samples.tokens[rows, :time], config.temperature)
-                pg, pg_clipped = ppo_math.policy_loss(new.logprobs, was, advantages[rows, :time], config.clip_ratio)
-                vf, vf_clipped = ppo_math.value_loss(new.values, values, returns[rows, :time], config.clip_value)
-                terms = {"policy/loss": pg, "value/loss": vf, "policy/entropy": new.entropy,
-                         "policy/clip_fraction": pg_clipped, "value/clip_fraction": vf_clipped,
-                         "policy/kl": ppo_math.kl_k3(was, new.logprobs.detach())}  # fmt: skip
-                terms = {name: (term * kept).sum() / count for name, term in terms.items()}
-                loss = terms["policy/loss"] + config.value_coef * terms["value/loss"]
-                # DDP averages the gradients over the processes; what is wanted is their sum.
-                self.accelerator.backward(loss * self.accelerator.num_processes)
+            with precision(self.model, config.bf16):
+                taken = samples.tokens[rows, :time]
+                new = score(self.model, prompts.rows(rows), taken, config.temperature, self.value_head)
+            pg, pg_clipped = ppo_math.policy_loss(new.logprobs, was, advantages[rows, :time], config.clip_ratio)
+            vf, vf_clipped = ppo_math.value_loss(new.values, values, returns[rows, :time], config.clip_value)
+            terms = {"policy/loss": pg, "value/loss": vf, "policy/entropy": new.entropy,
+                     "policy/clip_fraction": pg_clipped, "value/clip_fraction": vf_clipped,
+                     "policy/kl": ppo_math.kl_k3(was, new.logprobs.detach())}  # fmt: skip
+            terms = {name: (term * kept).sum() / count for name, term in terms.items()}
+            (terms["policy/loss"] + config.value_coef * terms["value/loss"]).backward()
             sums.append(torch.stack([term.detach() for term in terms.values()]))
-        return dict(zip(terms, self.accelerator.reduce(torch.stack(sums).sum(0)).tolist(), strict=True))
+        return dict(zip(terms, torch.stack(sums).sum(0).tolist(), strict=True))
 
     def _micro_batches(self, prompts: Prompts, samples: Samples, rows: Tensor) -> tuple[Tensor, ...]:
         """`rows` sorted by length and split, so that each part carries little padding; equal prompts stay together."""
@@ -312,9 +286,9 @@ class PPOTrainer:
         return rows[order].split(self.config.micro_batch_size)
 
     def _save(self, step: int) -> Path:
-        """The checkpoint of `step`, which the main process writes now unless it is there."""
+        """The checkpoint of `step`, written now unless it is there."""
         path = checkpoint.folder(self.output_dir, step)
-        if self.accelerator.is_main_process and not path.exists():
+        if not path.exists():
             state = {"step": step, "kl_coef": self.kl.coef, "config": self.settings, "log": self.log.rows}
             checkpoint.save(self.output_dir, step, self.modules, self.optimizer, state)
         return path

@@ -27,10 +27,16 @@ def trackers(report_to: str) -> list[str]:
 
 
 class TrainingLog:
-    """The rows of a run, one a step, and their alarms; only the main process writes."""
+    """The rows of a run, one a step, and their alarms, in `folder` and in the trackers that `report_to` names.
 
-    def __init__(self, folder: Path, accelerator: Accelerator) -> None:
-        self.folder, self.accelerator = folder, accelerator
+    Raises:
+        InputError: as `trackers`.
+    """
+
+    def __init__(self, folder: Path, report_to: str = "") -> None:
+        self.folder, names = folder, trackers(report_to)
+        # Of Accelerate its trackers alone are used.
+        self.accelerator = Accelerator(cpu=True, log_with=names or None, project_dir=str(folder / "tensorboard"))
         self.rows: list[dict[str, float]] = []
         self.alarms = pd.DataFrame(columns=["step", "monitor", "message"])
 
@@ -47,8 +53,6 @@ class TrainingLog:
         self.rows.append(row)
         new = monitors.check(self.rows)
         self.alarms = pd.concat([self.alarms, pd.DataFrame(map(asdict, new), columns=self.alarms.columns)])
-        if not self.accelerator.is_main_process:
-            return
         write_csv(self.folder / "log.csv", pd.DataFrame(self.rows))
         for alarm in new:
             tqdm.write(f"step {alarm.step}, {alarm.monitor}: {alarm.message}")
@@ -56,9 +60,8 @@ class TrainingLog:
         self.accelerator.log(row, step=row["step"])
 
     def close(self) -> None:
-        """End the trackers' runs; not `Accelerator.end_training`, after which processes can no longer talk."""
-        for tracker in self.accelerator.trackers:
-            tracker.finish()
+        """End the trackers' runs."""
+        self.accelerator.end_training()
 
 
 class Stopwatch:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from tiny_models import KINDS, tiny_model, tiny_tokenizer
 
-from autorefine_lib.generator.actor import Actor, ValueHead, add_lora, frozen_copy, reference_model
+from autorefine_lib.generator.actor import ValueHead, add_lora, frozen_copy, reference_model
 from autorefine_lib.generator.prompts import encode
 from autorefine_lib.generator.scoring import score
 
@@ -16,7 +16,7 @@ def test_the_value_loss_trains_the_head_and_not_the_trunk(kind):
     model = tiny_model(kind)
     head = ValueHead(model)
     prompts = encode(tiny_tokenizer(), model, ["w1 w2 w3", "w4"], 4)
-    scores = Actor(model, head)(prompts, TOKENS, 1.0)
+    scores = score(model, prompts, TOKENS, 1.0, head)
     assert scores.values.shape == TOKENS.shape and torch.equal(scores.values, torch.zeros(2, 4))
     ((scores.values - 1) ** 2).sum().backward()
     assert head.out.weight.grad.abs().sum() > 0

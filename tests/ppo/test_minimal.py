@@ -51,7 +51,7 @@ def train_both(folder, lora_rank):
 @pytest.mark.parametrize("lora_rank", [0, 4])
 def test_losses_advantages_and_weights_are_those_of_the_trainer(tmp_path, lora_rank):
     log, policy, rows, trainer, seen = train_both(tmp_path, lora_rank)
-    close = dict(atol=1e-6, rtol=1e-5)
+    close = dict(atol=5e-6, rtol=1e-5)  # two orders of the same float32 sums
     for ours, (_, _, samples, logprobs, advantages, returns) in zip(log, seen, strict=True):
         batch, used = ours["batch"], samples.tokens.shape[1]
         assert torch.equal(batch["mask"][:, :used], samples.mask) and not batch["mask"][:, used:].any()
