@@ -274,6 +274,31 @@ def faithful(
 
 @app.command()
 @one_line_errors
+def verify(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run, as in reports/embedded.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for a machine.")] = False,
+) -> None:
+    """Make the tables of a run again from its per-ad files, and say which numbers differ and by how much.
+
+    Exit code: 0 where all agree within 0.0001, 1 with differences, 2 for a folder that is no run.
+
+    Examples:
+
+    - `autorefine verify reports/embedded`
+
+    - `autorefine verify reports/real --json`
+    """
+    from autorefine_lib.report import verify
+    from autorefine_lib.reproduce import NOTEBOOKS, read_steps
+
+    found = verify.verify(run, next(step.defaults for step in read_steps(NOTEBOOKS) if step.name.startswith("09")))
+    typer.echo(verify.format_json(*found) if as_json else verify.format_text(*found))
+    if len(found[1]):
+        raise typer.Exit(1)
+
+
+@app.command()
+@one_line_errors
 def bench(
     what: Annotated[str, typer.Argument(help="rank, rewrite or ppo.")] = "rank",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for a machine.")] = False,

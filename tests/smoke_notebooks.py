@@ -12,15 +12,18 @@ import tempfile
 from pathlib import Path
 
 import nbformat
+import pandas as pd
 from nbformat import NotebookNode
 from papermill import execute_notebook
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
-from autorefine_lib.files import write_text
+from autorefine_lib.files import write_csv, write_text
+from autorefine_lib.report import pages
 from autorefine_lib.reproduce import KERNEL, NOTEBOOKS, Run, read_steps, reproduce, resolve_parameters
 
 MARK = "# NBVAL_CHECK_OUTPUT"
+EXPECTED = Path(__file__).with_name("smoke_expected.csv")
 
 
 def checked(notebook: NotebookNode) -> list[NotebookNode]:
@@ -55,6 +58,15 @@ def record(notebooks: Path = NOTEBOOKS) -> None:
             outputs = {cell.id: cell.outputs for cell in checked(nbformat.read(executed / path.name, as_version=4))}
             store(notebook, outputs)
             write_text(path, nbformat.writes(notebook) + "\n")
+        if (run / "tables/results.csv").is_file() and notebooks == NOTEBOOKS:
+            write_csv(EXPECTED, read_key_numbers(run))
+
+
+def read_key_numbers(run: Path) -> pd.DataFrame:
+    """Impact ratio, MRR and NDCG of every method of a run: method, metric, value."""
+    rows = pages.read_results(run)
+    ours = rows[~pages.is_paper(rows) & rows["metric"].isin(pages.HEADLINE)]
+    return ours[["method", "metric", "value"]].round(4)
 
 
 def store(notebook: NotebookNode, outputs: dict[str, list[NotebookNode]]) -> None:

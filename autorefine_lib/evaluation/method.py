@@ -25,9 +25,11 @@ POOLS |= dict.fromkeys(BY_AD, "nearest")
 """The pool of each measure of groups in `per_job_numbers` (`ranking`)."""
 ORIGINAL = "original ads"
 PLACEBOS = ("word swap", "random paraphrase", "keyword stuffing")
+UNTRAINED = (ORIGINAL, *PLACEBOS, "feminine word list")
+"""The methods of notebook 02."""
 ORDER = (
-    ORIGINAL, *PLACEBOS, "feminine word list", "zero-shot", "inclusive prompt", "whole ad", "aligned, no RL",
-    "greedy search", "best of", "reward-weighted", "DPO", "ILQL", "RLOO", "GRPO", "PPO",
+    *UNTRAINED, "zero-shot", "inclusive prompt", "whole ad", "aligned, no RL", "greedy search", "best of",
+    "reward-weighted", "DPO", "ILQL", "RLOO", "GRPO", "PPO",
 )  # fmt: skip
 """Starts of the methods' names, from the simplest to the one that the goals are set for."""
 
@@ -133,13 +135,17 @@ def read_methods(run_dir: Path | str) -> dict[str, list[Method]]:
         InputError: the original ads are not among them, or a method was measured on other ads.
     """
     found = saved_methods(run_dir)
-    if ORIGINAL not in found:
-        raise InputError(f"{run_dir}: the {ORIGINAL} were not measured; run notebook 02_baseline first")
     names = sorted(found, key=find_place)
-    methods = {name: [load_method(run_dir, name, seed) for seed in found[name]] for name in names}
+    return _check_ads({name: [load_method(run_dir, name, seed) for seed in found[name]] for name in names}, run_dir)
+
+
+def _check_ads(methods: dict[str, list[Method]], run_dir: Path | str) -> dict[str, list[Method]]:
+    """`methods` as they are; InputError as `read_methods`."""
+    if ORIGINAL not in methods:
+        raise InputError(f"{run_dir}: the {ORIGINAL} were not measured; run notebook 02_baseline first")
     jobs = list(methods[ORIGINAL][0].quality["job_id"])
     for name, runs in methods.items():
-        if any(list(run.quality["job_id"]) != jobs for run in runs):
+        if any(list(part["job_id"].unique()) != jobs for run in runs for part in (run.quality, run.groups)):
             raise InputError(f"{name!r} was measured on other ads than {ORIGINAL!r}; repeat the notebook that makes it")
     return methods
 
@@ -162,7 +168,11 @@ def write_per_ad(run_dir: Path | str, methods: Methods) -> list[Path]:
 
 
 def read_per_ad(run_dir: Path | str) -> dict[str, list[Method]]:
-    """What `write_per_ad` wrote, as from `read_methods` but without texts: enough to make the result rows again."""
+    """What `write_per_ad` wrote, as from `read_methods` but without texts: enough to make the result rows again.
+
+    Raises:
+        InputError: as `read_methods`.
+    """
     folder = Path(run_dir) / "per_ad"
     keys = ["method", "seed"]
     tables = {name: dict(iter(pd.read_parquet(folder / f"{name}.parquet").groupby(keys))) for name in TABLES}
@@ -173,7 +183,7 @@ def read_per_ad(run_dir: Path | str) -> dict[str, list[Method]]:
         # What an earlier version wrote may hold more.
         known = {name: facts[name] for name in FACTS}
         methods.setdefault(facts["name"], []).append(Method(**known, texts=[], **own))
-    return methods
+    return _check_ads(methods, run_dir)
 
 
 def per_job_numbers(runs: Sequence[Method], group: str, reference: str) -> dict[str, np.ndarray]:

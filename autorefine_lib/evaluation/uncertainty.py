@@ -145,7 +145,7 @@ def spread(before: np.ndarray, after: np.ndarray) -> float:
 
 
 def table(
-    methods: Methods, judge: Judge, reference: str, floor: NoiseFloor, n_boot: int = 500, seed: int = 0
+    methods: Methods, judge: Judge | None, reference: str, floor: NoiseFloor | None, n_boot: int = 500, seed: int = 0
 ) -> pd.DataFrame:
     """One row per method and group: how the impact ratio changed, and how certain that is.
 
@@ -157,27 +157,31 @@ def table(
 
     Args:
         methods: the runs of each by name, one per seed, averaged job by job; the first must be the original ads.
-        judge: the evaluator that measured them, which ranks their ads anew for the resampling of candidates.
+        judge: the evaluator that measured them, which ranks their ads anew for the resampling of candidates. None
+            leaves low_both and high_both empty: what the counts of saved methods tell without their texts.
         reference: the group that the others are compared with.
-        floor: from `noise_floor`.
+        floor: from `noise_floor`; None leaves noise empty.
         n_boot: resamples of jobs and candidates.
         seed: of all resampling.
 
     Raises:
         InputError: `reference` is no group, or the judge ranks otherwise than when these were measured.
     """
-    names, members = groups.find_members(judge.candidates, judge.attribute)
-    groups.check_group(reference, names)
     original, *others = methods
-    ranked_before = _rank(methods[original], judge)
+    names = list(methods[original][0].groups["group"].unique())
+    groups.check_group(reference, names)
+    members = dict(zip(*groups.find_members(judge.candidates, judge.attribute), strict=True)) if judge else {}
+    ranked_before = _rank(methods[original], judge) if judge else None
     rows = []
-    for name in tqdm(others, desc="Resampling jobs and candidates", unit="method"):
-        ranked_after = _rank(methods[name], judge)
+    for name in tqdm(others, desc="Resampling jobs and candidates", unit="method", disable=judge is None):
+        ranked_after = _rank(methods[name], judge) if judge else None
         for group in (group for group in names if group != reference):
             before, after = (per_job_numbers(methods[of], group, reference)["impact_ratio"] for of in (original, name))
-            people = bootstrap.Candidates(members[names.index(group)], members[names.index(reference)], judge.k)
-            both = bootstrap.interval(ranked_before, ranked_after, n_boot=n_boot, seed=seed, candidates=people)
-            row = _row(before, after, both, floor if group == floor.group else None, seed)
+            both = bootstrap.Interval(np.nan, np.nan, np.nan)
+            if judge:
+                people = bootstrap.Candidates(members[group], members[reference], judge.k)
+                both = bootstrap.interval(ranked_before, ranked_after, n_boot=n_boot, seed=seed, candidates=people)
+            row = _row(before, after, both, floor if floor and group == floor.group else None, seed)
             rows.append({"method": name, "group": group} | row)
     found = pd.DataFrame(rows, columns=COLUMNS)
     p_values = found["p_value"].astype(float)

@@ -69,7 +69,7 @@ def format_rows(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def write_tables(rows: pd.DataFrame, folder: Path) -> list[Path]:
-    """Write results.csv (everything), results.md and results.tex (what is read) into `folder`, atomically."""
+    """Write results.csv (everything), results.md (what is read) and results.tex (the headline) into `folder`."""
     rows, folder = rows[COLUMNS], Path(folder)
     facts = [f"{name}: {', '.join(map(str, rows[name].dropna().unique()))}" for name in PROVENANCE]
     synthetic = ["**Synthetic data.**"] if is_synthetic(rows) else []
@@ -77,8 +77,15 @@ def write_tables(rows: pd.DataFrame, folder: Path) -> list[Path]:
     return [
         write_csv(folder / "results.csv", rows),
         write_text(folder / "results.md", text + "\n"),
-        write_text(folder / "results.tex", f"% {CAPTION}\n{format_rows(rows).to_latex(escape=True, index=False)}"),
+        write_text(folder / "results.tex", "".join(f"% {fact}\n" for fact in facts) + format_latex(rows)),
     ]
+
+
+def format_latex(rows: pd.DataFrame) -> str:
+    """`make_headline` as a table for a paper, which needs the package booktabs; every cell is escaped."""
+    table = make_headline(rows).drop(columns=["seconds"])
+    align, caption = "ll" + "r" * (table.shape[1] - 2), CAPTION.replace("%", r"\%")
+    return table.to_latex(index=False, escape=True, column_format=align, caption=caption, label="tab:results")
 
 
 def read_results(run_dir: Path) -> pd.DataFrame:
@@ -87,8 +94,9 @@ def read_results(run_dir: Path) -> pd.DataFrame:
     return rows.reindex(columns=COLUMNS)  # runs of earlier versions lack reward calls and training precision
 
 
-def make_headline(rows: pd.DataFrame, group: str) -> pd.DataFrame:
-    """One row a method: impact ratio of `group` beside MRR and NDCG, with intervals and n, all cells text."""
+def make_headline(rows: pd.DataFrame, group: str = "") -> pd.DataFrame:
+    """One row a method: impact ratio of `group` (or the first) beside MRR and NDCG, with intervals, all cells text."""
+    group = group or next(iter(rows.loc[rows["metric"] == "impact_ratio", "group"]), "")
     part = rows[(rows["metric"] != "impact_ratio") | (rows["group"] == group)]
     part = part[part["metric"].isin(HEADLINE)].drop_duplicates(["method", "metric"])
     text = format_rows(part)
@@ -169,7 +177,7 @@ def write_index(run_dir: Path) -> Path:
         seconds=sum(item.get("seconds") or 0 for item in run["notebooks"].values()),
         seeds=", ".join(rows["seeds"].dropna().unique()),
         synthetic=is_synthetic(rows) if len(rows) else run["profile"] in ("smoke", "embedded"),
-        headline=make_headline(rows, next(iter(rows.loc[rows["metric"] == "impact_ratio", "group"]), "")),
+        headline=make_headline(rows),
         results=format_rows(rows),
         caption=CAPTION,
         alarms=texts.pop("alarms", None),

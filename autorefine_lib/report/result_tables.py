@@ -13,6 +13,8 @@ from autorefine_lib.metrics.bootstrap import Interval
 from autorefine_lib.report.pages import COLUMNS, COSTS
 
 AUTHORS_K = {"impact_ratio_by_ad": ranking.FIRST, "q_by_ad": ranking.NEAREST}
+BASELINE = ("impact_ratio", "impact_ratio_qualified", "mrr", "ndcg", "impact_ratio_change")
+"""Metrics of notebook 02's table."""
 LOST_AT_MOST = 0.02
 """Share of its value that MRR or NDCG may lose."""
 
@@ -86,6 +88,31 @@ def over_seeds(methods: Methods, group: str, reference: str) -> pd.DataFrame:
         found = {"method": name, "seed": run.seed, "impact_ratio": ratio, "impact_ratio_change": ratio - start}
         table.append(found | gains | {cost: getattr(run, cost) for cost in COSTS})
     return pd.DataFrame(table)
+
+
+def top_occupations(methods: dict[str, Sequence[Method]], most: int = 10) -> pd.DataFrame:
+    """Shares of all selected places, over all seeds: occupation, and one column a method.
+
+    The `most` occupations with the largest shares for the original ads, largest first.
+    """
+    selected = {name: pd.concat([run.selected for run in runs]) for name, runs in methods.items()}
+    shares = pd.DataFrame({name: top_k.share_occupations(table) for name, table in selected.items()}).fillna(0)
+    return shares.nlargest(most, ORIGINAL).rename_axis("occupation").reset_index()
+
+
+def by_places(methods: dict[str, Sequence[Method]], group: str, reference: str, k: int) -> pd.DataFrame:
+    """The impact ratio in the whole pool at other numbers of places: method, and one column a number.
+
+    The per-job counts hold three cuts of a ranking: at k, and at the 10 and the 50 of the pool "nearest". In a pool of
+    fewer people all are selected, and the ratio is 1. Of several seeds the first is taken.
+    """
+    table = {}
+    for name, (run, *_) in methods.items():
+        pools = (ranking.rate_counts(run.groups, group, reference, pool) for pool in ("whole", "nearest"))
+        whole, near = (counts.sum(axis=0) for counts in pools)
+        cuts = {ranking.FIRST: near[::2], ranking.NEAREST: near[1::2], k: whole[::2]}
+        table[name] = {str(n): ranking.impact_ratios(cuts[n], whole[1::2], 1)[0] for n in sorted(cuts)}
+    return pd.DataFrame.from_dict(table, orient="index").rename_axis("method").reset_index()
 
 
 def rates_by_occupation(runs: Sequence[Method], group: str, reference: str) -> pd.Series:

@@ -42,8 +42,18 @@ def test_tables_hold_value_interval_n_and_marks(tmp_path: Path):
     assert "0.689 [0.659, 0.719]" in line and "| 300 |" in line and "0, 1, 2" in line and "(synthetic)" in line
     assert line.rstrip().endswith("| bfloat16             |") and "| training precision   |" in markdown
     assert "paper: AutoRefine" in markdown and "0.668" in markdown
-    assert r"95 \% interval" in latex and latex.count(r"\\") == 1 + len(rows())
+    assert r"95 \% interval" in latex and latex.startswith("% command: autorefine x\n% commit: abc\n")
+    body = latex[latex.index(r"\toprule") : latex.index(r"\bottomrule")].splitlines()
+    assert len(body) == 3 + 4 and body[3].startswith(
+        "original ads & embedded corpus (synthetic) & 0.611 [0.581, 0.641] & "
+    )
+    assert all(line.endswith(r" \\") for line in (body[1], *body[3:])), "one line a method, and no other"
     pd.testing.assert_frame_equal(pd.read_csv(written[0]), rows(), check_dtype=False)
+
+
+def test_latex_is_escaped(tmp_path: Path):
+    latex = pages.format_latex(rows().assign(data="R&D_50%"))
+    assert r"R\&D\_50\%" in latex and "R&D_" not in latex
 
 
 def test_headline_has_one_line_a_method_and_the_paper_beside_ours():

@@ -228,3 +228,19 @@ def test_methods_come_in_the_order_of_the_tables(tmp_path):
     found = read_methods(tmp_path)
     assert list(found) == ["original ads", "best of 4", "best of 16", "PPO"]
     assert [run.seed for run in found["PPO"]] == [0, 1]
+
+
+def test_other_numbers_of_places_by_hand():
+    # 1 of 8 women and 3 of 8 men at 4 and at 10; at 50 the nearest themselves, 20 women and 30 men.
+    found = result_tables.by_places({"original ads": [ORIGINAL], "PPO": PPO}, "female", "male", 4).set_index("method")
+    assert found.loc["original ads"].to_dict() == pytest.approx({"4": 1 / 3, "10": 1 / 3, "50": 2 / 3})
+    assert found.loc["PPO", "4"] == 1, "the first seed"
+
+
+def test_the_largest_occupations_by_hand():
+    def run(**shares: float) -> Method:
+        return replace(ORIGINAL, selected=pd.DataFrame({"occupation": shares.keys(), "selected": shares.values()}))
+
+    methods = {"original ads": [run(cook=1.0, nurse=3.0, dj=0.0)], "PPO": [run(nurse=1.0), run(cook=3.0)]}
+    found = result_tables.top_occupations(methods, most=2)
+    assert found.to_numpy().tolist() == [["nurse", 0.75, 0.25], ["cook", 0.25, 0.75]]
