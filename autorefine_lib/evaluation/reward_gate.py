@@ -25,6 +25,8 @@ from autorefine_lib.reward.reward import RankingReward, deploy
 
 Chosen = dict[str, dict[int, str]]
 """The rewrites to deploy: by job_id, then by position."""
+Reduce = Callable[..., np.ndarray]
+"""Takes one axis of an array away."""
 
 
 def accepted(cache: pd.DataFrame) -> pd.DataFrame:
@@ -77,7 +79,7 @@ def greedy_search(reward: RankingReward, cache: pd.DataFrame) -> Chosen:
 
 
 def search_for_several(
-    members: Sequence[LinearGap], cache: pd.DataFrame, combine: Callable[..., np.ndarray] = np.mean
+    members: Sequence[LinearGap], cache: pd.DataFrame, combine: Reduce = np.mean, gap: Reduce = parity_gap.gap
 ) -> Chosen:
     """`greedy_search` for several recommenders at once: what each option does to the gap of each is combined.
 
@@ -89,6 +91,7 @@ def search_for_several(
         cache: of one generator; which of its rewrites are accepted depends on no recommender.
         combine: the changes of the gaps, float [members, options], to float [options] by `axis=0`: `np.mean`, or
             `np.max` for the worst.
+        gap: what is to be closed: `parity_gap.gap`, the mean of the groups, or `parity_gap.worst_gap`.
     """
     sums = [linear.exposures({}, "exposure") for linear in members]
     original = members[0].measures.original
@@ -104,7 +107,7 @@ def search_for_several(
             linear.measures([*plain.values(), *drafts], [*plain, *options["job_id"]])
         for job, part in options.assign(draft=drafts).groupby("job_id", sort=False):
             ads = [plain[job], *part["draft"]]
-            found = [measure_gaps(linear, own, job, ads) for linear, own in zip(members, sums, strict=True)]
+            found = [measure_gaps(linear, own, job, ads, gap) for linear, own in zip(members, sums, strict=True)]
             best = int(np.argmin(combine([np.nan_to_num(gaps - gaps[0]) for gaps, _ in found], axis=0)))
             for linear, own, (_, changed) in zip(members, sums, found, strict=True):
                 own[linear.row[job]] = changed[best]
@@ -113,11 +116,14 @@ def search_for_several(
     return chosen
 
 
-def measure_gaps(linear: LinearGap, sums: np.ndarray, job: str, ads: list[str]) -> tuple[np.ndarray, np.ndarray]:
+def measure_gaps(
+    linear: LinearGap, sums: np.ndarray, job: str, ads: list[str], gap: Reduce = parity_gap.gap
+) -> tuple[np.ndarray, np.ndarray]:
     """The true soft gap of an ad's setting with each of `ads` in the place of the first one.
 
     Args:
         sums: exposures of the settings with the first of `ads` deployed, as from `LinearGap.exposures`.
+        gap: as in `search_for_several`.
 
     Returns:
         The gaps, float [ads], and the exposures of the setting that they are taken from, float [ads, groups].
@@ -125,7 +131,7 @@ def measure_gaps(linear: LinearGap, sums: np.ndarray, job: str, ads: list[str]) 
     row = linear.row[job]
     exposures = linear.measures(ads, [job] * len(ads))["exposure"][:, : sums.shape[1]]
     changed = sums[row] + exposures - exposures[0]
-    return parity_gap.gap(changed, linear.members[row]), changed
+    return gap(changed, linear.members[row]), changed
 
 
 def deploy_all(judge: Judge, chosen: Chosen) -> list[str]:

@@ -97,7 +97,7 @@ def resample(
     if candidates is not None:
         return _resample_both_ways(samples, candidates, n_boot, seed)
     samples = check_per_job(*samples)
-    counts = _drawn(np.random.default_rng(seed), len(samples[0]), n_boot)
+    counts = draw_weights(np.random.default_rng(seed), len(samples[0]), n_boot)
     once = np.ones((1, counts.shape[1]))
     return np.stack(
         [np.append(*(statistic(drawn @ sample, len(sample)) for drawn in (once, counts))) for sample in samples]
@@ -131,7 +131,7 @@ def statistic(sums: np.ndarray, jobs: int) -> np.ndarray:
     return sums / jobs if sums.ndim == 1 else ranking.impact_ratios(sums[:, ::2], sums[:, 1::2], reference=1)[:, 0]
 
 
-def _drawn(rng: np.random.Generator, units: int, n_boot: int) -> np.ndarray:
+def draw_weights(rng: np.random.Generator, units: int, n_boot: int) -> np.ndarray:
     """How often each unit stands in each resample, float [n_boot, units]."""
     return rng.multinomial(units, np.full(units, 1 / units), size=n_boot).astype(float)
 
@@ -144,12 +144,12 @@ def _resample_both_ways(samples: Sequence[np.ndarray], candidates: Candidates, n
         for sample in samples
     ]
     rng = np.random.default_rng(seed)
-    drawn_jobs = np.vstack([np.ones(jobs), _drawn(rng, jobs, n_boot)])
+    drawn_jobs = np.vstack([np.ones(jobs), draw_weights(rng, jobs, n_boot)])
     members, weights = np.array([candidates.group, candidates.reference], float), np.ones(people)
     sums = np.empty((len(samples), 1 + n_boot, 4))  # columns as in `ranking.rate_counts`
     for number, job_weights in enumerate(drawn_jobs):
         if number:
-            weights = _drawn(rng, people, 1)[0]
+            weights = draw_weights(rng, people, 1)[0]
         sums[:, number, 1::2] = job_weights.sum() * (members @ weights)
         for sample, runs in enumerate(rankings):
             selected = np.mean([_selected(ranked, weights, members, candidates.k) for ranked in runs], axis=0)

@@ -53,6 +53,14 @@ def gap(exposure: np.ndarray, members: np.ndarray, extra: float = EXTRA_PLACES) 
     return np.where(defined, np.nansum(distances, -1) / np.maximum(defined, 1), np.nan)
 
 
+def worst_gap(exposure: np.ndarray, members: np.ndarray, extra: float = EXTRA_PLACES) -> np.ndarray:
+    """The largest of the groups' |`log_ratios`|, float [...]; NaN where none has one.
+
+    A search for the smallest is for the group that is worst off (minimax; Martinez, Bertran and Sapiro, ICML 2020).
+    """
+    return np.fmax.reduce(np.abs(log_ratios(exposure, members, extra)), axis=-1)
+
+
 def pull(exposure: np.ndarray, members: np.ndarray) -> np.ndarray:
     """What a rise of each log ratio takes off the gap, float [..., groups]: -sign / groups; 0 at parity, or if unknown.
 

@@ -9,6 +9,7 @@ from datasets import Dataset
 from scipy import stats
 
 from autorefine_lib.evaluation import ensemble, reward_gate
+from autorefine_lib.reward import parity_gap
 from autorefine_lib.reward.config import RewardConfig
 from autorefine_lib.reward.judge import Judge
 from autorefine_lib.reward.reward import RankingReward
@@ -84,6 +85,15 @@ def test_the_search_for_one_is_greedy_search():
     assert reward_gate.greedy_search(reward, CACHE) == reward_gate.search_for_several(
         [reward.linear, reward.linear], CACHE
     )
+
+
+def test_the_search_closes_the_gap_that_it_is_given(members):
+    two = [members["two"]]
+    # Of two groups the worst gap is the mean one; to open the gap nothing is better than the originals.
+    assert reward_gate.search_for_several(two, CACHE, gap=parity_gap.worst_gap) == reward_gate.search_for_several(
+        two, CACHE
+    )
+    assert reward_gate.search_for_several([members["one"]], CACHE, gap=lambda *of: -parity_gap.gap(*of)) == {}
 
 
 def test_a_constant_recommender_changes_nothing():

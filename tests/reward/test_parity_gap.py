@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autorefine_lib.recommender.scores import selection
-from autorefine_lib.reward.parity_gap import AT_PARITY, closing, gap, log_ratios, pull, selection_weights
+from autorefine_lib.reward.parity_gap import AT_PARITY, closing, gap, log_ratios, pull, selection_weights, worst_gap
 
 
 def test_selection_weights_by_hand():
@@ -41,6 +41,7 @@ def test_the_gap_of_three_groups_is_the_mean_against_the_rest():
     ratios = np.array([0.1 / 0.3, 0.2 / 0.25, 0.4 / 0.15])
     np.testing.assert_allclose(log_ratios(np.array([0.1, 0.2, 0.4]), np.ones(3), 0), np.log(ratios))
     np.testing.assert_allclose(gap(np.array([0.1, 0.2, 0.4]), np.ones(3), 0), np.abs(np.log(ratios)).mean())
+    np.testing.assert_allclose(worst_gap(np.array([0.1, 0.2, 0.4]), np.ones(3), 0), np.log(3))
 
 
 def test_the_extra_places_leave_parity_as_it_is():
@@ -51,6 +52,7 @@ def test_the_extra_places_leave_parity_as_it_is():
 
 def test_one_group_alone_has_no_gap():
     assert np.isnan(gap(np.array([2.0, 0.0]), np.array([2, 0])))
+    assert np.isnan(worst_gap(np.array([2.0, 0.0]), np.array([2, 0])))
     assert pull(np.array([2.0, 0.0]), np.array([2, 0])).tolist() == [0, 0]
     # A group without members is left out, and the others are compared.
     np.testing.assert_allclose(gap(np.array([1.0, 0.0, 2.0]), np.array([1, 0, 1]), 0), np.log(2))
