@@ -22,6 +22,7 @@ STEMS = [
     "08_transfer",
     "09_result_tables",
     "10_transfer_and_reranking",
+    "11_robustness",
     "12_groups",
     "13_users",
 ]
