@@ -1,8 +1,8 @@
 """Notebook 11: is a method's effect more than noise, and is it there for all places, kinds of ads and settings?
 
-A floor is what a disturbance without any meaning does to the impact ratio: typing errors in the ads, another name of
-the same group for every candidate, or groups that are made up by shuffling the labels within each occupation. An effect
-is stated as a multiple of its floor. All comparisons of a table are corrected together (Holm).
+A floor is what a disturbance without any meaning does to the impact ratio: typing errors in the ads, or another name of
+the same group for every candidate. An effect is stated as a multiple of its floor. All comparisons of a table are
+corrected together (Holm).
 """
 
 import random
@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from autorefine_lib.evaluation.method import ORIGINAL, Method
+from autorefine_lib.evaluation.method import ORIGINAL
 from autorefine_lib.evaluation.reward_gate import best_per_sentence, deploy_all
 from autorefine_lib.generator.generator import Generator
 from autorefine_lib.metrics import bootstrap, groups, permutation, ranking
@@ -79,27 +79,6 @@ def change_by_disturbing(disturbed: Iterable[tuple[Judge, Sequence[str]]], group
     counts = [count_selected(judge, texts, group, reference) for judge, texts in disturbed]
     ratios = [bootstrap.statistic(of.sum(0, keepdims=True), len(of))[0] for of in counts]
     return np.array(ratios[1:]) - ratios[0]
-
-
-def change_by_labels(
-    judge: Judge, runs: Sequence[Method], group: str, reference: str, draws: int = 1000, seed: int = 0
-) -> np.ndarray:
-    """What a method changes for groups that are made up, float [draws]: labels are shuffled within each occupation.
-
-    So it moves people of one occupation for other reasons than their group. The floor is the method's own.
-    """
-    ads = [list(judge.jobs["text"]), *(run.texts for run in runs)]
-    chosen = np.stack([selection(judge.recommender.rank(texts), judge.k).sum(0) for texts in ads])
-    chosen = np.stack([chosen[0], chosen[1:].mean(0)])
-    pair = _find_pair(judge, group, reference)
-    trades = pd.factorize(np.array(judge.candidates["occupation"], object), use_na_sentinel=False)[0]
-    places, rng, changes = np.argsort(trades, kind="stable"), np.random.default_rng(seed), np.empty(draws)
-    for draw in range(draws):
-        shuffled = np.empty_like(pair)
-        shuffled[:, places] = pair[:, np.lexsort([rng.random(len(trades)), trades])]
-        before, after = ranking.impact_ratios(chosen @ shuffled.T, pair.sum(1), 1)[:, 0]
-        changes[draw] = after - before
-    return changes
 
 
 def compare_parts(parts: Mapping[str, Mapping[str, np.ndarray]], seed: int = 0) -> pd.DataFrame:
