@@ -127,7 +127,8 @@ def correlate_widths(
     drafts = [deploy(originals[job], {place: text}) for job, place, text in edits]
     plain, scores = judge.recommender.rank(list(originals.values())), judge.recommender.rank(drafts)
     row = [list(originals).index(job) for job in rewrites["job_id"]]
-    pair = _find_pair(judge, group, reference)
+    names, members = groups.find_members(judge.candidates, judge.attribute)
+    pair = members[[names.index(group), names.index(reference)]]
 
     def change(width: float) -> np.ndarray:
         exposures = (parity_gap.selection_weights(of, judge.k, width) @ pair.T for of in (plain, scores))
@@ -142,21 +143,18 @@ def correlate_widths(
     return pd.DataFrame(rows)
 
 
-def admit_refused(
-    cache: pd.DataFrame, generator: Generator, judge: Judge, config: RewardConfig, guard: str
-) -> tuple[pd.DataFrame, int]:
-    """The cache as it would be without one guard, and how many completions this guard alone had refused.
+def reward_refused(cache: pd.DataFrame, generator: Generator, judge: Judge, config: RewardConfig) -> pd.DataFrame:
+    """The completions that a single guard refused, rewarded as if there were no guards, with that guard's name.
 
     Args:
         cache: from `offline.collect`, which keeps the completions that were refused.
         generator: the one that they were sampled from.
     """
-    alone = cache["reasons"].map(set) == {guard}
-    if not alone.any():
-        return cache, 0
-    lenient = ranking_reward(generator, judge, replace(config, guards=tuple({*config.guards} - {guard})))
-    columns = [cache.loc[alone, name].tolist() for name in ("completion", "job_id", "position")]
-    return pd.concat([cache[~alone], lenient.score(*columns)], ignore_index=True), int(alone.sum())
+    alone = cache[cache["reasons"].map(len) == 1]
+    lenient = ranking_reward(generator, judge, replace(config, guards=()))
+    columns = [alone[name].tolist() for name in ("completion", "job_id", "position")]
+    scored = lenient.score(*columns) if len(alone) else alone
+    return scored.assign(guard=[guard for (guard,) in alone["reasons"]])
 
 
 def choose_by_setting(cache: pd.DataFrame, linear: LinearGap, settings: pd.Series) -> dict[str, list[str]]:
@@ -179,9 +177,3 @@ def choose_by_setting(cache: pd.DataFrame, linear: LinearGap, settings: pd.Serie
             measures.judge, best_per_sentence(cache.assign(worth=cache[names] @ worth), "worth")
         )
     return chosen
-
-
-def _find_pair(judge: Judge, group: str, reference: str) -> np.ndarray:
-    """Who is in the group and in the reference group, bool [2, candidates]."""
-    names, members = groups.find_members(judge.candidates, judge.attribute)
-    return members[[names.index(group), names.index(reference)]]

@@ -1,6 +1,5 @@
 """Floors of noise by hand, comparisons part by part, widths of the threshold, guards switched off, other settings."""
 
-from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -101,27 +100,6 @@ def test_names_are_those_of_the_own_group():
     assert changes[0] == pytest.approx(ratios[1] - ratios[0]) and changes[1] > 0.1
 
 
-def test_made_up_groups_see_what_moves_everybody_and_not_what_moves_a_group():
-    plain, busy = ([SimpleNamespace(texts=put(word))] for word in ("plain", "busy"))
-    assert (robustness.change_by_labels(JUDGE, plain, *PAIR, draws=20) == 0).all()
-    changes = robustness.change_by_labels(JUDGE, busy, *PAIR, draws=400)
-    real = robustness.change_by_disturbing([(JUDGE, JOBS["text"]), (JUDGE, put("busy"))], *PAIR)[0]
-    assert np.mean(np.abs(changes) >= abs(real)) > 0.05, "it has nothing to do with the groups"
-    assert abs(changes.mean()) < 4 * changes.std() / 20
-    warm = robustness.change_by_labels(JUDGE, [SimpleNamespace(texts=put("warm"))], *PAIR, draws=400)
-    real = robustness.change_by_disturbing([(JUDGE, JOBS["text"]), (JUDGE, put("warm"))], *PAIR)[0]
-    assert real > 2 * np.median(np.abs(warm))
-
-
-def test_made_up_groups_keep_the_mix_of_the_occupations():
-    """Where all of an occupation belong to one group a shuffle changes nothing, so the floor is the effect itself."""
-    people = PEOPLE.remove_columns("gender").add_column("gender", ["male"] * 30 + ["female"] * 30)
-    other = replace(JUDGE, candidates=people)
-    changes = robustness.change_by_labels(other, [SimpleNamespace(texts=put("busy"))], *PAIR, draws=5)
-    real = robustness.change_by_disturbing([(other, JOBS["text"]), (other, put("busy"))], *PAIR)[0]
-    assert changes == pytest.approx([real] * 5)
-
-
 def test_parts_are_compared_as_bootstrap_and_permutations_do():
     counts = {ORIGINAL: robustness.count_selected(JUDGE, JOBS["text"], *PAIR)}
     counts |= {word: robustness.count_selected(JUDGE, put(word), *PAIR) for word in ("warm", "cold")}
@@ -187,13 +165,11 @@ def test_without_a_guard_what_it_alone_refused_is_rewarded():
         "The work is length.",
     ]
     cache = reward.score(completions, ["j0"] * 4, [2] * 4).assign(completion=completions)
-    lenient, refused = robustness.admit_refused(cache, writer, JUDGE, config, "form")
-    assert refused == 1 and len(lenient) == 4
-    new = lenient[lenient["text"].str.contains("form")]
-    assert new["text"].tolist() == ["The work is warm form."]
-    assert new["reward"].item() == pytest.approx(cache["reward"][0]) and cache["reward"][1] == -config.w_violation
-    same, none = robustness.admit_refused(cache, writer, JUDGE, config, "stuffing")
-    assert none == 0 and same is cache
+    let_in = robustness.reward_refused(cache, writer, JUDGE, config)
+    assert let_in["guard"].tolist() == ["form", "length"], "two guards refuse the third completion"
+    assert let_in["text"].tolist() == ["The work is warm form.", "The work is length."]
+    assert let_in["reward"][0] == pytest.approx(cache["reward"][0]) and cache["reward"][1] == -config.w_violation
+    assert robustness.reward_refused(cache[:1], writer, JUDGE, config).empty
 
 
 def test_what_one_setting_asks_for_pushes_the_other_away():
