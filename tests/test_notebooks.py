@@ -1,6 +1,7 @@
 """The committed notebooks keep the house rules."""
 
 import ast
+import re
 from pathlib import Path
 
 import nbformat
@@ -50,6 +51,15 @@ def test_house_rules(path: Path):
     kinds = {kind for cell in code for output in cell.outputs for kind in output.get("data", {})}
     assert not any(kind.startswith("image/") for kind in kinds), "no images in stored outputs"
     assert all(not cell.outputs and cell.execution_count is None for cell in code if cell not in checked(notebook))
+
+
+@pytest.mark.parametrize("path", sorted(NOTEBOOKS.rglob("*.ipynb")), ids=lambda path: path.stem)
+def test_formulas_are_plain_text(path: Path):
+    """The pages of a run and the site load no MathJax, so a formula in dollar signs would stay as it was typed."""
+    cells = nbformat.read(path, as_version=4).cells
+    assert not [
+        cell.source for cell in cells if cell.cell_type == "markdown" and re.search(r"\$\$|\$[^$]+\$", cell.source)
+    ]
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)

@@ -58,9 +58,9 @@ else:
 # %% [markdown]
 # ## 2. Change: the temperature of sampling
 #
-# The model gives each next word a number, its *logit*. With the temperature $T$ the probabilities are
+# The model gives each next word a number, its *logit*. With the temperature *T* the probabilities are
 #
-# $$ p_i = \frac{\exp(z_i / T)}{\sum_j \exp(z_j / T)} . $$
+#     pᵢ  =  exp(zᵢ / T) / Σⱼ exp(zⱼ / T)
 #
 # **Your turn.** Add the temperature to the function.
 

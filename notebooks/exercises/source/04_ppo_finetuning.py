@@ -132,8 +132,8 @@ def compare(runs: dict[str, dict], *what: str) -> None:
 #
 # We want a higher expected reward. Its gradient can be sampled (Williams, 1992):
 #
-# $$ \nabla\, \mathbb{E}[R] = \mathbb{E}\bigl[ R\; \nabla \log p(\text{text}) \bigr], \qquad
-# \log p(\text{text}) = \sum_t \log p(\text{word}_t \mid \text{words before}) . $$
+#     ∇ E[R]       =  E[ R · ∇ log p(text) ]
+#     log p(text)  =  Σₜ log p(wordₜ | words before)
 #
 # In words: push up the log-probability of every sampled text, the harder the more it earned. An optimiser
 # *minimises*, hence the minus.
@@ -175,7 +175,7 @@ else:
 #
 # A bad text is pushed up too, only less than others. Over many samples this comes out even, since probabilities add
 # up to 1. But one batch is noisy. Take a **baseline** off: reward less the mean reward of the batch. The expected
-# gradient keeps its direction, because $\mathbb{E}[\nabla \log p] = 0$; the noise falls. (Each text is part of its
+# gradient keeps its direction, because E[∇ log *p*] = 0; the noise falls. (Each text is part of its
 # own mean. This makes the gradient shorter by 1/16 and turns it nowhere. Leave-one-out, in notebook 04, does
 # without.)
 #
@@ -256,9 +256,9 @@ compare(runs, "reward", "kl")
 # Sampling is expensive, so we want several steps on one batch. But after the first step the batch comes from an *old*
 # policy. Two changes:
 #
-# - The **ratio** $r = p_\text{new} / p_\text{old}$ of each word stands in place of its log-probability. At $r = 1$
+# - The **ratio** *r* = *p*(new) / *p*(old) of each word stands in place of its log-probability. At *r* = 1
 #   the gradient is that of rung 2.
-# - The **clip** (Schulman et al., 2017): $\min(A\,r,\; A \cdot \text{clip}(r, 0.8, 1.2))$. Once a word has moved as
+# - The **clip** (Schulman et al., 2017): min(*A* · *r*, *A* · clip(*r*, 0.8, 1.2)). Once a word has moved as
 #   far as it may, nothing more is gained.
 
 # %%
@@ -350,10 +350,10 @@ compare(baseline | {"3 clip, passes: 4": runs["3 clip"]}, "reward", "kl")
 # ## Rung 4: a price on KL
 #
 # The reward is never all that we want. A language model that goes far from its start writes nonsense that happens to
-# pay. So distance costs: $R - c \sum_t (\log p_\text{old} - \log p_\text{reference})$. The sum is a sample of the KL
+# pay. So distance costs: *R* − *c* · Σₜ (log *p*(old) − log *p*(reference)). The sum is a sample of the KL
 # from the reference, in nats a text.
 #
-# **Your turn.** Change one line. `PRICE` is $c$.
+# **Your turn.** Change one line. `PRICE` is *c*.
 
 # %%
 PRICE = 0.5  # of one nat
@@ -395,9 +395,9 @@ compare({name: runs[name] for name in ("3 clip", "4 KL")}, "reward", "kl")
 # %% [markdown]
 # Less reward, less distance. Where the two balance is *your* choice of `PRICE`. Try 0.1 and 2.
 #
-# For this toy the best policy is known: $\pi^*(\text{text}) \propto p_\text{reference}(\text{text})\, \exp(R / c)$.
-# The reward adds up over the words, so each word stands by itself: a feminine-coded one has the weight $e^{1/c}$, a
-# masculine-coded one $e^{-1/c}$, *reliable* has 1.
+# For this toy the best policy is known: π\*(text) ∝ *p*(text) · exp(*R* / *c*), with the *p* of the reference.
+# The reward adds up over the words, so each word stands by itself: a feminine-coded one has the weight exp(1/*c*), a
+# masculine-coded one exp(−1/*c*), *reliable* has 1.
 #
 # **Your turn.** Three of the seven words are feminine-coded, three masculine-coded. Which share of the words of the
 # best policy is feminine-coded, for your `PRICE`?
@@ -432,9 +432,10 @@ else:
 # ## GAE by hand, on five words
 #
 # So far each word of a text gets the same advantage. A **critic** guesses, before each word, what is still to come:
-# its value $V_t$. Then a word can be better than expected by itself:
+# its value *V*ₜ. Then a word can be better than expected by itself:
 #
-# $$ \delta_t = r_t + V_{t+1} - V_t, \qquad A_t = \delta_t + \lambda A_{t+1}, $$
+#     δₜ  =  rₜ + Vₜ₊₁ − Vₜ
+#     Aₜ  =  δₜ + λ · Aₜ₊₁
 #
 # with a value and an advantage of 0 after the last word. This is *generalised advantage estimation* (Schulman et al.,
 # 2016), without a discount. The reward comes with the last word.
@@ -444,7 +445,7 @@ rewards = [0.0, 0.0, 0.0, 0.0, 1.0]
 values = [0.2, 0.4, 0.4, 0.1, 0.5]
 
 # %% [markdown]
-# **Your turn.** Work out the five $\delta_t$. Then, with $\lambda = 0.5$, the five $A_t$: begin with the last.
+# **Your turn.** Work out the five *δ*ₜ. Then, with *λ* = 0.5, the five *A*ₜ: begin with the last.
 
 # %% tags=["exercise"]
 deltas = [None, None, None, None, None]  # your turn
@@ -469,8 +470,8 @@ else:
     print(f"Not yet: A number {wrong[0]} is delta + 0.5 times the A after it." if wrong else "Right, all ten.")
 
 # %% [markdown]
-# `minimal.py` has the same lines. It is told the same numbers below, with three values of $\lambda$. (Its *returns*
-# are $A_t + V_t$.)
+# `minimal.py` has the same lines. It is told the same numbers below, with three values of *λ*. (Its *returns*
+# are *A*ₜ + *V*ₜ.)
 
 # %%
 from autorefine_lib.ppo import minimal
@@ -490,7 +491,7 @@ ax.legend(ncols=3)
 plt.show()
 
 # %% [markdown]
-# **Your turn.** Look at $\lambda = 1$. Which of these is $A_t$ then, whatever the values after $t$ are?
+# **Your turn.** Look at *λ* = 1. Which of these is *A*ₜ then, whatever the values after *t* are?
 #
 # - `"a"`: the whole reward, 1, for each word
 # - `"b"`: 1 less the value before that word

@@ -17,12 +17,12 @@ plt.style.use("autorefine_lib.resources.figures")
 # ## 1. Predict and change: the expectile, a cautious maximum
 #
 # Four rewrites go on from the same words. They earned 0, 0, 0 and 1. What is the state worth? The mean says 0.25, the
-# maximum says 1. ILQL takes the **expectile** $\tau$: the number $m$ at which what lies above, weighted by $\tau$,
-# balances what lies below, weighted by $1 - \tau$:
+# maximum says 1. ILQL takes the **expectile** *τ*: the number *m* at which what lies above, weighted by *τ*,
+# balances what lies below, weighted by 1 − *τ*:
 #
-# $$ \tau \sum_{x > m} (x - m) = (1 - \tau) \sum_{x < m} (m - x) . $$
+#     τ · (sum of x − m over all x > m)  =  (1 − τ) · (sum of m − x over all x < m)
 #
-# **Your turn.** Work out $m$ by hand for $\tau = 0.5$ and for $\tau = 0.9$.
+# **Your turn.** Work out *m* by hand for *τ* = 0.5 and for *τ* = 0.9.
 
 # %%
 EARNED = np.array([0.0, 0.0, 0.0, 1.0])
@@ -50,8 +50,8 @@ else:
     print("Right: 0.25 and 0.75. A large tau comes near the best that was seen, but never above it.")
 
 # %% [markdown]
-# **Your turn.** The loss of $V$ is $|\tau - 1(u < 0)|\,u^2$ with $u = x - m$: above $m$ the weight is $\tau$, below
-# it is $1 - \tau$. Finish the function; the cell after the check finds the smallest loss on a grid.
+# **Your turn.** The loss of *V* is |*τ* − 1(*u* < 0)| · *u*² with *u* = *x* − *m*: above *m* the weight is *τ*, below
+# it is 1 − *τ*. Finish the function; the cell after the check finds the smallest loss on a grid.
 
 
 # %% tags=["exercise"]
@@ -96,10 +96,10 @@ plt.show()
 # %% [markdown]
 # ## 2. Change: perturb the model
 #
-# No weight of the generator changes. Its probabilities $p$ are multiplied by what a word is worth, and made to add up
+# No weight of the generator changes. Its probabilities *p* are multiplied by what a word is worth, and made to add up
 # to 1 again:
 #
-# $$ \pi(a) \propto p(a)\, \exp\bigl(\beta\, (Q(a) - V)\bigr) . $$
+#     π(a)  ∝  p(a) · exp( β · (Q(a) − V) )
 #
 # **Your turn.** Write it.
 
@@ -149,7 +149,7 @@ plt.show()
 # %% [markdown]
 # ## 3. Explain: why not the largest beta?
 #
-# $Q$ was learned from few samples, so it errs. Below, 30 words have a true worth. $Q$ is the mean of the samples of
+# *Q* was learned from few samples, so it errs. Below, 30 words have a true worth. *Q* is the mean of the samples of
 # each word: likely words have many, unlikely ones have one. The curve is what the perturbed model *really* earns,
 # over 200 repetitions.
 #
@@ -196,4 +196,4 @@ print(said.get(the_curve, "No answer yet."))
 
 # %% [markdown]
 # So beta is chosen on ads that were neither trained on nor tested. The loss `CQL` has the same aim from the other
-# side: it keeps $Q$ low for words that the data do not hold.
+# side: it keeps *Q* low for words that the data do not hold.
