@@ -1,4 +1,4 @@
-"""The one exception that a user can cause, and that command line and notebooks show without a traceback."""
+"""What a user can cause: bad input and a stop, which command line and notebooks show without a traceback."""
 
 
 class InputError(ValueError):
@@ -7,6 +7,13 @@ class InputError(ValueError):
     def _render_traceback_(self) -> list[str]:
         """What IPython, and so a notebook, shows of it."""
         return [f"InputError: {self}"]
+
+
+class Stopped(KeyboardInterrupt):
+    """Ctrl-C, or ■ in a notebook, ended a training whose state is kept; the message says how to go on."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [str(self)]
 
 
 def disk_is_full(message: str) -> bool:

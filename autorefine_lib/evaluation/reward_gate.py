@@ -224,7 +224,7 @@ def predictability(cache: pd.DataFrame, folds: int = 5, penalty: float = 10.0) -
         pair = pd.DataFrame({"true": rows[signal], "foretold": foretold})
         within = (pair - pair.groupby(sentence).transform("mean"))[several]
         r, r_within = (part.corr().iloc[0, 1] for part in (pair, within))
-        common = rows[signal].corr(rows["hard"], method="spearman")
+        common = rows[[signal, "hard"]].rank().corr().iloc[0, 1]  # Spearman, without a warning where one is constant
         found.append({"signal": signal, "rewrites": len(rows), "r": r, "r_within": r_within, "rank_with_hard": common})
     return pd.DataFrame(found)
 

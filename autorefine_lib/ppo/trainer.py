@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from autorefine_lib.errors import InputError
+from autorefine_lib.errors import InputError, Stopped
 from autorefine_lib.generator import actor
 from autorefine_lib.generator.prompts import Prompts, check_decoder, encode
 from autorefine_lib.generator.sampling import Samples, precision, sample
@@ -96,7 +96,7 @@ class PPOTrainer:
         """Run to `config.steps`, from the newest checkpoint in `output_dir` if `resume`; returns the log.
 
         Without `resume`, checkpoints of an earlier run in `output_dir` are deleted. Ctrl-C finishes the step, saves a
-        checkpoint and raises KeyboardInterrupt; a second one stops at once.
+        checkpoint and raises Stopped, a KeyboardInterrupt; a second one stops at once.
 
         Raises:
             InputError: the checkpoint has another configuration, data or rewards, or a reward returned nonsense.
@@ -121,7 +121,7 @@ class PPOTrainer:
                     if stop or (step + 1) % config.save_every == 0 or step + 1 == config.steps:
                         path = self._save(step + 1)
                     if stop:
-                        raise KeyboardInterrupt(f"stopped after step {step + 1}; train() again goes on from {path}")
+                        raise Stopped(f"stopped after step {step + 1}: run it again to go on from {path}")
         except FloatingPointError as error:
             kept = checkpoint.last_good(self.output_dir)
             advice = "lower max_grad_norm, or learning_rate in another output_dir"

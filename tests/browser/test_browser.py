@@ -18,7 +18,8 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from nbformat.v4 import new_code_cell
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 from smoke_notebooks import prepare
 
 from autorefine_lib import provenance
@@ -136,12 +137,18 @@ def choose(page: Page, *names: str) -> None:
         menu.locator(".lm-Menu-item").filter(has=page.get_by_text(name, exact=True)).click()
 
 
-def run_all(page: Page, url: str) -> None:
-    """Open a notebook, run it from the menu, wait for its last cell, and look for errors."""
+def open_notebook(page: Page, url: str) -> Locator:
+    """Open a notebook and wait for its kernel; returns the prompts of its code cells."""
     page.goto(f"{url}&reset")  # without the notebooks of the last test, whose kernel may be idle
     prompts = page.locator(".jp-Notebook .jp-CodeCell .jp-InputPrompt")
     expect(prompts.first).to_be_visible()
     wait_until_idle(page)
+    return prompts
+
+
+def run_all(page: Page, url: str) -> None:
+    """Open a notebook, run it from the menu, wait for its last cell, and look for errors."""
+    prompts = open_notebook(page, url)
     choose(page, "Run", "Run All Cells")
     expect(prompts.filter(has_text="[*]").first).to_be_visible()
     expect(prompts.filter(has_text="[*]")).to_have_count(0, timeout=PATIENCE * 1000)
@@ -187,6 +194,47 @@ def run_and_photograph(page: Page, stem: str, address) -> None:
 @pytest.mark.parametrize("stem", STEMS)
 def test_a_notebook_runs_from_the_menu(stem: str, page: Page, address):
     run_and_photograph(page, stem, address)
+
+
+def wait_for_step(page: Page, above: int) -> int:
+    """Wait until the training has logged a step after `above` and its curves are there; returns the last step."""
+    for _ in range(PATIENCE):
+        logs = list(COPIES.glob("run/artefacts/ppo/*/log.csv"))
+        step = max((len(path.read_text().splitlines()) - 1 for path in logs), default=0)
+        if step > above:
+            expect(page.locator(".jp-CodeCell", has_text="log = pd.concat").locator("img").first).to_be_visible()
+            return step
+        page.wait_for_timeout(1000)
+    raise AssertionError(f"no step after {above} in {PATIENCE} s")
+
+
+def stop(page: Page) -> int:
+    """Press ■, and wait for the line that says where the state is; returns the step after which it stopped."""
+    page.get_by_role("button", name=re.compile("Interrupt the kernel")).click()
+    error = page.locator('[data-mime-type="application/vnd.jupyter.error"]')
+    expect(error).to_have_text(re.compile(r"^\s*stopped after step \d+: run it again"), timeout=PATIENCE * 1000)
+    wait_until_idle(page)
+    step, path = re.search(r"step (\d+): run it again to go on from (\S+)", error.inner_text()).groups()
+    assert (provenance.ROOT / path / "weights.safetensors").is_file()
+    assert len((provenance.ROOT / path).with_name("log.csv").read_text().splitlines()) == 1 + int(step)
+    return int(step)
+
+
+def test_a_stopped_training_keeps_its_state(page: Page, address):
+    """Before the test of the whole notebook, which clears what is left here and reads the same cache."""
+    notebook = json.loads((COPIES / f"{PPO}.ipynb").read_text())
+    notebook["cells"].insert(3, new_code_cell("steps, warm_start = 99, False"))
+    (COPIES / "stopped.ipynb").write_text(json.dumps(notebook))
+    open_notebook(page, address("lab/tree/stopped.ipynb"))
+    choose(page, "Run", "Run All Cells")
+    began = wait_for_step(page, 0)
+    stopped = stop(page)
+    assert began <= stopped < 99
+    photograph(page, "stopped", '[data-mime-type="application/vnd.jupyter.error"]')
+    page.locator(".jp-Notebook .jp-CodeCell", has_text="log = pd.concat").locator(".jp-InputArea-editor").click()
+    choose(page, "Run", "Run Selected Cell")
+    wait_for_step(page, stopped)
+    assert stop(page) > stopped, "it goes on where it stopped"
 
 
 def test_rewrites_and_stages_are_looked_through_by_keyboard(page: Page, address):

@@ -140,8 +140,9 @@ def test_interrupted_and_resumed_equals_uninterrupted(tmp_path, lora_rank):
             os.kill(os.getpid(), signal.SIGINT)
 
     stopped = trainer(tmp_path / "parts", config=config, on_step=interrupt)
-    with pytest.raises(KeyboardInterrupt, match="stopped after step 2"):
+    with pytest.raises(KeyboardInterrupt, match="stopped after step 2: run it again") as error:
         stopped.train()
+    assert error.value._render_traceback_() == [str(error.value)]  # a notebook shows one line
     resumed = trainer(tmp_path / "parts", config=config)
     torch.manual_seed(99)
     log = resumed.train()
