@@ -72,8 +72,8 @@ def correlate_recommenders(changes: pd.DataFrame, ads: pd.Series, seed: int = 0,
     if changes.empty:
         return pd.DataFrame(columns=["one", "other", "r", "r_low", "r_high", "r2", "slope", "n"], dtype=object)
     codes, names = pd.factorize(ads)
-    rng, rows = np.random.default_rng(seed), []
-    counts = np.vstack([np.ones(len(names)), rng.multinomial(len(names), np.full(len(names), 1 / len(names)), draws)])
+    drawn, rows = bootstrap.draw_weights(np.random.default_rng(seed), len(names), draws), []
+    counts = np.vstack([np.ones(len(names)), drawn])
     for one, other in combinations(changes, 2):
         pair = changes[[one, other]].to_numpy()
         products = np.column_stack([np.ones(len(pair)), pair, pair**2, pair.prod(axis=1)])

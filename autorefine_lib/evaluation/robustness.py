@@ -7,7 +7,7 @@ corrected together (Holm).
 
 import random
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 
@@ -68,17 +68,6 @@ def count_selected(judge: Judge, texts: Sequence[str], group: str, reference: st
     scores = judge.recommender.rank(list(texts))
     counts = ranking.per_job(scores, judge.jobs, judge.candidates, judge.attribute, judge.k)
     return ranking.rate_counts(counts, group, reference)
-
-
-def change_by_disturbing(disturbed: Iterable[tuple[Judge, Sequence[str]]], group: str, reference: str) -> np.ndarray:
-    """What each disturbance changes in the pooled impact ratio against the first one, float [disturbances - 1].
-
-    Args:
-        disturbed: judge and texts, one for each of its jobs; the first pair is what the others are compared with.
-    """
-    counts = [count_selected(judge, texts, group, reference) for judge, texts in disturbed]
-    ratios = [bootstrap.statistic(of.sum(0, keepdims=True), len(of))[0] for of in counts]
-    return np.array(ratios[1:]) - ratios[0]
 
 
 def compare_parts(parts: Mapping[str, Mapping[str, np.ndarray]], seed: int = 0) -> pd.DataFrame:

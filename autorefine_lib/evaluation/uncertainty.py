@@ -171,16 +171,15 @@ def table(
     names = list(methods[original][0].groups["group"].unique())
     groups.check_group(reference, names)
     members = dict(zip(*groups.find_members(judge.candidates, judge.attribute), strict=True)) if judge else {}
-    ranked_before = _rank(methods[original], judge) if judge else None
+    ranked = {name: _rank(runs, judge) for name, runs in methods.items()} if judge else {}
     rows = []
     for name in tqdm(others, desc="Resampling jobs and candidates", unit="method", disable=judge is None):
-        ranked_after = _rank(methods[name], judge) if judge else None
         for group in (group for group in names if group != reference):
             before, after = (per_job_numbers(methods[of], group, reference)["impact_ratio"] for of in (original, name))
             both = bootstrap.Interval(np.nan, np.nan, np.nan)
             if judge:
                 people = bootstrap.Candidates(members[group], members[reference], judge.k)
-                both = bootstrap.interval(ranked_before, ranked_after, n_boot=n_boot, seed=seed, candidates=people)
+                both = bootstrap.interval(ranked[original], ranked[name], n_boot=n_boot, seed=seed, candidates=people)
             row = _row(before, after, both, floor if floor and group == floor.group else None, seed)
             rows.append({"method": name, "group": group} | row)
     found = pd.DataFrame(rows, columns=COLUMNS)

@@ -90,7 +90,7 @@ def over_seeds(methods: Methods, group: str, reference: str) -> pd.DataFrame:
     return pd.DataFrame(table)
 
 
-def top_occupations(methods: dict[str, Sequence[Method]], most: int = 10) -> pd.DataFrame:
+def top_occupations(methods: Methods, most: int = 10) -> pd.DataFrame:
     """Shares of all selected places, over all seeds: occupation, and one column a method.
 
     The `most` occupations with the largest shares for the original ads, largest first.
@@ -100,7 +100,7 @@ def top_occupations(methods: dict[str, Sequence[Method]], most: int = 10) -> pd.
     return shares.nlargest(most, ORIGINAL).rename_axis("occupation").reset_index()
 
 
-def by_places(methods: dict[str, Sequence[Method]], group: str, reference: str, k: int) -> pd.DataFrame:
+def by_places(methods: Methods, group: str, reference: str, k: int) -> pd.DataFrame:
     """The impact ratio in the whole pool at other numbers of places: method, and one column a number.
 
     The per-job counts hold three cuts of a ranking: at k, and at the 10 and the 50 of the pool "nearest". In a pool of
