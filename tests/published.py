@@ -63,11 +63,10 @@ def describe(notebook: str) -> str:
         "| --- | --- | --- |",
     ]
     for _, row in table[table["notebook"] == notebook].iterrows():
-        found = row[runs].astype(float)
+        found = row[runs].dropna().astype(float)
         low, high = f"{found.min():.3f}", f"{found.max():.3f}"
-        lines.append(
-            f"| {row['number']} | {found.iloc[-1]:.3f} | {'all the same' if low == high else f'{low} to {high}'} |"
-        )
+        spread = "one run" if len(found) == 1 else "the same" if low == high else f"{low} to {high}"
+        lines.append(f"| {row['number']} | {found.iloc[-1]:.3f} | {spread} |")
     name = FIGURES[notebook]
     return "\n".join([*lines, "", f"![{name} in the published run](../reports/embedded/figures/{name}.png)"])
 
