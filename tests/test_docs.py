@@ -150,6 +150,9 @@ def check_pip(words: list[str]) -> None:
 
 
 def check_python(words: list[str]) -> None:
+    if words[0] == "tests/published.py":
+        assert words[1:] == ["write"] or words[1] == "add" and (ROOT / words[3] / "tables").is_dir()
+        return
     assert words[:2] in (["-m", "venv"], ["-m", "pytest"]), words
     assert words[1] == "venv" or all((ROOT / word).exists() for word in words[2:] if not word.startswith("-")), words
 
