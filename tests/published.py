@@ -1,4 +1,7 @@
-"""Is my run right? Beside each notebook's key numbers, what healthy runs found.
+"""What is published: the README's table, and beside each notebook's key numbers what healthy runs found.
+
+`readme` fills the README's table from the runs on real ads; beside the recommender of the reward stands one that no
+reward saw.
 
 `reports/healthy_runs.csv` names the numbers: a notebook, a table, `where` (column=value; ...) and the column that is
 averaged over the rows found. `add NAME RUN` reads them off a run into a column of that name. `write` puts them, and a
@@ -6,16 +9,24 @@ figure of the published run, into a cell of each notebook, which a run leaves ou
 """
 
 import argparse
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import nbformat
 import pandas as pd
 
 from autorefine_lib import provenance
+from autorefine_lib.evaluation.method import find_place
 from autorefine_lib.files import write_csv, write_text
+from autorefine_lib.metrics.bootstrap import Interval
+from autorefine_lib.report import pages
 from autorefine_lib.reproduce import NOTEBOOKS, PUBLISHED
 
 RUNS = provenance.ROOT / "reports/healthy_runs.csv"
+README = provenance.ROOT / "README.md"
+REAL = [provenance.ROOT / "reports" / name for name in ("real", "real-search")]  # the same test ads
+REWARDED, UNSEEN = "minilm", "paraphrase-minilm"
 EMBEDDED = provenance.ROOT / "reports/embedded"
 DEFINED = ["notebook", "number", "table", "where", "column"]
 FIGURES = {
@@ -84,6 +95,28 @@ def write(notebooks: Path = NOTEBOOKS) -> list[Path]:
     return written
 
 
+def fill_readme(readme: Path = README, runs: Sequence[Path] = REAL) -> Path:
+    """Put the methods of all runs between the lines headline:start and headline:end, each as the first run has it."""
+    rows = pd.concat([pages.read_results(run) for run in runs], ignore_index=True)
+    own, papers = rows[~pages.is_paper(rows)], rows[pages.is_paper(rows)]
+    own = own.sort_values("method", key=lambda names: names.map(find_place), kind="stable")
+    table = pages.make_headline(pd.concat([own, papers]), "female").drop(columns=["data", "seeds"])
+    judged = [pd.read_csv(path) for run in runs if (path := run / "tables/transfer.csv").is_file()]
+    if judged:
+        seen = pd.concat(judged).query("candidates == 'seen'").set_index("method")
+        ours, unseen = seen[seen["recommender"] == REWARDED], seen[seen["recommender"] == UNSEEN]
+        numbers = unseen[["impact_ratio", "impact_ratio_low", "impact_ratio_high"]].to_numpy(float)
+        ratios = dict(zip(unseen.index, [str(Interval(*of)) for of in numbers], strict=True))
+        # A method that two runs sampled is another one in each: what stands side by side is of the same texts.
+        own = {name: f"{ratio:.3f} " for name, ratio in ours["impact_ratio"].items()}
+        shown = zip(table["method"], table.iloc[:, 1], strict=True)
+        column = [ratios.get(name, "") if text.startswith(own.get(name, "no run")) else "" for name, text in shown]
+        table.insert(2, f"the same under {UNSEEN}, which no reward saw", column)
+    marks = re.compile(r"(<!-- headline:start -->\n).*?(<!-- headline:end -->)", re.DOTALL)
+    text = table.to_markdown(index=False, disable_numparse=True)
+    return write_text(readme, marks.sub(lambda found: f"{found[1]}{text}\n{found[2]}", readme.read_text("utf-8")))
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
@@ -91,8 +124,11 @@ if __name__ == "__main__":
     adding.add_argument("name")
     adding.add_argument("run", type=Path)
     commands.add_parser("write")
+    commands.add_parser("readme")
     arguments = parser.parse_args()
     if arguments.command == "add":
         add(arguments.name, arguments.run)
-    else:
+    elif arguments.command == "write":
         write()
+    else:
+        fill_readme()

@@ -6,7 +6,6 @@ or empty for a method that trains nothing) and how to get it again (command, com
 """
 
 import json
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,10 +13,8 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from autorefine_lib import provenance
 from autorefine_lib.evaluation import paper
 from autorefine_lib.evaluation.attribution import Attribution
-from autorefine_lib.evaluation.method import find_place
 from autorefine_lib.files import clock, write_csv, write_text
 from autorefine_lib.metrics.bootstrap import Interval
 
@@ -28,8 +25,6 @@ TRAINING = ["training_precision"]
 PROVENANCE = ["command", "commit", "versions", "device"]
 COLUMNS = MEASURED + NUMBERS + COSTS + TRAINING + PROVENANCE
 PAPER = "paper: "
-REAL_RUNS = tuple(provenance.ROOT / "reports" / name for name in ("real", "real-search"))
-"""The two runs on the same real ads, whose methods the README shows."""
 HEADLINE = ("impact_ratio", "mrr", "ndcg")
 """Metrics of the headline table."""
 CAPTION = (
@@ -111,19 +106,6 @@ def make_headline(rows: pd.DataFrame, group: str = "") -> pd.DataFrame:
 def format_headline(rows: pd.DataFrame, group: str = "female") -> str:
     """`make_headline` as the README's table."""
     return make_headline(rows, group).to_markdown(index=False, disable_numparse=True)
-
-
-def fill_readme(readme: Path = provenance.ROOT / "README.md", run_dirs: Sequence[Path] = REAL_RUNS) -> Path:
-    """Put the headline table of runs on the same test ads between the lines headline:start and headline:end.
-
-    A method that several runs measured is shown as the first of them has it.
-    """
-    rows = pd.concat([read_results(run_dir) for run_dir in run_dirs], ignore_index=True)
-    own, papers = rows[~is_paper(rows)], rows[is_paper(rows)]
-    own = own.sort_values("method", key=lambda names: names.map(find_place), kind="stable")
-    table = format_headline(pd.concat([own, papers]))
-    marks = re.compile(r"(<!-- headline:start -->\n).*?(<!-- headline:end -->)", re.DOTALL)
-    return write_text(readme, marks.sub(lambda found: f"{found[1]}{table}\n{found[2]}", readme.read_text("utf-8")))
 
 
 def load_template(name: str) -> jinja2.Template:

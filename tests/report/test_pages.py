@@ -75,34 +75,6 @@ def test_results_of_an_earlier_version_have_no_reward_calls(tmp_path: Path):
     assert "2,560" not in pages.format_headline(pages.read_results(tmp_path))
 
 
-def test_readme_is_filled_between_its_marks_only(tmp_path: Path):
-    readme = tmp_path / "README.md"
-    readme.write_text("before\n<!-- headline:start -->\nold\n<!-- headline:end -->\nafter\n")
-    pages.write_tables(rows(), tmp_path / "tables")
-    pages.fill_readme(readme, [tmp_path])
-    text = readme.read_text()
-    assert text.startswith("before\n<!-- headline:start -->\n| method") and text.endswith(
-        "<!-- headline:end -->\nafter\n"
-    )
-    assert "old" not in text and "0.668" in text
-
-
-def test_readme_shows_the_methods_of_all_runs_each_once_and_in_order(tmp_path: Path):
-    (readme := tmp_path / "README.md").write_text("<!-- headline:start -->\n<!-- headline:end -->\n")
-    first, second = tmp_path / "first", tmp_path / "second"
-    pages.write_tables(rows(), first / "tables")
-    found = rows()
-    searched = found[found["method"] == "PPO"].assign(method="greedy search", value=0.9, low=0.8, high=0.95)
-    pages.write_tables(pd.concat([found.assign(value=0.1), searched]), second / "tables")
-    pages.fill_readme(readme, [first, second])
-    lines = [line for line in readme.read_text().splitlines() if line.startswith("|")][2:]
-    names = [line.split("|")[1].strip() for line in lines]
-    ours = [name for name in names if not name.startswith("paper: ")]
-    assert ours.index("original ads") < ours.index("greedy search") < ours.index("PPO")
-    assert len(names) == len(set(names)) and names[-1].startswith("paper: ")
-    assert "0.900" in readme.read_text() and "0.100" not in readme.read_text(), "the first run's number stands"
-
-
 def test_index_ties_everything_together_and_escapes(tmp_path: Path):
     pages.write_tables(rows(), tmp_path / "tables")
     pd.DataFrame({"name": ["<script>alert(1)</script>"]}).to_csv(tmp_path / "tables/groups.csv", index=False)
