@@ -87,7 +87,7 @@ def test_paper_profile_end_to_end(hub, tmp_path, monkeypatch):
     for name, value in small.items():
         words += ["--set", f"{name}={value if isinstance(value, str) else json.dumps(value)}"]
     before = digest()
-    run = subprocess.run(words, capture_output=True, text=True, timeout=1200)
+    run = subprocess.run(words, capture_output=True, text=True, timeout=2400)
     assert run.returncode == 0, run.stderr
     assert digest() == before, "a run never writes notebooks/"
     rows = pages.read_results(tmp_path / "run")
