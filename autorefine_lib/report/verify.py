@@ -44,10 +44,12 @@ def verify(run_dir: Path, defaults: dict) -> tuple[pd.DataFrame, pd.DataFrame, l
         chosen = json.loads((run_dir / "run.json").read_text("utf-8"))["notebooks"]["09_result_tables"]["parameters"]
         made = _make(read_per_ad(run_dir), defaults | chosen)
         groups, selected = (pd.read_parquet(run_dir / f"per_ad/{name}.parquet") for name in ("groups", "selected"))
-    except (FileNotFoundError, NotADirectoryError, KeyError) as error:
+        files = sorted((run_dir / "tables").glob("*.csv"))
+        stored = {path.name: pd.read_csv(path, dtype=str, keep_default_na=False) for path in files}
+    except InputError:
+        raise
+    except (OSError, KeyError, ValueError) as error:  # missing or damaged: JSON, CSV and Parquet say it differently
         raise InputError(f"{run_dir} is no run with whole per_ad/ ({error}); give one as reports/embedded") from None
-    files = sorted((run_dir / "tables").glob("*.csv"))
-    stored = {path.name: pd.read_csv(path, dtype=str, keep_default_na=False) for path in files}
     # The people who are named as selected are as many of each group as are counted.
     stored[SELECTED] = groups.loc[groups["pool"] == "whole", [*PERSON, "selected"]]
     named = selected.groupby(PERSON)[["selected"]].sum()

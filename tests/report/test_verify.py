@@ -97,6 +97,13 @@ def test_an_ad_that_one_file_lacks_is_named(copy: Path):
         verify.verify(copy, DEFAULTS)
 
 
+@pytest.mark.parametrize("name", ["run.json", "tables/seeds.csv", "per_ad/quality.parquet"])
+def test_a_damaged_file_is_named(copy: Path, name: str):
+    (copy / name).write_bytes(b'"')
+    with pytest.raises(InputError, match=f"^{copy} is no run with whole per_ad/ "):
+        verify.verify(copy, DEFAULTS)
+
+
 def test_mistakes_are_one_line(copy: Path, tmp_path_factory):
     nothing = tmp_path_factory.mktemp("nothing")
     (copy / "per_ad/groups.parquet").unlink()
