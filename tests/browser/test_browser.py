@@ -244,7 +244,7 @@ def test_rewrites_and_stages_are_looked_through_by_keyboard(page: Page, address)
         control = page.get_by_label(label).last if label == "Rewrites" else page.get_by_role("slider").last
         control.focus()
         page.keyboard.press(key)
-        photograph(page, f"{PPO}-{name}", ".widget-vbox")
+        photograph(page, f"{PPO}-{name}", ".widget-vbox" + ":has([role=slider])" * (name == "stages"))
     check_outputs(page)
 
 
