@@ -65,7 +65,8 @@ def _take_apart(data: bytes, origin: str) -> tuple[Any, list[tuple[Any, str]]]:
         document = Document(io.BytesIO(data))
         tracked, found = (document.element.xpath(path) for path in (_TRACKED, _PARTS))
     except Exception as error:  # what python-docx raises for a damaged file has no common class
-        raise InputError(f"{origin}: damaged, with a password, or no .docx; save it anew in Word") from error
+        remedy = "open it in Word and save it anew"
+        raise InputError(f"{origin}: damaged, with a password, or no .docx; {remedy}") from error
     if tracked:
         raise InputError(f"{origin}: has tracked changes ({len(tracked)}); accept or reject them in Word and save it")
     signs = {qn(name): sign for name, sign in (_SIGNS | dict.fromkeys(_NOTHING, "")).items()}

@@ -86,7 +86,8 @@ def _rename_values(tables: list[pd.DataFrame], column: str, names: Mapping[str, 
     for theirs in names:
         if theirs not in found:
             some = ", ".join(list(found)[: schema.MOST_GROUPS])
-            raise InputError(f"{origin}: '{column}' has no value {theirs!r} for --values, only {some}; give one")
+            allowed = f"only {some}; give one of these"
+            raise InputError(f"{origin}: '{column}' has no value {theirs!r} for --values, {allowed}")
     for table in tables:
         table[column] = table[column].map(lambda value: names.get(str(value), value), na_action="ignore")
 

@@ -127,7 +127,9 @@ def correlate_widths(
     hard, best, rows = pd.Series(change(0)), selection(plain, judge.k), []
     for width in widths:
         weights = parity_gap.selection_weights(plain, judge.k, width)
-        found = {"r_hard": hard.corr(pd.Series(change(width)), method="spearman") if len(row) > 2 else np.nan}
+        soft = pd.Series(change(width))
+        # Spearman by ranks, as in `reward_gate.predictability`: without a warning where one is constant.
+        found = {"r_hard": hard.rank().corr(soft.rank()) if len(row) > 2 else np.nan}
         rows.append({"width": width, "rewrites": len(row)} | found | {"inside": (weights * best).sum() / weights.sum()})
     return pd.DataFrame(rows)
 
