@@ -6,8 +6,9 @@ texts of every method anew, and a method is compared with the original ads under
 two judges differ before anything is rewritten.
 """
 
+from collections.abc import Callable
 from copy import copy
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,10 @@ from tqdm.auto import tqdm
 from autorefine_lib.data import corpus, read_files, schema
 from autorefine_lib.errors import InputError
 from autorefine_lib.evaluation.method import ORIGINAL, TABLES, Method, Methods, nearness, per_job_numbers
-from autorefine_lib.metrics import bootstrap, ranking
+from autorefine_lib.evaluation.robustness import count_selected
+from autorefine_lib.metrics import bootstrap, groups, ranking
 from autorefine_lib.recommender.by_name import Recommender
+from autorefine_lib.recommender.dense import DenseRecommender
 from autorefine_lib.reward.judge import Judge
 from autorefine_lib.text import near_duplicates
 
@@ -145,3 +148,55 @@ def compare_methods(judged: Methods, group: str, reference: str, seed: int = 0) 
             row |= bootstrap.percentile(found.get(column, np.array([np.nan]))).columns(column)
         rows.append(row | {"n": len(runs[0].quality), "seeds": " ".join(str(run.seed) for run in runs)})
     return pd.DataFrame(rows)
+
+
+@dataclass
+class _PartOfPool:
+    """A fitted recommender that ranks some of its candidates only."""
+
+    recommender: DenseRecommender
+    rows: np.ndarray
+
+    def rank(self, ads: list[str]) -> np.ndarray:
+        return self.recommender.rank(ads)[:, self.rows]
+
+    def embed(self, ads: list[str]) -> np.ndarray:
+        return self.recommender.embed(ads)
+
+
+def search_on_halves(
+    judge: Judge, search: Callable[[Judge], list[str]], group: str, reference: str, draws: int = 2, seed: int = 0
+) -> dict[str, dict[str, np.ndarray]]:
+    """Choose rewrites with one half of the candidates, and measure them on that half and on the other one.
+
+    A choice among samples fits the people it was made with. What it gains with people who had no part in it is what it
+    would gain tomorrow (cross-fitting; Chernozhukov et al., 2018, "Double/debiased machine learning").
+
+    Args:
+        search: the chosen texts of the ads, of a judge with half of the candidates and of the places.
+        draws: times that the candidates of each group are halved at random. Each half is chosen with once.
+        seed: of the halves.
+
+    Returns:
+        "same people" and "other people", and in each the original ads and "chosen": `ranking.rate_counts`, summed over
+        the two halves and averaged over the draws, float [jobs, 4], for `robustness.compare_parts`.
+    """
+    before, same, other = [], [], []
+    codes = groups.of(judge.candidates, judge.attribute).codes
+
+    def part(rows: np.ndarray) -> Judge:
+        ranker: Any = _PartOfPool(judge.recommender, rows)
+        people = judge.candidates.select(rows)
+        return replace(judge, recommender=ranker, candidates=people, k=max(1, judge.k // 2))
+
+    for draw in range(draws):
+        order = np.random.default_rng([seed, draw]).permutation(len(judge.candidates))
+        order = order[np.argsort(codes[order], kind="stable")]
+        halves = part(order[0::2]), part(order[1::2])
+        for half, rest in (halves, halves[::-1]):
+            chosen = search(half)
+            before.append(count_selected(half, half.jobs["text"][:], group, reference))
+            same.append(count_selected(half, chosen, group, reference))
+            other.append(count_selected(rest, chosen, group, reference))
+    plain, found = np.sum(before, axis=0) / draws, {"same people": same, "other people": other}
+    return {name: {ORIGINAL: plain, "chosen": np.sum(counts, axis=0) / draws} for name, counts in found.items()}

@@ -183,3 +183,56 @@ def test_bad_input():
     nan.rank = lambda ads: np.full((len(ads), 7), np.nan)
     with pytest.raises(InputError, match="rank: the score of ad 0, candidate 0 is missing"):
         measured({"A": nan})
+
+
+class Named(Judge):
+    """Twenty people, men somewhat ahead; who is named in the ad, or a woman where it says `warm`, comes first."""
+
+    def rank(self, ads: list[str]) -> np.ndarray:
+        warm = np.array(["warm" in ad for ad in ads])[:, None] * (np.array(PAIRS["gender"]) == "f")
+        named = np.array([[name in ad.split() for name in PAIRS["candidate_id"]] for ad in ads])
+        return np.arange(20) / 20 + 0.4 * (np.array(PAIRS["gender"]) == "m") + 2 * (warm | named)
+
+
+PAIRS = Dataset.from_dict(
+    {
+        "candidate_id": [f"p{number}" for number in range(20)],
+        "text": ["x"] * 20,
+        "occupation": ["cook"] * 20,
+        "gender": ["f", "m"] * 10,
+    }
+)
+
+
+def name_the_women(half: judge.Judge) -> list[str]:
+    names = [name for name, sex in zip(half.candidates["candidate_id"], half.candidates["gender"], strict=True)
+             if sex == "f"]  # fmt: skip
+    return [f"{ad} {' '.join(names)}" for ad in half.jobs["text"]]
+
+
+def test_halves_part_what_was_fitted_from_what_other_people_gain():
+    whole = judge.Judge(Named(), JOBS, PAIRS, "gender", 8)
+    fitted = transfer.search_on_halves(whole, name_the_women, "f", "m", draws=3)
+    before, same, other = (np.array(counts) for counts in (fitted["same people"]["original ads"],
+        fitted["same people"]["chosen"], fitted["other people"]["chosen"]))  # fmt: skip
+    # The two halves hold everybody once, and each fills four of the eight places.
+    assert np.allclose(before[:, [1, 3]], 10) and np.allclose(before[:, [0, 2]].sum(1), 8)
+    assert np.allclose(same[:, [0, 2]], [8, 0]), "the women of the half that was chosen with fill all its places"
+    assert np.array_equal(other, before), "their names do nothing for the women of the other half"
+    general = transfer.search_on_halves(whole, lambda half: [f"{ad} warm" for ad in half.jobs["text"]], "f", "m")
+    assert np.allclose(general["other people"]["chosen"][:, [0, 2]], [8, 0])
+    assert np.array_equal(general["same people"]["chosen"], general["other people"]["chosen"])
+
+
+def test_halves_are_repeatable_and_differ_from_draw_to_draw():
+    halves = []
+    whole = judge.Judge(Named(), JOBS, PAIRS, "gender", 8)
+
+    def search(half: judge.Judge) -> list[str]:
+        halves.append(tuple(half.candidates["candidate_id"]))
+        return list(half.jobs["text"])
+
+    for _ in range(2):
+        transfer.search_on_halves(whole, search, "f", "m")
+    assert halves[:4] == halves[4:] and len(set(halves)) == 4
+    assert sorted(halves[0] + halves[1]) == sorted(PAIRS["candidate_id"])
