@@ -17,7 +17,9 @@ from datasets import Dataset
 from autorefine_lib.errors import InputError
 
 UNKNOWN = "unknown"
-"""The group of the candidates without a value: missing, blank, or the word itself in any case."""
+"""The group of the candidates without a value: missing, blank, or one of `NO_VALUE` in any case."""
+NO_VALUE = [UNKNOWN, "nan", "na", "n/a", "null", ""]
+"""What stands in files where there is no value: R writes NA, others write NaN or null."""
 AND = " & "
 """Between the columns of an intersection's name and between the values of its groups' names."""
 MOST_GROUPS = 200
@@ -84,7 +86,7 @@ def _column(candidates: Dataset, column: str) -> tuple[list[str], np.ndarray]:
     if column not in candidates.column_names:
         raise InputError(f"candidates have no column {column!r}; they have {', '.join(candidates.column_names)}")
     values = pd.Series(candidates[column][:], dtype=object).map(str, na_action="ignore").str.strip()
-    known = values.where(values.str.lower() != UNKNOWN).replace("", None)
+    known = values.where(~values.str.lower().isin(NO_VALUE), None)
     codes, names = pd.factorize(known, sort=True)
     if not len(names):
         raise InputError(f"all candidates are unknown in column {column!r}; give at least some candidates a value")

@@ -23,6 +23,12 @@ def test_missing_blank_and_the_word_are_unknown():
     assert found.sizes.tolist() == [2, 1, 3]
 
 
+def test_what_files_write_for_no_value_is_no_group():
+    written = Dataset.from_dict({"gender": ["f", "NaN", "NA", "n/a", "NULL", "nan ", "m", "Nadia"]})
+    found = groups.of(written, "gender")
+    assert found.names == ["Nadia", "f", "m", groups.UNKNOWN] and found.sizes.tolist() == [1, 1, 1, 5]
+
+
 def test_numbers_are_groups_by_their_text():
     assert groups.of(CANDIDATES, "age").names == ["30", "40", groups.UNKNOWN]
 
