@@ -81,14 +81,11 @@ def attribute(originals: list[str], rewrites: list[str], job_ids: list[str], val
     found = []
     for original, rewrite, job_id in zip(originals, rewrites, job_ids, strict=True):
         pieces = word_diff(original, rewrite)
-        without = [_without(pieces, place) for place, (old, new) in enumerate(pieces) if old != new]
+        edits = [place for place, (old, new) in enumerate(pieces) if old != new]
+        without = ["".join(pieces[at][at != place] for at in range(len(pieces))) for place in edits]
         before, after, *others = value([original, rewrite, *without], [job_id] * (2 + len(without))).tolist()
         found.append(Attribution(job_id, pieces, [after - other for other in others], before, after))
     return found
-
-
-def _without(pieces: list[Piece], place: int) -> str:
-    return "".join(old if index == place else new for index, (old, new) in enumerate(pieces))
 
 
 def frequent_edits(found: Sequence[Attribution], n: int = 20, seed: int = 0) -> pd.DataFrame:

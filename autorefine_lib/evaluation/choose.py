@@ -151,8 +151,7 @@ def compare_rankings(judge: Judge, chosen: Chosen) -> tuple[pd.DataFrame, float]
         before by a paired bootstrap over ads, which tells nothing of a single ad. And the mean share of the k places of
         an ad that the same people hold before and after.
     """
-    scores = judge.recommender.rank(list(judge.jobs["text"]))
-    counts = ranking.per_job(scores, judge.jobs, judge.candidates, judge.attribute, judge.k)
+    counts = judge.count(list(judge.jobs["text"]))
     changed, quality, _ = judge.measure(reward_gate.deploy_all(judge, chosen))
     table = ranking.impact_ratio(counts).rename(columns={"impact_ratio": "before"})[["group", "reference", "before"]]
     reference = table["reference"].iloc[0]

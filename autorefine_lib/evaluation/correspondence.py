@@ -95,10 +95,9 @@ def draw_names(scores: np.ndarray, given: np.ndarray, openings: pd.DataFrame, k:
     people, cells = given.shape
     wide, everyone, rng = scores.reshape(len(scores), people, cells), np.arange(people), np.random.default_rng(seed)
     selected, there = np.zeros((draws, len(scores), len(openings))), np.zeros((draws, len(openings)))
-    identity = np.eye(len(openings))
     for draw in range(draws):
         cell = rng.permutation(everyone % cells)
-        belongs = identity[given[everyone, cell]]
+        belongs = np.eye(len(openings))[given[everyone, cell]]
         selected[draw], there[draw] = selection(wide[:, everyone, cell], k) @ belongs, belongs.sum(0)
     return Draws(openings, selected, there)
 

@@ -64,12 +64,8 @@ def rerank(scores: np.ndarray, codes: np.ndarray) -> np.ndarray:
             given[g] += 1
             at = len(order) - 1
             while at > 0 and latest[at - 1] > at and scores[order[at - 1]] < scores[order[at]]:
-                order[at - 1], order[at], latest[at - 1], latest[at] = (
-                    order[at],
-                    order[at - 1],
-                    latest[at],
-                    latest[at - 1],
-                )
+                order[at - 1 : at + 1] = order[at], order[at - 1]
+                latest[at - 1 : at + 1] = latest[at], latest[at - 1]
                 at -= 1
     return np.array(order)
 

@@ -65,9 +65,7 @@ def rename(judge: Judge, names: Mapping[str, Sequence[str]], seed: int = 0) -> J
 
 def count_selected(judge: Judge, texts: Sequence[str], group: str, reference: str) -> np.ndarray:
     """`ranking.rate_counts` of the whole pool for one text a job, float [jobs, 4]."""
-    scores = judge.recommender.rank(list(texts))
-    counts = ranking.per_job(scores, judge.jobs, judge.candidates, judge.attribute, judge.k)
-    return ranking.rate_counts(counts, group, reference)
+    return ranking.rate_counts(judge.count(list(texts)), group, reference)
 
 
 def compare_parts(parts: Mapping[str, Mapping[str, np.ndarray]], seed: int = 0) -> pd.DataFrame:

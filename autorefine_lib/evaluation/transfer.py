@@ -8,8 +8,9 @@ two judges differ before anything is rewritten.
 
 from collections.abc import Callable
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,6 @@ from autorefine_lib.evaluation.method import ORIGINAL, TABLES, Method, Methods, 
 from autorefine_lib.evaluation.robustness import count_selected
 from autorefine_lib.metrics import bootstrap, groups, ranking
 from autorefine_lib.recommender.by_name import Recommender
-from autorefine_lib.recommender.dense import DenseRecommender
 from autorefine_lib.reward.judge import Judge
 from autorefine_lib.text import near_duplicates
 
@@ -150,20 +150,6 @@ def compare_methods(judged: Methods, group: str, reference: str, seed: int = 0) 
     return pd.DataFrame(rows)
 
 
-@dataclass
-class _PartOfPool:
-    """A fitted recommender that ranks some of its candidates only."""
-
-    recommender: DenseRecommender
-    rows: np.ndarray
-
-    def rank(self, ads: list[str]) -> np.ndarray:
-        return self.recommender.rank(ads)[:, self.rows]
-
-    def embed(self, ads: list[str]) -> np.ndarray:
-        return self.recommender.embed(ads)
-
-
 def search_on_halves(
     judge: Judge, search: Callable[[Judge], list[str]], group: str, reference: str, draws: int = 2, seed: int = 0
 ) -> dict[str, dict[str, np.ndarray]]:
@@ -181,13 +167,11 @@ def search_on_halves(
         "same people" and "other people", and in each the original ads and "chosen": `ranking.rate_counts`, summed over
         the two halves and averaged over the draws, float [jobs, 4], for `robustness.compare_parts`.
     """
-    before, same, other = [], [], []
-    codes = groups.of(judge.candidates, judge.attribute).codes
+    codes, counted = groups.of(judge.candidates, judge.attribute).codes, []
 
     def part(rows: np.ndarray) -> Judge:
-        ranker: Any = _PartOfPool(judge.recommender, rows)
-        people = judge.candidates.select(rows)
-        return replace(judge, recommender=ranker, candidates=people, k=max(1, judge.k // 2))
+        own: Any = SimpleNamespace(rank=lambda ads: judge.recommender.rank(ads)[:, rows], embed=judge.recommender.embed)
+        return replace(judge, recommender=own, candidates=judge.candidates.select(rows), k=max(1, judge.k // 2))
 
     for draw in range(draws):
         order = np.random.default_rng([seed, draw]).permutation(len(judge.candidates))
@@ -195,8 +179,7 @@ def search_on_halves(
         halves = part(order[0::2]), part(order[1::2])
         for half, rest in (halves, halves[::-1]):
             chosen = search(half)
-            before.append(count_selected(half, half.jobs["text"][:], group, reference))
-            same.append(count_selected(half, chosen, group, reference))
-            other.append(count_selected(rest, chosen, group, reference))
-    plain, found = np.sum(before, axis=0) / draws, {"same people": same, "other people": other}
-    return {name: {ORIGINAL: plain, "chosen": np.sum(counts, axis=0) / draws} for name, counts in found.items()}
+            ranked = (half, judge.jobs["text"][:]), (half, chosen), (rest, chosen)
+            counted.append([count_selected(*pair, group, reference) for pair in ranked])
+    before, same, other = np.sum(counted, axis=0) / draws
+    return {name: {ORIGINAL: before, "chosen": of} for name, of in (("same people", same), ("other people", other))}

@@ -43,8 +43,8 @@ class NoiseFloor:
 
     group: str
     """The group whose ratio it is."""
-    draws: pd.DataFrame
-    """One row a draw: impact_ratio, change (to the ads as they are), ads_changed (share)."""
+    changes: np.ndarray
+    """Of the ratio against that of the ads as they are, float [draws]."""
     low: float
     high: float
     """95 % prediction interval for the change that one more paraphrase makes, from the draws' mean and spread by
@@ -62,9 +62,7 @@ def noise_floor(judge: Judge, group: str, reference: str, draws: int, seed: int 
         raise InputError(f"draws={draws}: a spread needs at least 2; choose 10 or more")
 
     def ratio(texts: list[str]) -> float:
-        scores = judge.recommender.rank(texts)
-        table = ranking.per_job(scores, judge.jobs, judge.candidates, judge.attribute, judge.k)
-        ratios = ranking.impact_ratio(table, "whole", reference).set_index("group")
+        ratios = ranking.impact_ratio(judge.count(texts), "whole", reference).set_index("group")
         groups.check_group(group, ratios.index)
         found, note = ratios.loc[group, ["impact_ratio", "note"]]
         if not np.isfinite(found):
@@ -72,18 +70,12 @@ def noise_floor(judge: Judge, group: str, reference: str, draws: int, seed: int 
         return float(found)
 
     ads = list(judge.jobs["text"])
-    rows = []
-    for draw in tqdm(range(draws), desc="Paraphrasing at random", unit="draw"):
-        texts = placebos.paraphrase(ads, seed * draws + draw)
-        changed = np.mean([text != ad for text, ad in zip(texts, ads, strict=True)])
-        rows.append({"impact_ratio": ratio(texts), "ads_changed": changed})
-    table = pd.DataFrame(rows)
-    if not table["ads_changed"].any():
+    drawn = [placebos.paraphrase(ads, seed * draws + draw) for draw in range(draws)]
+    if all(texts == ads for texts in drawn):
         raise InputError("the random paraphrase changes no ad: none of them holds a listed phrase; give more ads")
-    table["change"] = table["impact_ratio"] - ratio(ads)
-    mean, sd = table["change"].mean(), table["change"].std()
-    reach = stats.t.ppf(0.975, draws - 1) * sd * math.sqrt(1 + 1 / draws)
-    return NoiseFloor(group, table, float(mean - reach), float(mean + reach))
+    changes = np.array([ratio(texts) for texts in tqdm(drawn, "Paraphrasing at random", unit="draw")]) - ratio(ads)
+    reach = stats.t.ppf(0.975, draws - 1) * changes.std(ddof=1) * math.sqrt(1 + 1 / draws)
+    return NoiseFloor(group, changes, float(changes.mean() - reach), float(changes.mean() + reach))
 
 
 def influence(sample: np.ndarray) -> np.ndarray:

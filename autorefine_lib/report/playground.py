@@ -86,11 +86,9 @@ class Playground:
         samples: int = choose.SAMPLES,
         seed: int = 0,
     ) -> None:
-        if "occupation" not in candidates.column_names:
-            candidates = candidates.add_column("occupation", [None] * len(candidates))
         self.generator, self.recommender, self.candidates = generator, recommender, candidates
         self.attribute, self.samples, self.seed = attribute, samples, seed
-        self.people = candidates.select_columns(["candidate_id", "occupation"]).to_pandas()
+        self.people = candidates.to_pandas().reindex(columns=["candidate_id", "occupation"])
         divided = groups.of(candidates, attribute)
         self.people["group"] = np.array(divided.names, object)[divided.codes]
         self.occupations = sorted(self.people["occupation"].dropna().unique())

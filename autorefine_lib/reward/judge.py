@@ -35,6 +35,10 @@ class Judge:
         """The same yardstick with at most `number` of its jobs, evenly spaced: files come sorted, by occupation say."""
         return replace(self, jobs=self.jobs.select(data_prep.spread_rows(len(self.jobs), number)))
 
+    def count(self, texts: list[str]) -> pd.DataFrame:
+        """Rank for `texts`, one per job, and count the selected of each group: `ranking.per_job`."""
+        return ranking.per_job(self.recommender.rank(texts), self.jobs, self.candidates, self.attribute, self.k)
+
     def measure(self, texts: list[str]) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
         """Rank for `texts`, one per job; returns `ranking.per_job`, the quality table and `top_k.find_selected`.
 

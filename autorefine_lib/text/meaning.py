@@ -136,14 +136,11 @@ def polarity(source: str, rewrite: str) -> Iterator[str]:
 
 def modality(source: str, rewrite: str) -> Iterator[str]:
     """What must be, should be or may be."""
-    first, second = (_strength(read(text)) for text in (source, rewrite))
+    strongest = (MUST, SHOULD, WAIVED, MAY, CAN)
+    first, second = (next(filter(read(text).modality.__contains__, strongest), "") for text in (source, rewrite))
     allowed = ({MAY, WAIVED}, {"", WAIVED}, {"", CAN}, {MAY, CAN}, {"", MUST}, {"", SHOULD})
     if first != second and {first, second} not in allowed:
         yield f"turns what {first or 'is'} be into what {second or 'is'}"
-
-
-def _strength(reading: Reading) -> str:
-    return next((one for one in (MUST, SHOULD, WAIVED, MAY, CAN) if one in reading.modality), "")
 
 
 def limits(source: str, rewrite: str) -> Iterator[str]:

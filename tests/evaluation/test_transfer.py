@@ -188,6 +188,9 @@ def test_bad_input():
 class Named(Judge):
     """Twenty people, men somewhat ahead; who is named in the ad, or a woman where it says `warm`, comes first."""
 
+    def embed(self, ads: list[str]) -> np.ndarray:
+        return np.ones((len(ads), 1))
+
     def rank(self, ads: list[str]) -> np.ndarray:
         warm = np.array(["warm" in ad for ad in ads])[:, None] * (np.array(PAIRS["gender"]) == "f")
         named = np.array([[name in ad.split() for name in PAIRS["candidate_id"]] for ad in ads])

@@ -65,7 +65,7 @@ def test_one_pool_alone():
 
 
 NAMES = ["word swap", "aligned, no RL", "best of 4", "reward-weighted", "ILQL", "RLOO", "GRPO", "PPO"]
-FLOOR = NoiseFloor("female", pd.DataFrame({"change": [0.0]}), -0.02, 0.03)
+FLOOR = NoiseFloor("female", np.zeros(1), -0.02, 0.03)
 
 
 def certainty_table() -> pd.DataFrame:
