@@ -180,6 +180,6 @@ def search_on_halves(
         for half, rest in (halves, halves[::-1]):
             chosen = search(half)
             ranked = (half, judge.jobs["text"][:]), (half, chosen), (rest, chosen)
-            counted.append([count_selected(*pair, group, reference) for pair in ranked])
+            counted.append([count_selected(people, texts, group, reference) for people, texts in ranked])
     before, same, other = np.sum(counted, axis=0) / draws
     return {name: {ORIGINAL: before, "chosen": of} for name, of in (("same people", same), ("other people", other))}
