@@ -39,6 +39,10 @@ FIGURES = {
     "07_red_team": "red_team",
     "08_transfer": "transfer_changes",
     "09_result_tables": "results_methods",
+    "10_transfer_and_reranking": "rivals",
+    "11_robustness": "floors",
+    "12_groups": "groups",
+    "13_users": "ab_errors",
 }
 
 

@@ -119,8 +119,8 @@ else:
 # %% [markdown]
 # ## 3. Explain: what may be written?
 #
-# PPO in the published `embedded` run (commit d8d0c0b): it changes the impact ratio by +0.027, with the interval from
-# −0.022 to 0.078, on 20 test ads and with one seed. Random paraphrase changes it by −0.06 to +0.10. **Your turn.**
+# PPO in the published `embedded` run (commit f22a73d): it changes the impact ratio by +0.014, with the interval from
+# −0.033 to 0.060, on 20 test ads and with one seed. Random paraphrase changes it by −0.06 to +0.10. **Your turn.**
 # Which sentences may stand in the report?
 #
 # - `"A"`: "The policy made the ranking less fair."
