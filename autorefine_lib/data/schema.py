@@ -12,7 +12,6 @@ import pandas as pd
 from datasets import Dataset
 
 from autorefine_lib.errors import InputError
-from autorefine_lib.metrics import groups
 
 JOB_COLUMNS = ("job_id", "title", "text", "occupation", "split")
 CANDIDATE_COLUMNS = ("candidate_id", "text", "occupation")
@@ -171,8 +170,7 @@ def check_match(jobs: Dataset, candidates: Dataset, attribute: str, min_group: i
                 f"jobs: no candidate has the occupation {name!r}; the nearest is {near[0]!r}: where that is meant, add "
                 f"--values {shlex.quote(f'occupation:{name}={near[0]}')} to the command, or else rename one of them"
             )
-    found = groups.of(candidates, attribute)
-    sizes = pd.Series(found.sizes[:-1], found.names[:-1])
+    sizes = pd.Series(candidates[attribute]).value_counts()
     if sizes.min() < min_group:
         raise InputError(
             f"candidates: the group {sizes.idxmin()!r} of '{attribute}' has {sizes.min()} of {sizes.sum()} candidates; "
