@@ -4,9 +4,14 @@ The package follows the data flow of Korkmaz et al. (2025, arXiv 2501.07324):
 generator -> recommender -> diversity metrics -> reward -> reinforcement learning.
 """
 
+import os
 import warnings
 
 __version__ = "0.1.0"
+
+# With AVX-512, Intel MKL adds the parts of a product in another order for one text than for several, so that a vector would
+# depend on the texts beside it. Here it does not. Other processors ignore this; nothing may be multiplied before.
+os.environ.setdefault("MKL_CBWR", "AVX512,STRICT")
 
 # PEFT and TRL ask transformers for what has another name by now. Whoever runs a notebook cannot change that.
 warnings.filterwarnings("ignore", "`.*gradient_checkpointing` is deprecated", FutureWarning)

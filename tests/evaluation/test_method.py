@@ -71,7 +71,7 @@ def test_measure_by_hand(judge: Judge):
     assert quality["ndcg"].tolist() == pytest.approx([0.61315, 0], abs=1e-5)
     assert quality["similarity"].tolist() == [1, 1] and not quality["changed"].any()
     assert quality["protected"].tolist() == [0, 0]
-    assert quality["overlap"].tolist() == [1, 1] and quality["ndcg_to_original"].tolist() == [1, 1]
+    assert quality["overlap"].tolist() == [1, 1] and quality["ndcg_to_original"].tolist() == pytest.approx([1, 1])
 
     groups, quality, _ = judge.measure(["A nurse.", "A cook, she leads."])
     assert quality["mrr"].tolist() == [1, 1] and quality["ndcg"].tolist() == pytest.approx([0.61315, 1], abs=1e-5)
