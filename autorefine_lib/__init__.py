@@ -9,7 +9,7 @@ import warnings
 
 __version__ = "0.1.0"
 
-# With AVX-512, Intel MKL adds the parts of a product in another order for one text than for several, so that a vector would
+# With AVX-512, Intel MKL adds the parts of a product in another order for one text than for several: a vector would
 # depend on the texts beside it. Here it does not. Other processors ignore this; nothing may be multiplied before.
 os.environ.setdefault("MKL_CBWR", "AVX512,STRICT")
 
