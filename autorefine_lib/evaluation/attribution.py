@@ -82,7 +82,7 @@ def attribute(originals: list[str], rewrites: list[str], job_ids: list[str], val
     for original, rewrite, job_id in zip(originals, rewrites, job_ids, strict=True):
         pieces = word_diff(original, rewrite)
         edits = [place for place, (old, new) in enumerate(pieces) if old != new]
-        without = ["".join(pieces[at][at != place] for at in range(len(pieces))) for place in edits]
+        without = ["".join(pair[at != place] for at, pair in enumerate(pieces)) for place in edits]
         before, after, *others = value([original, rewrite, *without], [job_id] * (2 + len(without))).tolist()
         found.append(Attribution(job_id, pieces, [after - other for other in others], before, after))
     return found

@@ -97,7 +97,7 @@ def draw_names(scores: np.ndarray, given: np.ndarray, openings: pd.DataFrame, k:
     selected, there = np.zeros((draws, len(scores), len(openings))), np.zeros((draws, len(openings)))
     for draw in range(draws):
         cell = rng.permutation(everyone % cells)
-        belongs = np.eye(len(openings))[given[everyone, cell]]
+        belongs = given[everyone, cell][:, None] == np.arange(len(openings))
         selected[draw], there[draw] = selection(wide[:, everyone, cell], k) @ belongs, belongs.sum(0)
     return Draws(openings, selected, there)
 

@@ -137,7 +137,7 @@ def polarity(source: str, rewrite: str) -> Iterator[str]:
 def modality(source: str, rewrite: str) -> Iterator[str]:
     """What must be, should be or may be."""
     strongest = (MUST, SHOULD, WAIVED, MAY, CAN)
-    first, second = (next(filter(read(text).modality.__contains__, strongest), "") for text in (source, rewrite))
+    first, second = (next((one for one in strongest if one in read(text).modality), "") for text in (source, rewrite))
     allowed = ({MAY, WAIVED}, {"", WAIVED}, {"", CAN}, {MAY, CAN}, {"", MUST}, {"", SHOULD})
     if first != second and {first, second} not in allowed:
         yield f"turns what {first or 'is'} be into what {second or 'is'}"

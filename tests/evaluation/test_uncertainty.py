@@ -76,6 +76,8 @@ def table(floor: uncertainty.NoiseFloor) -> pd.DataFrame:
 def test_noise_is_that_of_the_runs_own_ads(floor: uncertainty.NoiseFloor):
     assert floor.group == "black" and len(floor.changes) == 5
     assert floor.low < floor.changes.mean() < floor.high
+    for draw in range(5):
+        assert all(new != ad for new, ad in zip(placebos.paraphrase(ADS, draw), ADS, strict=True))
 
 
 def test_rows_are_what_the_functions_give(table: pd.DataFrame, floor: uncertainty.NoiseFloor):
@@ -180,6 +182,7 @@ def test_noise_floor_by_hand():
     found = toy_floor(lambda ads, seed: [ads[0] + f" {seed + 1}!", *ads[1:]])
     assert found.group == "female"
     np.testing.assert_allclose(found.changes, [-2 / 5, 0, 2 / 3])
+    np.testing.assert_allclose(found.changes + 1, [3 / 5, 1, 5 / 3])  # the ads as they are select equally
     sd = np.std([3 / 5, 1, 5 / 3], ddof=1)
     # Quantile of Student's t with 2 degrees of freedom: 4.303.
     mean, reach = np.mean([-2 / 5, 0, 2 / 3]), 4.30265 * sd * np.sqrt(4 / 3)
@@ -189,6 +192,7 @@ def test_noise_floor_by_hand():
 def test_the_paraphrase_is_random_without_a_direction_and_reproducible():
     assert wording.find(TWO_ADS["text"][0]), "the ad holds a listed phrase"
     found = toy_floor()  # `select_women` is blind to the words, so that nothing moves
+    assert all(new != ad for new, ad in zip(placebos.paraphrase(TWO_ADS["text"][:], 0), TWO_ADS["text"], strict=True))
     assert found.low == found.high == 0
     seen, paraphrase = [], placebos.paraphrase
     for _ in range(2):
