@@ -148,8 +148,7 @@ def summary(evaluated: pd.DataFrame) -> dict[str, float]:
 
 def guard_rates(evaluated: pd.DataFrame) -> pd.Series:
     """Share of the rows that each guard refuses, the largest first; a row may be refused by several."""
-    refusals = evaluated["refused"].str.split().explode().dropna()
-    return refusals.value_counts() / max(1, len(evaluated))
+    return evaluated["refused"].str.split().explode().dropna().value_counts() / max(1, len(evaluated))
 
 
 def _distinct_4grams(texts: pd.Series) -> float:

@@ -112,5 +112,4 @@ def describe_candidates(candidates: Dataset, attribute: str = "gender") -> pd.Da
     """Candidates by occupation and group of `attribute`: counts, and the share of each group."""
     df = candidates.to_pandas()
     counts = pd.crosstab(df["occupation"], df[attribute])
-    shares = counts.div(counts.sum(axis=1), axis=0).add_prefix("share_")
-    return counts.join(shares)
+    return counts.join(counts.div(counts.sum(axis=1), axis=0).add_prefix("share_"))

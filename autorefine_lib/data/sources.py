@@ -135,8 +135,7 @@ def _limit(df: pd.DataFrame, by: list[str], most: int, seed: int) -> pd.DataFram
     """At most `most` rows of each group of `by`, drawn by `seed`; all of them for 0. No occupation is a group too."""
     if not most:
         return df
-    kept = df.sample(frac=1.0, random_state=seed).groupby(by, sort=False, dropna=False).head(most)
-    return kept.sort_index()
+    return df.sample(frac=1.0, random_state=seed).groupby(by, sort=False, dropna=False).head(most).sort_index()
 
 
 def split_by_group(jobs: pd.DataFrame, seed: int = 0) -> list[str]:

@@ -197,7 +197,7 @@ def per_job_numbers(runs: Sequence[Method], group: str, reference: str) -> dict[
     for name, pool in POOLS.items():
         if (runs[0].groups["pool"] == pool).any():
             rate = RATES.get(name, ranking.SELECTION)
-            counts = [ranking.rate_counts(run.groups, group, reference, pool, rate) for run in runs]
+            counts = [ranking.rate_counts(run.groups, group, reference, pool=pool, rate=rate) for run in runs]
             numbers[name] = np.mean([BY_AD[name](of_run) for of_run in counts] if name in BY_AD else counts, axis=0)
     quality = {name: np.mean([run.quality[name] for run in runs], axis=0) for name in QUALITY}
     numbers |= {name: values[~np.isnan(values)] for name, values in quality.items() if not np.isnan(values).all()}

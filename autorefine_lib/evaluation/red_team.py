@@ -130,8 +130,7 @@ def _rewrites(judge: Judge, attack: Attack, seed: int) -> tuple[list[str], list[
     candidates = judge.candidates.to_pandas()
     ids, texts = [], []
     for job in judge.jobs:
-        rng = random.Random(f"{seed} {attack.__name__} {job['job_id']}")
-        text = attack(job["text"], job, candidates, rng)
+        text = attack(job["text"], job, candidates, random.Random(f"{seed} {attack.__name__} {job['job_id']}"))
         if text != job["text"]:
             ids.append(job["job_id"])
             texts.append(text)

@@ -162,7 +162,6 @@ def choose_by_setting(cache: pd.DataFrame, linear: LinearGap, settings: pd.Serie
         inside = settings.eq(setting).to_numpy() | (setting == MIX)
         summed = exposures[inside].sum(0)
         worth = parity_gap.closing(parity_gap.pull(summed, inside.sum() * members), summed, inside.sum() * members)
-        chosen[setting] = deploy_all(
-            measures.judge, best_per_sentence(cache.assign(worth=cache[names] @ worth), "worth")
-        )
+        best = best_per_sentence(cache.assign(worth=cache[names] @ worth), "worth")
+        chosen[setting] = deploy_all(measures.judge, best)
     return chosen

@@ -159,8 +159,7 @@ def _invert(weights: Tensor, fractions: Tensor) -> tuple[Tensor, Tensor]:
     wanted = fractions * cumulated[:, -1:]
     # NaN falls behind all; `sample` finds it at the end.
     found = torch.searchsorted(cumulated, wanted, right=True).clamp_(max=weights.shape[1] - 1)
-    weight = weights.gather(1, found)
-    return found, (1 - (cumulated.gather(1, found) - wanted) / weight).clamp(0, 1 - 1e-9)
+    return found, (1 - (cumulated.gather(1, found) - wanted) / weights.gather(1, found)).clamp(0, 1 - 1e-9)
 
 
 def precision(model: PreTrainedModel, bf16: bool) -> AbstractContextManager:

@@ -220,43 +220,49 @@ def most_selected(rates: np.ndarray) -> int:
 
 
 def rate_counts(
-    table: pd.DataFrame, group: str, reference: str, pool: str = "whole", rate: tuple[str, str] = SELECTION
+    table: pd.DataFrame, group: str, *others: str, pool: str = "whole", rate: tuple[str, str] = SELECTION
 ) -> np.ndarray:
-    """Job by job what the impact ratio is made of: float [jobs with this pool, 4], in the order of `table`.
+    """Job by job what the impact ratio is made of: float [jobs with this pool, 2 x groups], in the order of `table`.
 
-    Columns: selected and available of `group`, selected and available of `reference`. `bootstrap.interval` takes it.
-    With `BETWEEN` or `WITHIN` as `rate` it is made of other counts; those two ratios multiply to the impact ratio.
+    Columns: selected and available of `group`, then of each other group. `bootstrap.interval` takes it where the only
+    other is the reference. With `BETWEEN` or `WITHIN` as `rate` it is made of other counts; those two ratios multiply
+    to the impact ratio.
     """
     one_pool = table[table["pool"] == pool]
     counts = one_pool.pivot(index="job_id", columns="group", values=list(rate))
-    for name in (group, reference):
+    for name in (group, *others):
         groups.check_group(name, one_pool["group"].unique())
-    columns = [(count, name) for name in (group, reference) for count in rate]
+    columns = [(count, name) for name in (group, *others) for count in rate]
     return counts.loc[one_pool["job_id"].drop_duplicates(), columns].to_numpy(float)
 
 
 def impact_ratio_by_ad(counts: np.ndarray) -> np.ndarray:
-    """The authors' impact ratio of each ad: the group's selection rate over the higher of the two rates, float [ads].
+    """The authors' impact ratio of each ad: the first group's selection rate over the highest of all, float [ads].
 
-    As in their code, a group without a member among the nearest has a rate of 0. Where nobody of either group is
-    selected the ratio is 1; theirs is undefined there, which cannot happen with two groups and nobody unknown.
+    As in their code, a group without a member among the nearest has a rate of 0. Where nobody of any group is selected
+    the ratio is 1; theirs is undefined there, which cannot happen with two groups and nobody unknown.
 
     Args:
-        counts: from `rate_counts` of the pool "nearest"; with ties the ratio is that of the mean numbers.
+        counts: from `rate_counts` of the pool "nearest": two groups for gender, all of them for regions; with ties the
+            ratio is that of the mean numbers.
     """
-    rates = np.divide(counts[:, ::2], counts[:, 1::2], out=np.zeros((len(counts), 2)), where=counts[:, 1::2] > 0)
+    rates = np.divide(counts[:, ::2], counts[:, 1::2], out=np.zeros_like(counts[:, ::2]), where=counts[:, 1::2] > 0)
     highest = rates.max(axis=1)
     return np.divide(rates[:, 0], highest, out=np.ones(len(counts)), where=highest > 0)
 
 
-def q_by_ad(counts: np.ndarray) -> np.ndarray:
-    """The gender part of the authors' reward q, for each ad: from 0 at equal numbers to -50, float [ads].
+def q_by_ad(counts: np.ndarray, everyone: np.ndarray | None = None) -> np.ndarray:
+    """One part of the authors' reward q, for each ad: 0 where the groups' shares of the nearest are the wanted ones.
 
-    -100 x the Wasserstein distance between the two groups' shares of the nearest and (0.5, 0.5), which is the distance
-    of either share to 0.5. -50 where nobody of either group is among the nearest.
+    -100 x the Wasserstein distance between the shares of the nearest and the wanted shares, both taken as samples of
+    numbers, as in their code. Of two groups and (0.5, 0.5), as for gender, it is the distance of either share to 0.5:
+    from 0 to -50. -50 where nobody of either group is among the nearest.
 
     Args:
         counts: as in `impact_ratio_by_ad`.
+        everyone: members of each group in the whole set, whose shares are wanted, as for regions; None: equal ones.
     """
-    near, both = counts[:, 1], counts[:, 1::2].sum(axis=1)
-    return -100 * np.abs(np.divide(near, both, out=np.zeros(len(counts)), where=both > 0) - 0.5)
+    near = counts[:, 1::2]
+    total, wanted = near.sum(axis=1, keepdims=True), np.ones(near.shape[1]) if everyone is None else everyone
+    shares = np.divide(near, total, out=np.zeros_like(near), where=total > 0)
+    return -100 * np.abs(np.sort(shares) - np.sort(wanted / wanted.sum())).mean(axis=1)

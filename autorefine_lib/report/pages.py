@@ -6,6 +6,7 @@ or empty for a method that trains nothing) and how to get it again (command, com
 """
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,9 +22,8 @@ from autorefine_lib.metrics.bootstrap import Interval
 MEASURED = ["method", "data", "split", "pool", "group", "metric", "k"]
 NUMBERS = ["value", "low", "high", "n", "seeds"]
 COSTS = ["reward_calls", "seconds"]
-TRAINING = ["training_precision"]
 PROVENANCE = ["command", "commit", "versions", "device"]
-COLUMNS = MEASURED + NUMBERS + COSTS + TRAINING + PROVENANCE
+COLUMNS = [*MEASURED, *NUMBERS, *COSTS, "training_precision", *PROVENANCE]
 PAPER = "paper: "
 HEADLINE = ("impact_ratio", "mrr", "ndcg")
 """Metrics of the headline table."""
@@ -58,8 +58,8 @@ def format_rows(rows: pd.DataFrame) -> pd.DataFrame:
         part[column] = [f"{item:,.0f}" if pd.notna(item) else "" for item in part[column]]
     part["value"] = [str(Interval(*numbers)) for numbers in part[["value", "low", "high"]].to_numpy(float)]
     part["metric"] = part["metric"].str.replace("_", " ")
-    names = {"value": "value [95 % interval]"} | {name: name.replace("_", " ") for name in ("reward_calls", *TRAINING)}
-    part = part[[*MEASURED, "value", "n", "seeds", *COSTS, *TRAINING]].astype(object)
+    part = part[[*MEASURED, "value", "n", "seeds", *COSTS, "training_precision"]].astype(object)
+    names = {name: name.replace("_", " ") for name in part} | {"value": "value [95 % interval]"}
     return part.fillna("").astype(str).rename(columns=names)
 
 
@@ -146,6 +146,13 @@ def render_notebooks(folder: Path) -> list[str]:
     return stems
 
 
+def find_makers(folder: Path) -> dict[str, str]:
+    """Which notebook of `folder` writes a table ("seeds.csv") or figure ("floors"): the first whose code names it."""
+    last_first = sorted(folder.glob("*.ipynb"), reverse=True)
+    named = r'(?:tables|figures) / \\"([\w.]+)\\"'
+    return {name: path.stem for path in last_first for name in re.findall(named, path.read_text("utf-8"))}
+
+
 def write_index(run_dir: Path) -> Path:
     """Write `index.html` of a run: results, figures, edits, alarms, other tables, facts and the executed notebooks."""
     run_dir = Path(run_dir)
@@ -168,5 +175,6 @@ def write_index(run_dir: Path) -> Path:
         tables=texts,
         figures=sorted(path.stem for path in (run_dir / "figures").glob("*.png")),
         notebooks=render_notebooks(run_dir / "notebooks"),
+        makers=find_makers(run_dir / "notebooks"),
     )
     return write_text(run_dir / "index.html", page)

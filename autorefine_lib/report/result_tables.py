@@ -108,7 +108,7 @@ def by_places(methods: Methods, group: str, reference: str, k: int) -> pd.DataFr
     """
     table = {}
     for name, (run, *_) in methods.items():
-        pools = (ranking.rate_counts(run.groups, group, reference, pool) for pool in ("whole", "nearest"))
+        pools = (ranking.rate_counts(run.groups, group, reference, pool=pool) for pool in ("whole", "nearest"))
         whole, near = (counts.sum(axis=0) for counts in pools)
         cuts = {ranking.FIRST: near[::2], ranking.NEAREST: near[1::2], k: whole[::2]}
         table[name] = {str(n): ranking.impact_ratios(cuts[n], whole[1::2], 1)[0] for n in sorted(cuts)}

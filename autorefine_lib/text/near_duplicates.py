@@ -31,8 +31,7 @@ def _signature(text: str, a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 def group_texts(texts: list[str]) -> list[int]:
     """For each text the index of the first text of its group; texts that share a band of the signature are joined."""
-    rng = np.random.default_rng(0)
-    a, b = rng.integers(1, int(_PRIME), size=(2, _BANDS * _ROWS), dtype=np.uint64)
+    a, b = np.random.default_rng(0).integers(1, int(_PRIME), size=(2, _BANDS * _ROWS), dtype=np.uint64)
     seen: dict[tuple, int] = {}
     pairs = []
     for i, text in enumerate(texts):

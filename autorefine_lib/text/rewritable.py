@@ -96,8 +96,7 @@ def explain_leaving(sentence: str) -> str | None:
 
 def _is_heading(words: list[str]) -> bool:
     alphabetic = [word for word in words if word[:1].isalpha()]
-    capitals = sum(word[0].isupper() for word in alphabetic)
-    return capitals >= 0.8 * max(1, len(alphabetic))
+    return sum(word[0].isupper() for word in alphabetic) >= 0.8 * max(1, len(alphabetic))
 
 
 def _is_list(sentence: str) -> bool:

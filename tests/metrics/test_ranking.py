@@ -54,7 +54,7 @@ def test_per_job_counts_by_hand():
 def test_a_job_without_enough_qualified_candidates_counts_in_the_whole_pool_alone():
     frame = table(4)  # there are four nurses and three cooks
     assert counts(frame, "n1", "qualified") == {"f": (2, 2), "m": (2, 2)} and counts(frame, "c1", "qualified") == {}
-    assert ranking.rate_counts(frame, "f", "m", "qualified").tolist() == [[2, 2, 2, 2]]
+    assert ranking.rate_counts(frame, "f", "m", pool="qualified").tolist() == [[2, 2, 2, 2]]
     assert len(ranking.rate_counts(frame, "f", "m")) == 2
     for occupations in (["nurse", None], ["nurse", ""], ["nurse", "poet"]):
         jobs = JOBS.remove_columns("occupation").add_column("occupation", occupations)
@@ -87,7 +87,7 @@ def test_between_and_within_occupations_by_hand():
     assert (total, between, within) == pytest.approx((1 / 3, 1.4 / 2.6, (1 / 1.4) / (3 / 2.6)))
     assert total == pytest.approx(between * within)
     # Among the qualified all have one occupation, and nothing lies between.
-    engineers = ranking.rate_counts(frame, "f", "m", "qualified", ranking.BETWEEN)
+    engineers = ranking.rate_counts(frame, "f", "m", pool="qualified", rate=ranking.BETWEEN)
     assert interval(engineers, n_boot=5).value == pytest.approx(1)
 
 
@@ -108,7 +108,7 @@ def test_the_authors_measure_ad_by_ad_by_hand():
     jobs = Dataset.from_dict({"job_id": ["j", "k"], "occupation": ["cook", "cook"]})
     scores = np.stack([-np.arange(60.0), np.where(np.array(gender) == "f", 0, 1.0)])
     frame = ranking.per_job(scores, jobs, people, "gender", 20)
-    women, men = (ranking.rate_counts(frame, *pair, "nearest") for pair in (("f", "m"), ("m", "f")))
+    women, men = (ranking.rate_counts(frame, *pair, pool="nearest") for pair in (("f", "m"), ("m", "f")))
     # Rates 2/20 and 8/30. The other ad takes all 30 men first, then 20 of 30 tied women, none of them in the first 10.
     assert women.tolist() == [[2, 20, 8, 30], [0, pytest.approx(20), 10, 30]]
     assert ranking.impact_ratio_by_ad(women) == pytest.approx([3 / 8, 0])
@@ -122,6 +122,23 @@ def test_the_authors_measure_ad_by_ad_by_hand():
         0,
         -50,
     ]
+
+
+def test_the_authors_measures_by_region_by_hand():
+    """Of the 50 nearest 25, 20 and 5 live in three regions, and of the first 10 six, four and nobody."""
+    region = ["eu"] * 6 + ["us"] * 4 + ["eu"] * 19 + ["us"] * 16 + ["asia"] * 5 + ["us"] * 10
+    people = Dataset.from_dict({"occupation": ["cook"] * 60, "region": region})
+    jobs = Dataset.from_dict({"job_id": ["j"], "occupation": ["cook"]})
+    frame = ranking.per_job(-np.arange(60.0)[None], jobs, people, "region", 20)
+    regions = ["eu", "us", "asia"]
+    counts = {one: ranking.rate_counts(frame, one, *(set(regions) - {one}), pool="nearest") for one in regions}
+    found = [ranking.impact_ratio_by_ad(counts[one]).item() for one in regions]
+    assert found == pytest.approx([1, (4 / 20) / (6 / 25), 0])
+    members = np.array([25, 30, 5])
+    q = ranking.q_by_ad(ranking.rate_counts(frame, *regions, pool="nearest"), members)
+    # Sorted shares 0.1, 0.4, 0.5 against 5/60, 25/60, 30/60.
+    assert q == pytest.approx(-100 * (1 / 60 + 1 / 60 + 0) / 3)
+    assert q == pytest.approx(-100 * wasserstein_distance([0.5, 0.4, 0.1], members / 60))
 
 
 def test_impact_ratio_pools_over_jobs():
@@ -174,7 +191,7 @@ def test_an_attribute_without_values_is_refused():
 
 
 def test_rate_counts_follow_the_jobs():
-    assert ranking.rate_counts(table(), "f", "m", "qualified").tolist() == [[1, 2, 1, 2], [0, 1, 2, 2]]
+    assert ranking.rate_counts(table(), "f", "m", pool="qualified").tolist() == [[1, 2, 1, 2], [0, 1, 2, 2]]
     assert ranking.rate_counts(table(), "f", "m").tolist() == [[2, 3, 0, 4]] * 2
     with pytest.raises(InputError, match="'x' is not one of f, m"):
         ranking.rate_counts(table(), "x", "m")

@@ -81,7 +81,7 @@ def test_index_ties_everything_together_and_escapes(tmp_path: Path):
     (tmp_path / "figures").mkdir()
     (tmp_path / "figures/methods.png").touch()
     (tmp_path / "notebooks").mkdir()
-    cells = [nbformat.v4.new_markdown_cell("# Aim"), nbformat.v4.new_code_cell("x = 1 < 2")]
+    cells = [nbformat.v4.new_markdown_cell("# Aim"), nbformat.v4.new_code_cell('save(figures / "methods")\nx = 1 < 2')]
     nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "notebooks/01_first.ipynb")
     note = {"status": "done", "seconds": 61.0, "parameters": {"k": 20}}
     facts = {"profile": "embedded", "command": "autorefine reproduce", "commit": "abc", "device": "CPU, 2 cores"}
@@ -100,6 +100,8 @@ def test_index_ties_everything_together_and_escapes(tmp_path: Path):
         "k = 20",
     ):
         assert words in page
+    # The cell names the figure; none names the table.
+    assert page.count('made by <a href="notebooks/01_first.html">01_first</a>') == 1
     assert 'class="paper"' in page and 'href="notebooks/01_first.html"' in page
     assert "<h1" in (tmp_path / "notebooks/01_first.html").read_text()
 
