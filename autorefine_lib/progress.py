@@ -43,7 +43,7 @@ class NotebookLines(Progress):
         self._print(done)
 
     def _add(self, name: str, about: str) -> None:
-        self.add_task(f"[{len(self.tasks) + 1}/{self.total}] {name:<22}", total=None, done="", about=about)
+        self.add_task(f"[{len(self.tasks) + 1}/{self.total}] {name:<26}", total=None, done="", about=about)
 
     def _print(self, state: str) -> None:
         if self.disable:

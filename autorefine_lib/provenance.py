@@ -10,8 +10,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("torch", "transformers", "peft", "trl", "datasets", "sentence-transformers", "numpy", "pandas")
 
-# Source that no notebook's numbers depend on: how a run is started.
-NOT_INPUT = {"cli.py", "reproduce.py", "progress.py"}
+# Files that no notebook's numbers depend on: how a run is started. What a profile sets is compared as parameters.
+NOT_INPUT = {"cli.py", "reproduce.py", "progress.py", "profiles.json"}
 
 
 def commit() -> str:

@@ -8,8 +8,10 @@ import importlib.util
 import re
 import shlex
 import shutil
+from itertools import pairwise
 from pathlib import Path
 
+import nbformat
 import numpy as np
 import pytest
 import typer
@@ -181,6 +183,15 @@ def test_commands_inside_sentences_exist(page: Path):
         else:
             options = {name for option in COMMANDS[command].params for name in option.opts}
             assert {word for word in words if word.startswith("--")} <= options, line
+
+
+@pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
+def test_parameters_that_a_notebook_tells_to_set_exist(path: Path):
+    for cell in nbformat.read(path, as_version=4).cells:
+        for words in re.findall(r"`[^`]*--set[^`]*`", cell.source) if cell.cell_type == "markdown" else []:
+            given = shlex.split(words.strip("`"))
+            values = [value for option, value in pairwise(given) if option == "--set"]
+            assert values and resolve_parameters(read_steps(NOTEBOOKS), "embedded", values)
 
 
 @pytest.mark.parametrize("page", LINKED, ids=lambda page: str(page.relative_to(ROOT)))

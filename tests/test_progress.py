@@ -30,9 +30,9 @@ def test_without_a_terminal_each_event_is_a_line(capfd: pytest.CaptureFixture):
         lines.finish("done in 1:01")
     out, error = capfd.readouterr()
     assert out == "" and error.splitlines() == [
-        "[1/2] 01_first[a]           unchanged, kept",
-        "[2/2] 02_second             running, about 2:05 expected",
-        "[2/2] 02_second             done in 1:01",
+        "[1/2] 01_first[a]               unchanged, kept",
+        "[2/2] 02_second                 running, about 2:05 expected",
+        "[2/2] 02_second                 done in 1:01",
     ]
 
 
@@ -50,5 +50,5 @@ def test_on_a_terminal_the_running_line_counts_on_and_the_last_one_stays():
     text = seen.decode()
     assert done.wait() == 5, "an error passes through"
     assert "0:00, about 1:05 expected" in text and "0:01, about 1:05 expected" in text
-    assert text.rindex("[2/3] 02_second             done in 0:01") < text.rindex("[3/3] 03_third              0:00")
+    assert text.rindex("[2/3] 02_second                 done in 0:01") < text.rindex("[3/3] 03_third                  0:00")
     assert "running" not in text and text.endswith("\n\x1b[?25h"), "the cursor is back, below the lines"
