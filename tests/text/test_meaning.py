@@ -40,6 +40,7 @@ CONTRAST = Path(__file__).parents[1] / "fixtures/contrast_set.csv"
         ("roles", "Teachers assess the work of pupils.", "Pupils assess the work of teachers."),
         ("roles", "Write tests for the team.", "I write tests for the team."),
         ("roles", "You hold a degree in law.", "You are a degree in law."),
+        ("content", "You plan the work of the team.", "You intend to carry out the work of the team."),
         ("content", "This is a permanent position.", "This is a temporary position."),
         ("content", "You will design and test medical devices.", "You will design medical devices."),
         ("content", "Repair trucks.", "Repair trucks and cars."),
