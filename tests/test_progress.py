@@ -50,5 +50,7 @@ def test_on_a_terminal_the_running_line_counts_on_and_the_last_one_stays():
     text = seen.decode()
     assert done.wait() == 5, "an error passes through"
     assert "0:00, about 1:05 expected" in text and "0:01, about 1:05 expected" in text
-    assert text.rindex("[2/3] 02_second                 done in 0:01") < text.rindex("[3/3] 03_third                  0:00")
+    assert text.rindex("[2/3] 02_second                 done in 0:01") < text.rindex(
+        "[3/3] 03_third                  0:00"
+    )
     assert "running" not in text and text.endswith("\n\x1b[?25h"), "the cursor is back, below the lines"

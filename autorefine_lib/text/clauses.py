@@ -76,7 +76,7 @@ class Word(NamedTuple):
     subjects: frozenset[int]  # tokens
     owner: str  # person of a possessive
     relation: str  # to its head
-    listed: bool  # in the dictionary, or a name
+    listed: bool  # in the dictionary
 
 
 class Reading(NamedTuple):
@@ -169,7 +169,7 @@ def _words(doc: "Doc") -> list[Word]:
 
 
 def _word(token: "Token", key: str, light: bool) -> Word:
-    verb = token.head if token.dep_ in ("attr", "acomp", "oprd") and token.head.lemma_ == "be" else token
+    verb = token.head if token.dep_ in ("attr", "acomp", "oprd") and token.head.lemma_ in ("be", "become") else token
     subjects = _subjects_of(verb)
     kind = "NOUN" if token.dep_ in ("dobj", "pobj", "nsubj", "compound") or _is_noun(token) else token.pos_
     person, places = _person(subjects, verb), frozenset(one.i for one in subjects)
@@ -179,7 +179,7 @@ def _word(token: "Token", key: str, light: bool) -> Word:
 
 def _is_listed(token: "Token", key: str) -> bool:
     forms = {key, token.lower_, token.lower_.removesuffix("s"), token.lower_.removesuffix("ing")}
-    return " " in key or not token.is_alpha or not token.text.islower() or bool(forms & dependency_parser.known_words())
+    return " " in key or not token.is_alpha or bool(forms & dependency_parser.known_words())
 
 
 def _is_noun(token: "Token") -> bool:
@@ -276,6 +276,8 @@ def _quantifiers(doc: "Doc") -> Iterator[str]:
             continue
         if (token.lower_, before) in (("only", "not"), ("most", "at"), ("most", "the"), ("any", "if")):
             continue
+        if token.lower_ == "lot" and token.dep_ in ("npadvmod", "advmod", "dobj"):
+            continue  # "laugh a lot" says how often
         if token.lower_ == "few" and before == "a":
             yield "some"
         elif not (token.lower_ == "most" and token.pos_ == "ADV"):

@@ -70,6 +70,7 @@ def by_guard(source: str, rewrite: str, guards: Sequence[str] = GUARDS) -> dict[
         "form": chain(
             rules.capitals(source, rewrite),
             rules.scrambled(source, rewrite),
+            rules.broken(source, rewrite),
             _articles(old, new),
             _ending_and_brackets(source, rewrite, old, new),
         ),

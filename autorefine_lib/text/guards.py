@@ -67,6 +67,13 @@ def injection(source: str, rewrite: str) -> Iterator[str]:
         yield from (f"instructs a machine: {' '.join(match.split())!r}" for match in sorted(found - known))
 
 
+def broken(source: str, rewrite: str) -> Iterator[str]:
+    """Slips of grammar that the model makes now and then, as "a number of have"."""
+    for pattern in resources.load("guards")["broken"]:
+        if (found := re.search(pattern, rewrite, re.IGNORECASE)) and not re.search(pattern, source, re.IGNORECASE):
+            yield f"says {found[0]!r}"
+
+
 def facts(source: str, rewrite: str, guard: str) -> Iterator[str]:
     """What `requirements` finds lost or made up, of the kinds that belong to `guard` ("facts" and two more)."""
     for reason in [*requirements.lost(source, rewrite), *requirements.invented(source, rewrite)]:

@@ -30,6 +30,8 @@ _SUFFIX = re.compile(
 )
 # Verbs that carry a sentence but say little; another verb may take their place.
 _STRUCTURAL = frozenset(resources.load("meaning")["structural"])
+# Some of them are acts of their own where no particle goes with them, as "give" in "We give people", not in "give up".
+_ACTS, _PARTICLES = (frozenset(resources.load("meaning")[name]) for name in ("acts", "particles"))
 _LONGEST_PHRASE = 4  # tokens
 _DOER = ("ee", "er", "or")  # who is trained is no trainer
 _PREFIX = re.compile(r"^(?:un|in|im|ir|non|dis|mis)-?")
@@ -227,7 +229,7 @@ def content(source: str, rewrite: str) -> Iterator[str]:
 
 def _other_acts(source: str, rewrite: str) -> Iterator[str]:
     """Verbs of one place in the sentence that do not say the same; here verbs that come and go count too."""
-    pairing = pair_words(source, rewrite)
+    pairing, after = pair_words(source, rewrite), read(rewrite).lemmas
     paired = {id(word) for pair in pairing.pairs for word in pair}
     old, new = (
         [word for word in _not_of_manner(source, read(text).words)
@@ -235,7 +237,10 @@ def _other_acts(source: str, rewrite: str) -> Iterator[str]:
         for text, places in zip((source, rewrite), pairing.exchanged, strict=True)
     )  # fmt: skip
     for a, b in product(old, new):
-        if a.relation == b.relation not in ("aux", "auxpass") and not {a.key, b.key} & _STRUCTURAL:
+        same_place = a.relation == b.relation not in ("aux", "auxpass")
+        # "We value people" is not "We give people", nor "You need a licence" "You apply for a licence".
+        acts = b.relation == "ROOT" and b.text.lower() in _ACTS and not _PARTICLES & {*after[b.place + 1 : b.place + 2]}
+        if same_place and a.key not in _STRUCTURAL - {"need"} and (acts or b.key not in _STRUCTURAL):
             yield f"says {b.text!r} for {a.text!r}"
 
 
