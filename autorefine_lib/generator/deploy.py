@@ -106,7 +106,8 @@ def explain_edit(source: str, rewrite: str) -> str:
         for changed, way in ((gone - come, "out"), (come - gone, "in")):
             if changed:
                 reasons.append(f"{coding}-coded words {way}: {', '.join(changed)}")
-    passages = _passages(source, rewrite)
+    pieces = [(old.strip(), new.strip()) for old, new in word_diff(source, rewrite) if words(old) != words(new)]
+    passages = [f"{_quoted(old)} -> {_quoted(new)}" for old, new in pieces]
     more = f" and {len(passages) - _SHOWN} more" if len(passages) > _SHOWN else ""
     reasons.append("reworded: " + ", ".join(passages[:_SHOWN]) + more if passages else "only marks or letter case")
     return "; ".join(reasons)
@@ -189,12 +190,6 @@ def explain_copy(parts: Sequence[str], refused: Sequence[Edit]) -> str:
 
 def _counted(reasons: Counter) -> str:
     return ", ".join(f"{reason} {count}" for reason, count in reasons.most_common())
-
-
-def _passages(source: str, rewrite: str) -> list[str]:
-    """'old' -> 'new' for each passage in which a word changes; one side may be empty."""
-    changed = [(old.strip(), new.strip()) for old, new in word_diff(source, rewrite) if words(old) != words(new)]
-    return [f"{_quoted(old)} -> {_quoted(new)}" for old, new in changed]
 
 
 def _quoted(text: str) -> str:

@@ -5,6 +5,7 @@ cosine of their static vectors. Everything else is compared along these pairs, o
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache, lru_cache
 from itertools import permutations, product
@@ -221,6 +222,7 @@ def content(source: str, rewrite: str) -> Iterator[str]:
             yield f"{word.text!r} is no word"
     gone, new = (_not_of_manner(source, words) for words in (pairing.gone, pairing.new))
     yield from _other_acts(source, rewrite)
+    yield from _said_again(source, rewrite)
     if sum(_weight(word, new) for word in gone) >= MOST:
         yield f"leaves out {', '.join(repr(w.text) for w in gone)}"
     if sum(_weight(word, gone) for word in new) >= MOST:
@@ -242,6 +244,16 @@ def _other_acts(source: str, rewrite: str) -> Iterator[str]:
         acts = b.relation == "ROOT" and b.text.lower() in _ACTS and not _PARTICLES & {*after[b.place + 1 : b.place + 2]}
         if same_place and a.key not in _STRUCTURAL - {"need"} and (acts or b.key not in _STRUCTURAL):
             yield f"says {b.text!r} for {a.text!r}"
+
+
+def _said_again(source: str, rewrite: str) -> Iterator[str]:
+    """Words that the rewrite says more often than the source says them, or a word that is no longer there."""
+    before, after = (
+        Counter(_stem(word.key) for word in _not_of_manner(source, read(text).words) if not word.light)
+        for text in (source, rewrite)
+    )
+    most = max((count for key, count in before.items() if key not in after), default=1)
+    yield from (f"says {key!r} {count} times" for key, count in after.items() if count > max(most, before[key]))
 
 
 def _weight(word: Word, others: list[Word]) -> float:
