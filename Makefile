@@ -40,7 +40,7 @@ env: .venv/.installed
 	  $(BIN)/pip install --no-deps $$torch 2>/dev/null || \
 	  $(BIN)/pip install --no-deps --index-url $(TORCH_INDEX) $$torch || \
 	  { echo "torch has no build for this machine in pip's index or $(TORCH_INDEX): see env/README.md"; exit 2; }
-	@set -o pipefail; $(BIN)/pip install --no-deps -r $(LOCK) | grep -v '^Requirement already satisfied\|^Looking in'; test $${PIPESTATUS[0]} -eq 0
+	@set -o pipefail; $(BIN)/pip install --no-deps -r $(LOCK) | grep -v '^Requirement already satisfied\|^Looking in\|^Successfully installed'; test $${PIPESTATUS[0]} -eq 0
 	@$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
 	@$(BIN)/python -m ipykernel install --sys-prefix --name autorefine --display-name AutoRefine >/dev/null
 	@touch $@
