@@ -50,6 +50,7 @@ READ = provenance.ROOT / "reports/faithfulness/readings_own.csv"
         ("content", "Juniper Press has 471 employees.", "Juniber Press has 471 employees."),
         ("limits", "Some experience would help.", "A lot of experience would help."),
         ("form", "We have been part of Leeds since 1984.", "We were part of Leeds since 1984."),
+        ("form", "You hold a degree in law.", "You are given a degree in law."),
         ("form", "Many have been with us for years.", "A number of have been with us for years."),
         ("form", "It has been part of Leeds since 1984.", "It is part of Leeds since 1984."),
         ("content", "This is a permanent position.", "This is a temporary position."),
