@@ -187,11 +187,13 @@ def test_commands_inside_sentences_exist(page: Path):
 
 @pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
 def test_parameters_that_a_notebook_tells_to_set_exist(path: Path):
+    values = []
     for cell in nbformat.read(path, as_version=4).cells:
         for words in re.findall(r"`[^`]*--set[^`]*`", cell.source) if cell.cell_type == "markdown" else []:
-            given = shlex.split(words.strip("`"))
-            values = [value for option, value in pairwise(given) if option == "--set"]
-            assert values and resolve_parameters(read_steps(NOTEBOOKS), "embedded", values)
+            given = [value for option, value in pairwise(shlex.split(words.strip("`"))) if option == "--set"]
+            assert given, words
+            values += given
+    assert not values or resolve_parameters(read_steps(NOTEBOOKS), "embedded", values)
 
 
 @pytest.mark.parametrize("page", LINKED, ids=lambda page: str(page.relative_to(ROOT)))

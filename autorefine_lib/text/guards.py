@@ -27,9 +27,10 @@ characters and lookalike letters. injection: instructions to a ranker or a langu
 places and names that are lost or made up. requirements: the same for skills, degrees and licences, and a must that
 becomes a wish. benefits: the same for promises. added: sentences without a counterpart in the source. dropped:
 sentences of the source without a counterpart in the rewrite. stuffing: a word or a sentence many times, a list of
-keywords. length: much shorter or longer. form: capitals, scrambled words, articles, brackets, the last mark. By
-`meaning`, between sentences and their rewrites: polarity: negations. modality: what must or may be. limits: bounds, how
-many, "and" and "or", conditions. roles: who does what to whom. content: words without a counterpart."""
+keywords. length: much shorter or longer. form: capitals, scrambled words, slips of grammar, articles, brackets, the
+last mark. By `meaning`, between sentences and their rewrites: polarity: negations. modality: what must or may be.
+limits: bounds, how many, "and" and "or", conditions. roles: who does what to whom. content: words without a
+counterpart."""
 
 _KINDS = dict.fromkeys(("skill", "degree", "licence"), "requirements") | {"benefit": "benefits"}
 

@@ -241,7 +241,8 @@ def _other_acts(source: str, rewrite: str) -> Iterator[str]:
     for a, b in product(old, new):
         same_place = a.relation == b.relation not in ("aux", "auxpass")
         # "We value people" is not "We give people", nor "You need a licence" "You apply for a licence".
-        acts = b.relation == "ROOT" and b.text.lower() in _ACTS and not _PARTICLES & {*after[b.place + 1 : b.place + 2]}
+        alone = _PARTICLES.isdisjoint(after[b.place + 1 : b.place + 2])
+        acts = alone and b.relation == "ROOT" and b.text.lower() in _ACTS
         if same_place and a.key not in _STRUCTURAL - {"need"} and (acts or b.key not in _STRUCTURAL):
             yield f"says {b.text!r} for {a.text!r}"
 
