@@ -13,5 +13,8 @@ __version__ = "0.1.0"
 # depend on the texts beside it. Here it does not. Other processors ignore this; nothing may be multiplied before.
 os.environ.setdefault("MKL_CBWR", "AVX512,STRICT")
 
+# TRL's trainers tell the Hub which model they train; what is done with people's texts is nobody's business.
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+
 # PEFT and TRL ask transformers for what has another name by now. Whoever runs a notebook cannot change that.
 warnings.filterwarnings("ignore", "`.*gradient_checkpointing` is deprecated", FutureWarning)

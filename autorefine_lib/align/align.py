@@ -20,6 +20,7 @@ from autorefine_lib import resources
 from autorefine_lib.files import write_csv
 from autorefine_lib.generator import actor, answers
 from autorefine_lib.generator.generator import Generator
+from autorefine_lib.generator.prompts import begin_once
 from autorefine_lib.text.word_diff import changed_share
 
 LEAST_CHANGED = 0.15
@@ -103,12 +104,11 @@ def fine_tune(generator: Generator, pairs: pd.DataFrame, config: AlignConfig, fo
         logging_first_step=True,
         **actor.QUIET,
     )
-    prompts = [generator.prompt(source) for source in pairs["source"]]
+    prompts = begin_once(generator.tokenizer, [generator.prompt(source) for source in pairs["source"]])
     completions = [text + generator.tokenizer.eos_token for text in pairs["text"]]
     data = Dataset.from_dict({"prompt": prompts, "completion": completions})
     trainer = SFTTrainer(generator.model, arguments, train_dataset=data, processing_class=generator.tokenizer)
-    trainer.train()
-    generator.model.eval()
+    generator.model = actor.run_trainer(trainer)
     log = pd.DataFrame(trainer.state.log_history)
     return log.loc[log["loss"].notna(), ["step", "loss", "learning_rate"]]
 

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from copy import copy
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -168,15 +167,10 @@ def search_on_halves(
         the two halves and averaged over the draws, float [jobs, 4], for `robustness.compare_parts`.
     """
     codes, counted = groups.of(judge.candidates, judge.attribute).codes, []
-
-    def part(rows: np.ndarray) -> Judge:
-        own: Any = SimpleNamespace(rank=lambda ads: judge.recommender.rank(ads)[:, rows], embed=judge.recommender.embed)
-        return replace(judge, recommender=own, candidates=judge.candidates.select(rows), k=max(1, judge.k // 2))
-
     for draw in range(draws):
         order = np.random.default_rng([seed, draw]).permutation(len(judge.candidates))
         order = order[np.argsort(codes[order], kind="stable")]
-        halves = part(order[0::2]), part(order[1::2])
+        halves = [judge.among(half, max(1, judge.k // 2)) for half in (order[0::2], order[1::2])]
         for half, rest in (halves, halves[::-1]):
             chosen = search(half)
             ranked = (half, judge.jobs["text"][:]), (half, chosen), (rest, chosen)

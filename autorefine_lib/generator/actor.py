@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from torch import Tensor, nn
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, PrinterCallback, Trainer
 
 from autorefine_lib.errors import InputError
 
@@ -16,6 +16,19 @@ QUIET: dict[str, Any] = dict(
     gradient_checkpointing=False, save_strategy="no", report_to="none", dataloader_pin_memory=False
 )
 """Settings of every trainer of TRL here: nothing is saved or reported."""
+
+
+def run_trainer(trainer: Trainer) -> PreTrainedModel | PeftModel:
+    """The model of a trainer of TRL, trained, without what the trainer has put on it."""
+    trainer.remove_callback(PrinterCallback)
+    trainer.train()
+    model = trainer.model.eval()
+    adapted = isinstance(model, PeftModel)
+    if adapted and "ref" in model.peft_config:
+        model.delete_adapter("ref")
+    # A forward of TRL's own; a copy of the model would still call the original through it.
+    vars(model.get_base_model() if adapted else model).pop("forward", None)
+    return model
 
 
 class ValueHead(nn.Module):

@@ -65,6 +65,15 @@ def encode(
     return Prompts(encoded.input_ids, encoded.attention_mask)
 
 
+def begin_once(tokenizer: PreTrainedTokenizerBase, prompts: list[str]) -> list[str]:
+    """The prompts without the first token of a chat template where the tokenizer puts one of its own before it.
+
+    TRL's trainers tokenize a prompt as any text, so a model whose texts begin with a token would see it twice.
+    """
+    twice = [tokenizer.bos_token_id] * 2
+    return [p.removeprefix(tokenizer.bos_token) if tokenizer(p).input_ids[:2] == twice else p for p in prompts]
+
+
 def check_decoder(model: nn.Module) -> None:
     """InputError for a model that `sampling.sample` and `score` cannot run, such as an encoder-decoder."""
     plain = model.get_base_model() if isinstance(model, PeftModel) else model

@@ -18,13 +18,13 @@ from datasets import Dataset
 from torch import Tensor
 from tqdm.auto import tqdm
 from transformers import TrainerCallback
-from trl import DPOConfig, DPOTrainer, GRPOConfig, RLOOConfig
+from trl import DPOConfig, DPOTrainer, GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
 
 from autorefine_lib.errors import InputError
-from autorefine_lib.generator.actor import QUIET, add_lora, trained_parameters
+from autorefine_lib.generator.actor import QUIET, add_lora, run_trainer, trained_parameters
 from autorefine_lib.generator.generator import Generator
+from autorefine_lib.generator.prompts import begin_once
 from autorefine_lib.generator.sampling import precision
-from autorefine_lib.others import trl_trainers
 from autorefine_lib.ppo.batches import Batches
 from autorefine_lib.ppo.config import PPOConfig, check_config
 from autorefine_lib.ppo.ppo_finetuning import episodes, ranking_reward
@@ -33,7 +33,7 @@ from autorefine_lib.reward.judge import Judge
 
 NAMES = ("DPO", "RLOO", "GRPO")
 """Of the methods that notebook 06 trains, as the tables call them."""
-GROUP_METHODS: dict[str, Any] = {"GRPO": (trl_trainers.GRPO, GRPOConfig), "RLOO": (trl_trainers.RLOO, RLOOConfig)}
+GROUP_METHODS: dict[str, Any] = {"GRPO": (GRPOTrainer, GRPOConfig), "RLOO": (RLOOTrainer, RLOOConfig)}
 """Trainer and configuration of the methods whose baseline is the group of rewrites of a text. RLOO (Ahmadian et al.,
 2024) takes the mean of the others off the reward of each. GRPO (Shao et al., 2024) takes off the mean of the group and
 divides by its standard deviation."""
@@ -66,16 +66,18 @@ def train_by_group(
         config: as for PPO, as far as these methods have a use for it: steps, batch_size, generations, minibatches,
             micro_batch_size, learning_rate (falling linearly to 0), kl_coef, temperature, lora_rank, bf16 and seed. The
             sentences of an ad stay together. `kl_coef` is TRL's `beta`: RLOO takes it off the reward, per nat of a
-            whole rewrite; GRPO adds it to the loss, per nat of a token.
+            whole rewrite; GRPO adds it to the loss, per nat of a token. Above 0 it needs adapters.
         on_step: called with the log row after every step.
 
     Raises:
-        InputError: batch arithmetic that is not exact, or too few texts.
+        InputError: batch arithmetic that is not exact, too few texts, or a price on KL without adapters.
     """
     trainer_class, config_class = GROUP_METHODS[name]
     texts, size = config.batch_size // config.generations, config.batch_size // config.minibatches
     rows = episodes(generator, judge.jobs, texts)
     check_config(config, rows)
+    if config.kl_coef:
+        _check_reference(config.lora_rank)
     micro_batch_size = min(config.micro_batch_size, size)
     if size % micro_batch_size:
         raise InputError(f"micro_batch_size={micro_batch_size} does not divide a minibatch of {size} rows; change one")
@@ -97,17 +99,26 @@ def train_by_group(
             max_completion_length=generator.max_new_tokens,
             shuffle_dataset=False,
             logging_steps=config.minibatches,
-            bf16=False,  # the trainer's own passes know better where
+            bf16=config.bf16,
+            use_cpu=not torch.cuda.is_available(),
             seed=config.seed,
+            disable_dropout=True,  # as in PPO; TRL puts the model in training mode
             disable_tqdm=True,
             **QUIET,
         )
         torch.manual_seed(config.seed)
         reward = ranking_reward(generator, judge, reward_config)
         data = rows.select([row for step in range(config.steps) for row in batches.rows(step)])
-        trainer = trainer_class(generator, reward, data, arguments, bf16=config.bf16, callbacks=[log])
-        generator.model = trl_trainers.train(trainer)
+        prompts = begin_once(generator.tokenizer, data["prompt"][:])
+        data, tokenizer = data.remove_columns("prompt").add_column("prompt", prompts), generator.tokenizer
+        trainer = trainer_class(generator.model, reward, arguments, data, processing_class=tokenizer, callbacks=[log])
+        generator.model = run_trainer(trainer)
     return pd.DataFrame(log.rows)
+
+
+def _check_reference(lora_rank: int) -> None:
+    if lora_rank < 1:
+        raise InputError(f"lora_rank={lora_rank}: the reference is the model without its adapters; choose 8 or 16")
 
 
 class _Log(TrainerCallback):
@@ -189,8 +200,7 @@ def dpo(
     """
     if pairs.empty:
         raise InputError("no two accepted rewrites of a sentence differ in their reward; collect more samples")
-    if lora_rank < 1:
-        raise InputError(f"lora_rank={lora_rank}: the reference is the model without its adapters; choose 8 or 16")
+    _check_reference(lora_rank)
     generator.prepare_training(lora_rank)
     generator.model = add_lora(generator.model, lora_rank)
     with tempfile.TemporaryDirectory() as folder:
@@ -207,9 +217,10 @@ def dpo(
             logging_steps=1,
             **QUIET,
         )
+        pairs = pairs.assign(prompt=begin_once(generator.tokenizer, list(pairs["prompt"])))
         data = Dataset.from_pandas(pairs[["prompt", "chosen", "rejected"]], preserve_index=False)
         trainer = DPOTrainer(generator.model, args=arguments, train_dataset=data, processing_class=generator.tokenizer)
-        generator.model = trl_trainers.train(trainer)
+        generator.model = run_trainer(trainer)
     log = pd.DataFrame(trainer.state.log_history)
     return log.loc[log["loss"].notna(), ["step", "loss", "rewards/accuracies", "rewards/margins"]]
 

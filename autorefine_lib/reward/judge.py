@@ -5,6 +5,8 @@ The reward asks the judge of the training ads, and the tables that of the test a
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -34,6 +36,11 @@ class Judge:
     def evenly(self, number: int) -> "Judge":
         """The same yardstick with at most `number` of its jobs, evenly spaced: files come sorted, by occupation say."""
         return replace(self, jobs=self.jobs.select(data_prep.spread_rows(len(self.jobs), number)))
+
+    def among(self, rows: np.ndarray, k: int) -> "Judge":
+        """The same yardstick with some of the candidates alone, by row: they compete for `k` places."""
+        own: Any = SimpleNamespace(rank=lambda ads: self.recommender.rank(ads)[:, rows], embed=self.recommender.embed)
+        return replace(self, recommender=own, candidates=self.candidates.select(rows), k=k)
 
     def count(self, texts: list[str]) -> pd.DataFrame:
         """Rank for `texts`, one per job, and count the selected of each group: `ranking.per_job`."""

@@ -10,7 +10,7 @@ from datasets import Dataset
 
 from autorefine_lib.data import corpus
 from autorefine_lib.errors import InputError
-from autorefine_lib.evaluation import transfer
+from autorefine_lib.evaluation import robustness, transfer
 from autorefine_lib.evaluation.method import Method
 from autorefine_lib.metrics import ranking
 from autorefine_lib.reward import judge
@@ -225,6 +225,15 @@ def test_halves_part_what_was_fitted_from_what_other_people_gain():
     general = transfer.search_on_halves(whole, lambda half: [f"{ad} warm" for ad in half.jobs["text"]], "f", "m")
     assert np.allclose(general["other people"]["chosen"][:, [0, 2]], [8, 0])
     assert np.array_equal(general["same people"]["chosen"], general["other people"]["chosen"])
+
+
+def test_some_people_compete_among_themselves():
+    """Of the first six, three of each group, the two men with the highest scores; none is among the best of all."""
+    whole, texts = judge.Judge(Named(), JOBS, PAIRS, "gender", 2), list(JOBS["text"])
+    six = whole.among(np.arange(6), 2)
+    assert six.candidates["candidate_id"] == PAIRS["candidate_id"][:6]
+    assert robustness.count_selected(six, texts, "f", "m").tolist() == [[0, 3, 2, 3]] * len(texts)
+    assert robustness.count_selected(whole, texts, "f", "m").tolist() == [[0, 10, 2, 10]] * len(texts)
 
 
 def test_halves_are_repeatable_and_differ_from_draw_to_draw():

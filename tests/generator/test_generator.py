@@ -3,9 +3,11 @@
 import pytest
 import torch
 from tiny_models import tiny_model, tiny_tokenizer
+from tokenizers.processors import TemplateProcessing
 
 from autorefine_lib.generator import generator
 from autorefine_lib.generator.generator import Generator
+from autorefine_lib.generator.prompts import begin_once
 from autorefine_lib.text import sentences
 
 AD = "Nurse, Elm Clinic\n\nWe are hiring a nurse with 5 years of practice for our ward. Send us your resume."
@@ -28,6 +30,16 @@ def test_a_prompt_goes_through_the_chat_template(writer):
     refuse = "{% if messages[0].role == 'system' %}{{ raise_exception('no system role') }}{% endif %}"
     writer.tokenizer.chat_template = refuse + template
     assert writer.prompt(SOURCE) == f"user: Say it kindly.\n\n{SOURCE} False"
+
+
+def test_the_first_token_of_a_chat_template_is_not_put_there_twice():
+    """Some tokenizers begin each text with a token that the template has, too; others leave that to the template."""
+    tokenizer = tiny_tokenizer()
+    tokenizer.bos_token = "w1"
+    assert begin_once(tokenizer, ["w1 w5"]) == ["w1 w5"] and tokenizer("w1 w5").input_ids == [4, 8]
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing("w1 $A", special_tokens=[("w1", 4)])
+    assert tokenizer("w1 w5").input_ids == [4, 4, 8]
+    assert [tokenizer(prompt).input_ids for prompt in begin_once(tokenizer, ["w1 w5", "w5"])] == [[4, 8], [4, 8]]
 
 
 def test_episodes_are_the_sentences_that_may_be_rewritten(writer):

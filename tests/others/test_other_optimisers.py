@@ -26,8 +26,9 @@ from autorefine_lib.reward.judge import Judge
 
 METHODS = {name: partial(other_optimisers.train_by_group, name) for name in other_optimisers.GROUP_METHODS}
 SMALL = PPOConfig(
-    steps=2, batch_size=16, generations=4, minibatches=2, micro_batch_size=4, learning_rate=3e-3, kl_coef=0.003
-)
+    steps=2, batch_size=16, generations=4, minibatches=2, micro_batch_size=4, learning_rate=3e-3, kl_coef=0.003,
+    lora_rank=4,
+)  # fmt: skip
 
 
 def training_judge() -> Judge:
@@ -96,13 +97,14 @@ def test_the_sentences_of_an_ad_stay_together(monkeypatch):
 def test_lora_trains_adapters_alone(name: str):
     made = writer("llama")
     before = {name: parameter.detach().clone() for name, parameter in made.model.named_parameters()}
-    METHODS[name](made, training_judge(), RewardConfig(), replace(SMALL, lora_rank=2))
+    METHODS[name](made, training_judge(), RewardConfig(), replace(SMALL, lora_rank=2, steps=3, batch_size=64))
     assert set(made.model.peft_config) == {"default"}, "TRL's reference adapter is gone"
     after = dict(made.model.get_base_model().named_parameters())
     for name, parameter in before.items():
         module, _, kind = name.rpartition(".")
         torch.testing.assert_close(after.get(name, after.get(f"{module}.base_layer.{kind}")), parameter)
     assert any("lora_B" in name and p.abs().sum() > 0 for name, p in after.items())
+    assert "forward" not in vars(made.model.get_base_model()), "TRL's own forward is gone"
 
 
 @pytest.mark.parametrize("lora_rank", [0, 2])
@@ -116,7 +118,8 @@ def test_what_is_trained_is_in_float32_though_loaded_in_bfloat16(name: str, lora
     elif name == "reward-weighted":
         other_optimisers.reward_weighted(made, offline_data(made, 16), batch_size=16, lora_rank=lora_rank)
     else:
-        METHODS[name](made, training_judge(), RewardConfig(), replace(SMALL, lora_rank=lora_rank))
+        config = replace(SMALL, lora_rank=lora_rank, kl_coef=0.003 * bool(lora_rank))
+        METHODS[name](made, training_judge(), RewardConfig(), config)
     kinds = {trained: {p.dtype for p in made.model.parameters() if p.requires_grad == trained} for trained in (0, 1)}
     assert kinds == {0: {torch.bfloat16} if lora_rank else set(), 1: {torch.float32}}
 
@@ -128,6 +131,7 @@ def test_what_is_trained_is_in_float32_though_loaded_in_bfloat16(name: str, lora
         ({"generations": 5}, "batch_size 16 is not divisible by generations 5"),
         ({"minibatches": 3}, "batch_size / generations 4 is not divisible by minibatches 3"),
         ({"micro_batch_size": 5}, "micro_batch_size=5 does not divide a minibatch of 8 rows"),
+        ({"lora_rank": 0}, "lora_rank=0: the reference is the model without its adapters; choose 8 or 16"),
         ({"batch_size": 256}, "hold 8 texts to rewrite, fewer than batch_size=64"),
     ],
 )
