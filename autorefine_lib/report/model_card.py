@@ -49,21 +49,28 @@ def write(folder: Path, generator: Generator, card: Card) -> Path:
     parameters = list(model.parameters())
     adapter, is_folder = isinstance(model, PeftModel), Path(base).exists()
     metadata = ModelCardData(
-        model_name=f"job-ad rewriter, {card.method}, seed {card.seed}", language="en",
-        library_name="peft" if adapter else "transformers", pipeline_tag="text-generation",
+        model_name=f"job-ad rewriter, {card.method}, seed {card.seed}",
+        language="en",
+        library_name="peft" if adapter else "transformers",
+        pipeline_tag="text-generation",
         license="apache-2.0" if base == smollm2.NAME else None,
         base_model=base if re.fullmatch(r"[\w.-]+/[\w.-]+", base) and not is_folder else None,
         tags=["job-ads", "fairness", "reinforcement-learning", "-".join(card.method.lower().split())],
-    )  # fmt: skip
+    )
     made = ModelCard.from_template(
-        metadata, template_str=TEMPLATE.read_text("utf-8"),
-        generator=generator, card=card, escape=escape, adapter=adapter, smollm2=smollm2.NAME,
+        metadata,
+        template_str=TEMPLATE.read_text("utf-8"),
+        generator=generator,
+        card=card,
+        escape=escape,
+        adapter=adapter,
+        smollm2=smollm2.NAME,
         # Of a folder the name alone: where it lay is nobody's business.
         base=Path(base).name if is_folder else base,
         total=sum(weights.numel() for weights in parameters),
         trained=sum(weights.numel() for weights in parameters if weights.requires_grad),
         origin=f"Commit {provenance.commit()}; {provenance.versions_line()}; {escape(provenance.device())}.",
-    )  # fmt: skip
+    )
     return write_text(Path(folder) / "README.md", f"{made}\n")
 
 
@@ -78,13 +85,18 @@ def put_results(folder: Path, rows: pd.DataFrame) -> Path:
     own = rows[(rows["method"] != ORIGINAL) & rows["metric"].isin(pages.HEADLINE) & rows["group"].isin([group, "all"])]
     card.data.eval_results = [
         EvalResult(
-            task_type="text-generation", dataset_type=row.data, dataset_name=row.data, dataset_split=row.split,
-            metric_type=row.metric, metric_value=round(float(row.value), 4), metric_args={"k": int(row.k)},
+            task_type="text-generation",
+            dataset_type=row.data,
+            dataset_name=row.data,
+            dataset_split=row.split,
+            metric_type=row.metric,
+            metric_value=round(float(row.value), 4),
+            metric_args={"k": int(row.k)},
             metric_name=f"{row.metric.replace('_', ' ')}, {row.group}"
             + ("" if pd.isna(row.low) else f", 95 % interval {row.low:.3f} to {row.high:.3f}"),
         )
         for row in own.itertuples()
-    ]  # fmt: skip
+    ]
     return write_text(Path(folder) / "README.md", f"{card}\n")
 
 
