@@ -76,7 +76,7 @@ def _measure_ranking() -> dict[str, float]:
 
 
 def _measure_rewriting() -> dict[str, float]:
-    """Of whole ads by the default policy, as `autorefine rewrite` does it: all tries, guards and reasons included."""
+    """Of whole ads by the default policy, as `autorefine rewrite` does it, with its guards and reasons."""
     generator, texts = pretrained.load("rewarded"), _make_texts()[0]
     ads = [(str(number), text) for number, text in enumerate(texts)]
     list(deploy.rewrite_ads(generator, ads[:2]))

@@ -20,7 +20,7 @@ from autorefine_lib.evaluation import reward_gate
 from autorefine_lib.evaluation.reward_gate import Chosen
 from autorefine_lib.generator.answers import clean_answer
 from autorefine_lib.generator.deploy import blank_tags, explain_copy, explain_refusal, make_record
-from autorefine_lib.generator.generator import RETRY, Edit, Generator
+from autorefine_lib.generator.generator import TEMPERATURE, Edit, Generator
 from autorefine_lib.metrics import bootstrap, groups, ranking
 from autorefine_lib.recommender import long_texts
 from autorefine_lib.recommender.dense import DenseRecommender
@@ -107,7 +107,7 @@ def sample_rewrites(
         raise InputError(f"samples={samples} is below 1; choose for instance {SAMPLES}")
     ads = reward.measures.originals
     drawn = pd.concat([pd.DataFrame(generator.episodes(list(ads), list(ads.values())))] * samples)
-    answers = generator.complete(drawn["source"].tolist(), RETRY, seed, progress)
+    answers = generator.complete(drawn["source"].tolist(), TEMPERATURE, seed, progress)
     drawn["completion"] = list(map(clean_answer, drawn["source"], answers))
     drawn = drawn[["completion", "job_id", "position"]].drop_duplicates(ignore_index=True)
     # In parts, for each row has as many scores as there are candidates.

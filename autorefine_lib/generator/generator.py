@@ -40,10 +40,8 @@ INCLUSIVE = (
 """The treatment that an instruction alone can be, measured as a method of its own."""
 
 
-RETRY = 0.8
-"""Temperature at which a refused sentence is tried again, that of alignment and training."""
-TRIES = 4
-"""How often a sentence is answered in all, as long as its rewrites are refused or change nothing."""
+TEMPERATURE = 0.8
+"""Of sampling, in alignment, training and search."""
 _BATCH = 64  # answers sampled together
 
 
@@ -192,27 +190,14 @@ class Generator:
         likeliest = {source: answers[row] for row, source in enumerate(asked)}
         return [likeliest[source] for source in sources]
 
-    def rewrite(self, ads: list[str], temperature: float = 0.0, seed: int = 0, progress: bool = True) -> list[Rewrite]:
-        """Rewrite `ads` as they would be deployed.
+    def rewrite(self, ads: list[str], progress: bool = True) -> list[Rewrite]:
+        """Rewrite `ads` as they would be deployed: each sentence by the likeliest answer, if no guard refuses it.
 
-        A sentence whose rewrite was refused or changed nothing gets the first good one of further samples, `TRIES`
-        answers in all, at `temperature` or, where that is 0, at `RETRY`.
+        Other answers are not tried. Of 106 real sentences whose first answer was refused or the same, and a later one
+        sampled and accepted, readers found 12 % wrong, of 287 first answers 3 % (`reports/faithfulness`).
         """
         episodes = self.episodes([str(index) for index in range(len(ads))], ads)
-        sources = episodes["source"]
-        completions = self.complete(sources, temperature, seed, progress)
-
-        def is_good(row: int, answer: str) -> bool:
-            return self.finish(sources[row], answer)[0] != sources[row]
-
-        failed = [row for row, answer in enumerate(completions) if not is_good(row, answer)]
-        # All further answers at once: a few rows take as long as many.
-        asked = [sources[row] for row in failed] * (TRIES - 1)
-        sampled = self.complete(asked, temperature or RETRY, seed + 1, progress)
-        for place, row in enumerate(failed):
-            answers = sampled[place :: len(failed)]
-            completions[row] = next((answer for answer in answers if is_good(row, answer)), completions[row])
-        return self.assemble(ads, episodes, completions)
+        return self.assemble(ads, episodes, self.complete(episodes["source"], progress=progress))
 
     def assemble(self, ads: list[str], episodes: dict[str, list], completions: list[str]) -> list[Rewrite]:
         """Put completions into their ads; `episodes` must come from this generator with job ids "0", "1", …"""

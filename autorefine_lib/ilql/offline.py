@@ -14,7 +14,7 @@ from tqdm.auto import tqdm
 from autorefine_lib.errors import InputError
 from autorefine_lib.files import write_atomic
 from autorefine_lib.generator.actor import rollout_model
-from autorefine_lib.generator.generator import RETRY, Generator
+from autorefine_lib.generator.generator import TEMPERATURE, Generator
 from autorefine_lib.generator.sampling import precision, sample
 from autorefine_lib.ppo.batches import Batches
 from autorefine_lib.ppo.ppo_finetuning import episodes, ranking_reward, training_key
@@ -35,7 +35,7 @@ def collect(
 ) -> pd.DataFrame:
     """Sample `samples` completions of every text of the judge's jobs and reward them, batch after batch.
 
-    Each pass over the texts draws one completion of each, at the temperature `RETRY`. The first batch is the one that
+    Each pass over the texts draws one completion of each, at `TEMPERATURE`. The first batch is the one that
     `PPOTrainer` samples in its first step with the same seed, batch size, temperature and `group_column="job_id"`. A
     call that is stopped at any time goes on from its last whole batch when it is called again.
 
@@ -80,7 +80,7 @@ def collect(
         with precision(model, bf16):
             drawn = sample(
                 model, generator.encode(columns["prompt"]), tokenizer.eos_token_id, tokenizer.pad_token_id, longest,
-                RETRY, batches.uniforms(batch, longest)[: len(rows)].to(model.device),
+                TEMPERATURE, batches.uniforms(batch, longest)[: len(rows)].to(model.device),
             )  # fmt: skip
         completions = tokenizer.batch_decode(drawn.tokens, skip_special_tokens=True)
         table = pd.DataFrame({"prompt": columns["prompt"], "completion": completions})

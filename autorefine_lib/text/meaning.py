@@ -33,6 +33,7 @@ _SUFFIX = re.compile(
 _STRUCTURAL = frozenset(resources.load("meaning")["structural"])
 # Some of them are acts of their own where no particle goes with them, as "give" in "We give people", not in "give up".
 _ACTS, _PARTICLES = (frozenset(resources.load("meaning")[name]) for name in ("acts", "particles"))
+_GROWN = frozenset(resources.load("meaning")["grown"])
 _LONGEST_PHRASE = 4  # tokens
 _DOER = ("ee", "er", "or")  # who is trained is no trainer
 _PREFIX = re.compile(r"^(?:un|in|im|ir|non|dis|mis)-?")
@@ -214,8 +215,12 @@ def _is_modal(word: Word) -> bool:
 def content(source: str, rewrite: str) -> Iterator[str]:
     """Content words without a counterpart, on either side."""
     pairing = pair_words(source, rewrite)
-    for a in pairing.gone:
-        yield from (f"says {b.text!r} for {a.text!r}" for b in pairing.new if (a.key, b.key) in _opposites())
+    unpaired = (_without_partner(source, rewrite, side) for side in (0, 1))
+    for name, (old, new) in {"opposites": (pairing.gone, pairing.new), "apart": unpaired}.items():
+        yield from (f"says {b.text!r} for {a.text!r}" for a, b in product(old, new) if (a.key, b.key) in _apart(name))
+    for a, b in pairing.pairs:  # "develop skills" is not "create skills"; software may be either
+        if (a.key, b.key) == ("develop", "create") and _GROWN & set(read(source).lemmas[a.place + 1 : a.place + 6]):
+            yield f"says {b.text!r} for {a.text!r}"
     known = {_stem(word.key) for word in read(source).words}
     for word in read(rewrite).words:
         if not (word.listed or word.key in _synonyms() or _stem(word.key) in known):
@@ -229,15 +234,18 @@ def content(source: str, rewrite: str) -> Iterator[str]:
         yield f"brings in {', '.join(repr(w.text) for w in new)}"
 
 
+def _without_partner(source: str, rewrite: str, side: int) -> list[Word]:
+    """The words of the source (side 0) or of the rewrite (1) without a partner; here light words count too."""
+    pairing = pair_words(source, rewrite)
+    paired = {id(pair[side]) for pair in pairing.pairs}
+    words = _not_of_manner(source, read((source, rewrite)[side]).words)
+    return [word for word in words if not (id(word) in paired or word.place in pairing.exchanged[side])]
+
+
 def _other_acts(source: str, rewrite: str) -> Iterator[str]:
     """Verbs of one place in the sentence that do not say the same; here verbs that come and go count too."""
-    pairing, after = pair_words(source, rewrite), read(rewrite).lemmas
-    paired = {id(word) for pair in pairing.pairs for word in pair}
-    old, new = (
-        [word for word in _not_of_manner(source, read(text).words)
-         if word.kind == "VERB" and not (id(word) in paired or word.place in places)]
-        for text, places in zip((source, rewrite), pairing.exchanged, strict=True)
-    )  # fmt: skip
+    after = read(rewrite).lemmas
+    old, new = ([word for word in _without_partner(source, rewrite, side) if word.kind == "VERB"] for side in (0, 1))
     for a, b in product(old, new):
         same_place = a.relation == b.relation not in ("aux", "auxpass")
         # "We value people" is not "We give people", nor "You need a licence" "You apply for a licence".
@@ -258,10 +266,10 @@ def _said_again(source: str, rewrite: str) -> Iterator[str]:
 
 
 def _weight(word: Word, others: list[Word]) -> float:
-    """Verbs such as "ask" or "hold" come and go in paraphrases; a verb in the place of another is another act."""
-    exchanged = word.kind == "VERB" and any(other.kind == "VERB" for other in others)
-    light = word.kind == "ADV" or (word.kind == "VERB" and word.relation != "conj" and not exchanged)
-    return 0.5 if light else 1.0
+    """Adverbs, and verbs such as "ask" or "hold", come and go in paraphrases; one in the place of another is other."""
+    exchanged = any(other.kind == word.kind for other in others)
+    light = word.kind == "ADV" or (word.kind == "VERB" and word.relation != "conj")
+    return 0.5 if light and not exchanged else 1.0
 
 
 def _not_of_manner(source: str, words: list[Word]) -> list[Word]:
@@ -290,9 +298,10 @@ def _synonyms() -> dict[str, set[int]]:
 
 
 @cache
-def _opposites() -> frozenset[tuple[str, str]]:
+def _apart(name: str) -> frozenset[tuple[str, str]]:
+    """The pairs of words that never stand for each other, of `opposites` or `apart`."""
     found = set()
-    for entry in resources.load("meaning")["opposites"]:
+    for entry in resources.load("meaning")[name]:
         first, second = (half.replace("-", " ").split("|") for half in entry.split(" / "))
         found |= {pair for a in first for b in second for pair in ((a, b), (b, a))}
     return frozenset(found)
@@ -322,7 +331,7 @@ def _similarity(a: str, b: str) -> float:
         return 1.0
     if _stem(a) == _stem(b):
         return 0.0 if a.endswith("ee") != b.endswith("ee") and a[-2:] in _DOER and b[-2:] in _DOER else 1.0
-    if (a, b) in _opposites():
+    if any((a, b) in _apart(name) for name in ("opposites", "apart")):
         return 0.0
     return _listed_alike(a, b) or min(0.9, float(_vector(a) @ _vector(b)))
 

@@ -13,12 +13,11 @@ ADS = [(str(number), f"We are looking for a driven nurse for ward {number}.") fo
 
 
 class Fake(Generator):
-    """Answers that depend on how often it was asked and on the place in the list, as sampled ones do."""
+    """Answers that depend on the place in the list: a model's last bits depend on the texts beside a text."""
 
     def complete(self, sources, temperature=0.0, seed=0, progress=True):
         words = ("devoted", "committed", "dedicated")
-        return [source.replace("driven", words[place % 3]) if temperature else source
-                for place, source in enumerate(sources)]  # fmt: skip
+        return [source.replace("driven", words[place % 3]) for place, source in enumerate(sources)]
 
 
 @pytest.fixture

@@ -69,23 +69,23 @@ def test_a_word_naming_a_protected_attribute_never_reaches_an_ad(writer):
     assert text == SOURCE and "protected" in reasons
 
 
-def test_rewriting_is_repeatable(writer, monkeypatch):
+def test_sampling_is_repeatable(writer, monkeypatch):
     monkeypatch.setattr(writer, "prompt", lambda source: "w3 w4")
-    first, second = (writer.rewrite([AD], temperature=1.0, seed=3)[0] for _ in range(2))
+    first, second = (writer.complete([AD], temperature=1.0, seed=3) for _ in range(2))
     assert first == second and torch.is_grad_enabled()
 
 
-def test_what_was_refused_is_tried_again(writer, monkeypatch):
+def test_an_ad_gets_the_likeliest_answers_and_no_others(writer, monkeypatch):
     asked = []
 
-    def complete(sources, temperature, seed, progress):
-        asked.append((list(sources), temperature, seed))
-        return [["We are hiring a nurse for our ward."], [SOURCE, GOOD, "Good of another sort."]][len(asked) - 1]
+    def complete(sources, temperature=0.0, seed=0, progress=True):
+        asked.append((sources, temperature))
+        return ["We are hiring a nurse for our ward."]
 
     monkeypatch.setattr(writer, "complete", complete)
-    [made] = writer.rewrite([AD])
-    assert made.edits[0].rewrite == GOOD and not made.refused
-    assert asked == [([SOURCE], 0.0, 0), ([SOURCE] * 3, generator.RETRY, 1)]
+    [made] = writer.rewrite([AD], progress=False)
+    assert made.text == AD and [edit.source for edit in made.refused] == [SOURCE]
+    assert asked == [([SOURCE], 0.0)]
 
 
 def test_equal_sentences_are_asked_once_unless_sampled(writer, monkeypatch):
