@@ -47,6 +47,14 @@ READ = provenance.ROOT / "reports/faithfulness/readings_own.csv"
         ("content", "You plan the work of the team.", "You intend to carry out the work of the team."),
         ("content", "We value people who persist.", "We give people who persist."),
         ("content", "Applicants need a fellowship.", "Candidates must apply for a fellowship."),
+        ("content", "We will develop your skills.", "We will create your skills."),
+        ("content", "Do you want to help people?", "Do you need to help people?"),
+        ("content", "You have an excellent telephone manner.", "You have a good telephone manner."),
+        ("content", "You explain the results accurately.", "You explain the results clearly."),
+        ("content", "Recent experience on a ward is an advantage.", "New experience on a ward is an advantage."),
+        ("content", "The posts in Leeds are permanent.", "The tasks in Leeds are permanent."),
+        ("content", "You work on our website.", "You are responsible for our website."),
+        ("form", "Agencies need not apply.", "Agencies require not apply."),
         ("content", "Juniper Press has 471 employees.", "Juniber Press has 471 employees."),
         ("limits", "Some experience would help.", "A lot of experience would help."),
         ("form", "We have been part of Leeds since 1984.", "We were part of Leeds since 1984."),
@@ -87,6 +95,7 @@ def test_changed_meanings_are_refused_by_their_guard(guard, source, rewrite):
         ("We laugh often.", "We laugh a lot."),
         ("The successful candidate will manage the budget.", "You will manage the budget."),
         ("Repair trucks.", "You will fix trucks."),
+        ("You will develop a mobile application.", "You will create a mobile application."),
         ("Join our fast-growing team of engineers.", "Become part of our quickly growing engineering team."),
         ("Confer with clients to discuss the terms of contracts.", "Meet clients to talk about contract terms."),
         ("Drinks are free of charge on Fridays.", "On Fridays, drinks cost nothing."),
@@ -139,7 +148,7 @@ def test_the_contrast_set_is_told_apart(part, refused_changed, refused_faithful)
     assert shares["changed"] >= refused_changed and shares["faithful"] <= refused_faithful, shares.to_dict()
 
 
-@pytest.mark.parametrize(("part", "refused_wrong", "refused_kept"), [("first", 14, 5), ("second", 6, 0)])
+@pytest.mark.parametrize(("part", "refused_wrong", "refused_kept"), [("first", 15, 5), ("second", 7, 0)])
 def test_what_readers_found_wrong_is_refused_and_what_they_found_right_is_not(part, refused_wrong, refused_kept):
     """Levels as measured. "first" served to write rules; four of them were written after "second" was read."""
     pairs = pd.read_csv(READ).query("part == @part")
