@@ -33,6 +33,7 @@ _SUFFIX = re.compile(
 _STRUCTURAL = frozenset(resources.load("meaning")["structural"])
 # Some of them are acts of their own where no particle goes with them, as "give" in "We give people", not in "give up".
 _ACTS, _PARTICLES = (frozenset(resources.load("meaning")[name]) for name in ("acts", "particles"))
+# What people have and what grows: it is developed, and not created.
 _GROWN = frozenset(resources.load("meaning")["grown"])
 _LONGEST_PHRASE = 4  # tokens
 _DOER = ("ee", "er", "or")  # who is trained is no trainer
@@ -215,12 +216,7 @@ def _is_modal(word: Word) -> bool:
 def content(source: str, rewrite: str) -> Iterator[str]:
     """Content words without a counterpart, on either side."""
     pairing = pair_words(source, rewrite)
-    unpaired = (_without_partner(source, rewrite, side) for side in (0, 1))
-    for name, (old, new) in {"opposites": (pairing.gone, pairing.new), "apart": unpaired}.items():
-        yield from (f"says {b.text!r} for {a.text!r}" for a, b in product(old, new) if (a.key, b.key) in _apart(name))
-    for a, b in pairing.pairs:  # "develop skills" is not "create skills"; software may be either
-        if (a.key, b.key) == ("develop", "create") and _GROWN & set(read(source).lemmas[a.place + 1 : a.place + 6]):
-            yield f"says {b.text!r} for {a.text!r}"
+    yield from _kept_apart(source, rewrite)
     known = {_stem(word.key) for word in read(source).words}
     for word in read(rewrite).words:
         if not (word.listed or word.key in _synonyms() or _stem(word.key) in known):
@@ -234,18 +230,32 @@ def content(source: str, rewrite: str) -> Iterator[str]:
         yield f"brings in {', '.join(repr(w.text) for w in new)}"
 
 
-def _without_partner(source: str, rewrite: str, side: int) -> list[Word]:
-    """The words of the source (side 0) or of the rewrite (1) without a partner; here light words count too."""
+def _kept_apart(source: str, rewrite: str) -> Iterator[str]:
+    """Words that never stand for each other, though some of them mean nearly the same."""
     pairing = pair_words(source, rewrite)
-    paired = {id(pair[side]) for pair in pairing.pairs}
-    words = _not_of_manner(source, read((source, rewrite)[side]).words)
-    return [word for word in words if not (id(word) in paired or word.place in pairing.exchanged[side])]
+    unpaired = {"opposites": (pairing.gone, pairing.new), "apart": _without_partner(source, rewrite)}
+    for name, (old, new) in unpaired.items():
+        yield from (f"says {b.text!r} for {a.text!r}" for a, b in product(old, new) if (a.key, b.key) in _apart(name))
+    for a, b in pairing.pairs:  # "develop skills" is not "create skills"; software may be either
+        if (a.key, b.key) == ("develop", "create") and _GROWN & set(read(source).lemmas[a.place + 1 : a.place + 6]):
+            yield f"says {b.text!r} for {a.text!r}"
+
+
+def _without_partner(source: str, rewrite: str) -> tuple[list[Word], list[Word]]:
+    """The words of both texts without a partner; here words that come and go count too."""
+    pairing = pair_words(source, rewrite)
+    paired = {id(word) for pair in pairing.pairs for word in pair}
+    old, new = (
+        [word for word in _not_of_manner(source, read(text).words) if not (id(word) in paired or word.place in places)]
+        for text, places in zip((source, rewrite), pairing.exchanged, strict=True)
+    )
+    return old, new
 
 
 def _other_acts(source: str, rewrite: str) -> Iterator[str]:
-    """Verbs of one place in the sentence that do not say the same; here verbs that come and go count too."""
+    """Verbs of one place in the sentence that do not say the same."""
     after = read(rewrite).lemmas
-    old, new = ([word for word in _without_partner(source, rewrite, side) if word.kind == "VERB"] for side in (0, 1))
+    old, new = ([word for word in words if word.kind == "VERB"] for words in _without_partner(source, rewrite))
     for a, b in product(old, new):
         same_place = a.relation == b.relation not in ("aux", "auxpass")
         # "We value people" is not "We give people", nor "You need a licence" "You apply for a licence".
