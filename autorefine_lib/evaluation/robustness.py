@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from autorefine_lib.evaluation.method import ORIGINAL
+from autorefine_lib.evaluation.method import ORIGINAL, Methods
 from autorefine_lib.evaluation.reward_gate import best_per_sentence, deploy_all
 from autorefine_lib.generator.generator import Generator
 from autorefine_lib.metrics import bootstrap, groups, permutation, ranking
@@ -66,6 +66,14 @@ def rename(judge: Judge, names: Mapping[str, Sequence[str]], seed: int = 0) -> J
 def count_selected(judge: Judge, texts: Sequence[str], group: str, reference: str) -> np.ndarray:
     """`ranking.rate_counts` of the whole pool for one text a job, float [jobs, 4]."""
     return ranking.rate_counts(judge.count(list(texts)), group, reference)
+
+
+def count_methods(judge: Judge, methods: Methods, group: str, reference: str) -> dict[str, np.ndarray]:
+    """`count_selected` of the ads of each method, the mean of its seeds."""
+    return {
+        name: np.mean([count_selected(judge, run.texts, group, reference) for run in runs], axis=0)
+        for name, runs in methods.items()
+    }
 
 
 def compare_parts(parts: Mapping[str, Mapping[str, np.ndarray]], seed: int = 0) -> pd.DataFrame:

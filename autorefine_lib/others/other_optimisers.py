@@ -108,9 +108,9 @@ def train_by_group(
         )
         torch.manual_seed(config.seed)
         reward = ranking_reward(generator, judge, reward_config)
+        tokenizer = generator.tokenizer
+        rows = rows.remove_columns("prompt").add_column("prompt", begin_once(tokenizer, rows["prompt"][:]))
         data = rows.select([row for step in range(config.steps) for row in batches.rows(step)])
-        prompts = begin_once(generator.tokenizer, data["prompt"][:])
-        data, tokenizer = data.remove_columns("prompt").add_column("prompt", prompts), generator.tokenizer
         trainer = trainer_class(generator.model, reward, arguments, data, processing_class=tokenizer, callbacks=[log])
         generator.model = run_trainer(trainer)
     return pd.DataFrame(log.rows)

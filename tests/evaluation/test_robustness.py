@@ -196,3 +196,11 @@ def test_counts_are_those_of_a_real_ranking():
     counts = robustness.count_selected(small, small.jobs["text"], *PAIR)
     table = ranking.impact_ratio(small.measure(list(small.jobs["text"]))[0], "whole", "male").set_index("group")
     assert bootstrap.interval(counts).value == pytest.approx(table.loc["female", "impact_ratio"])
+
+
+def test_the_counts_of_a_method_are_the_mean_of_its_seeds():
+    runs = [SimpleNamespace(texts=put(word)) for word in ("warm", "cold")]
+    counted = robustness.count_methods(JUDGE, {"both": runs, "warm": runs[:1]}, *PAIR)
+    warm, cold = (robustness.count_selected(JUDGE, run.texts, *PAIR) for run in runs)
+    assert not np.array_equal(warm, cold)
+    assert np.array_equal(counted["both"], (warm + cold) / 2) and np.array_equal(counted["warm"], warm)
