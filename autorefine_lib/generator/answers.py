@@ -37,7 +37,9 @@ def _like_source(source: str, text: str) -> str:
     if not text or not source.strip():
         return text
     first = source.lstrip()[0]
-    if first.islower() and text[0].isupper() and text[1:2].islower():
+    if source.islower():  # as all of some ads is, names too
+        text = text.lower()
+    elif first.islower() and text[0].isupper() and text[1:2].islower():
         text = text[0].lower() + text[1:]
     elif first.isupper() and text[0].islower():
         text = text[0].upper() + text[1:]

@@ -71,6 +71,7 @@ def by_guard(source: str, rewrite: str, guards: Sequence[str] = GUARDS) -> dict[
             rules.capitals(source, rewrite),
             rules.scrambled(source, rewrite),
             rules.broken(source, rewrite),
+            rules.inflected(source, rewrite),
             _articles(old, new),
             _ending_and_brackets(source, rewrite, old, new),
         ),

@@ -75,6 +75,16 @@ def broken(source: str, rewrite: str) -> Iterator[str]:
             yield f"says {found[0]!r}"
 
 
+def inflected(source: str, rewrite: str) -> Iterator[str]:
+    """A clause without a subject whose verb no longer agrees with that of its sentence: "help" for "assists".
+
+    The first words tell: a parser takes many of them, without a subject, for nouns.
+    """
+    before, after = source.split()[0], rewrite.split()[0]
+    if re.fullmatch(r"[a-z]+[^s\W]s", before) and before not in wording.FUNCTION_WORDS and not after.endswith("s"):
+        yield f"begins with {after!r}, not with a verb or a noun in -s"
+
+
 def facts(source: str, rewrite: str, guard: str) -> Iterator[str]:
     """What `requirements` finds lost or made up, of the kinds that belong to `guard` ("facts" and two more)."""
     for reason in [*requirements.lost(source, rewrite), *requirements.invented(source, rewrite)]:

@@ -17,8 +17,8 @@ from autorefine_lib.models import minilm
 from autorefine_lib.text import sentences, wording
 from autorefine_lib.text.tokens import WORD
 
-SHORTEST, LONGEST = 5, 45
-"""Words of a sentence that is rewritten."""
+SHORTEST = 5
+"""Words of a sentence that is rewritten; at most `sentences.LONGEST`."""
 WINDOW = 256
 """Tokens of an ad that the recommender reads (its maximum sequence length)."""
 
@@ -81,7 +81,7 @@ def explain_leaving(sentence: str) -> str | None:
     words = sentence.split()
     found = (
         (len(words) < SHORTEST, "a heading or a fragment"),
-        (len(words) > LONGEST, f"longer than {LONGEST} words"),
+        (len(words) > sentences.LONGEST, f"longer than {sentences.LONGEST} words"),
         ("|" in sentence or sentence.count(" - ") > 2, "a headline or a row of a table"),
         (_MARKUP.search(sentence), "markup"),
         (any(unicodedata.category(char) in ("So", "Me", "Co") for char in sentence), "an emoji or another symbol"),

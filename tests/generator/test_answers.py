@@ -42,6 +42,8 @@ def test_thoughts_that_do_not_end_leave_nothing():
         ("Our stack: Python and Go.", "Our tools: Python and Go.", "Our tools: Python and Go."),
         ("Here is what you do: sell.", "Here is what you will do: sell.", "Here is what you will do: sell."),
         ("  Join us!\r", "Become one of us.", "  Become one of us!\r"),
+        ("a ph.d. in english is needed.", "You need a Ph.D. in English.", "you need a ph.d. in english."),
+        ("plans the work of IT;", "Organizes the work of IT.", "organizes the work of IT;"),
         ("One.\n\nTwo.", "First.\n\nSecond.", "First.\n\nSecond."),
     ],
 )

@@ -3,7 +3,7 @@
 import pytest
 
 from autorefine_lib.text import sentences
-from autorefine_lib.text.rewritable import LONGEST, explain_leaving, explain_sentences, is_english, sentences_to_rewrite
+from autorefine_lib.text.rewritable import explain_leaving, explain_sentences, is_english, sentences_to_rewrite
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_sentences_are_rewritten(sentence):
         ("We are *really* looking for you and your friends.", "markup"),
         ("[ ] You will talk to the people on the ward.", "markup"),
         ("You will work with the best people 🎉 of all.", "emoji"),
-        ("word " * (LONGEST + 1), "longer"),
+        ("word " * (sentences.LONGEST + 1), "longer"),
     ],
 )
 def test_facts_are_left_with_a_reason(sentence, reason):
