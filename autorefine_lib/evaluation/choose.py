@@ -20,7 +20,7 @@ from autorefine_lib.evaluation import reward_gate
 from autorefine_lib.evaluation.reward_gate import Chosen
 from autorefine_lib.generator.answers import clean_answer
 from autorefine_lib.generator.deploy import blank_tags, explain_copy, explain_refusal, make_record
-from autorefine_lib.generator.generator import TEMPERATURE, Edit, Generator
+from autorefine_lib.generator.generator import Edit, Generator
 from autorefine_lib.metrics import bootstrap, groups, ranking
 from autorefine_lib.recommender import long_texts
 from autorefine_lib.recommender.dense import DenseRecommender
@@ -31,9 +31,11 @@ from autorefine_lib.text import sentences
 
 SAMPLES = 4
 """Rewrites of a sentence that are sampled."""
+TEMPERATURE = 0.4
+"""Of sampling, half of that in training: of what the guards accept a third as much is wrong (reports/faithfulness)."""
 LEAST_EFFECT = 0.01
 """Of an edit, times the ads of its setting: about one per cent of its own ad's ratio. For less than that no sentence is
-changed: about one accepted rewrite in ten is wrong (reports/faithfulness)."""
+changed: some of the accepted rewrites are wrong (reports/faithfulness)."""
 FEW_ADS = 10
 """With fewer ads a ratio is called coarse; with as many or more an interval says whether chance explains its change."""
 NOT_MEASURED = "the effect on a ranking was not measured; --candidates people.csv measures it and chooses by it"
@@ -87,7 +89,7 @@ def build_judge(
 def sample_rewrites(
     generator: Generator, reward: RankingReward, samples: int = SAMPLES, seed: int = 0, progress: bool = False
 ) -> pd.DataFrame:
-    """Sample rewrites of every sentence of the judge's ads, at the temperature of training, and rank those that pass.
+    """Sample rewrites of every sentence of the judge's ads, at `TEMPERATURE`, and rank those that pass.
 
     Args:
         reward: built with the judge and `generator.finish`.
