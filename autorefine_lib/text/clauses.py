@@ -296,7 +296,9 @@ def _is_condition(token: "Token") -> bool:
 def _connectives(doc: "Doc") -> Iterator[str]:
     for token in doc:
         as_well = token.lower_ == "well" and token.i and token.nbor(-1).lower_ == "as"
+        if token.lower_ == "and" and token.i + 1 < len(doc) and token.nbor().lower_ == "or":
+            continue  # "and or" says no more than "or"
         if as_well or token.lower_ in ("and", "&", "both", "plus"):
             yield "and"
-        elif token.lower_ in ("or", "either"):
+        elif token.lower_ in ("or", "either", "and/or"):
             yield "or"

@@ -55,9 +55,12 @@ def by_guard(source: str, rewrite: str, guards: Sequence[str] = GUARDS) -> dict[
     if max(len(old), len(new)) > _COMPARED and len(counterparts.find_sentences(source)) == 1:
         return {"length": [f"a sentence of {max(len(old), len(new))} words and marks cannot be compared"]}
     found = {
-        "protected": (
-            f"{PROTECTED}: {word!r}"
-            for word in sorted(protected.protected_words(rewrite) - protected.protected_words(source))
+        "protected": chain(
+            (
+                f"{PROTECTED}: {word!r}"
+                for word in sorted(protected.protected_words(rewrite) - protected.protected_words(source))
+            ),
+            rules.one_gender(source, rewrite),
         ),
         "names": rules.names(source, rewrite),
         "characters": chain(rules.characters(source, rewrite), _strange_characters(source, rewrite)),

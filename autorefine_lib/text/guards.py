@@ -35,6 +35,17 @@ counterpart."""
 _KINDS = dict.fromkeys(("skill", "degree", "licence"), "requirements") | {"benefit": "benefits"}
 
 
+_WOMEN, _MEN = frozenset(("she", "her", "hers", "herself")), frozenset(("he", "his", "him", "himself"))
+
+
+def one_gender(source: str, rewrite: str) -> Iterator[str]:
+    """Pronouns of one gender for those of both: "her field" for "his or her field"."""
+    before, after = ([bool(of & set(counterparts.plain_words(text))) for of in (_WOMEN, _MEN)]
+                     for text in (source, rewrite))  # fmt: skip
+    if all(before) and after[0] != after[1]:
+        yield f"leaves {'women' if after[0] else 'men'} alone where the source names both"
+
+
 def names(source: str, rewrite: str) -> Iterator[str]:
     """Given names that are brought in: they show a gender or an origin as clearly as a pronoun does."""
     known = {word.removesuffix("'s") for word in counterparts.plain_words(source)}
