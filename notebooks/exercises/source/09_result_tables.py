@@ -119,8 +119,8 @@ else:
 # %% [markdown]
 # ## 3. Explain: what may be written?
 #
-# PPO in the published `embedded` run (commit d7181cb): it changes the impact ratio by 0.000, with the interval from
-# −0.119 to 0.104, on 20 test ads and with one seed. Random paraphrase changes it by −0.06 to +0.10. **Your turn.**
+# PPO in the published `embedded` run (commit 1aba12c): it changes the impact ratio by 0.027, with the interval from
+# −0.052 to 0.148, on 20 test ads and with one seed. Random paraphrase changes it by −0.06 to +0.10. **Your turn.**
 # Which sentences may stand in the report?
 #
 # - `"A"`: "The policy made the ranking less fair."
@@ -138,7 +138,7 @@ allowed = {"B", "D"}
 # %% tags=["check"]
 REASONS = {
     "A": "the interval holds 0, so the sign is not known",
-    "C": "the interval also holds 0.10. Nothing shown is not the same as nothing there",
+    "C": "the interval also holds 0.14. Nothing shown is not the same as nothing there",
     "E": "one seed says nothing about another",
 }
 allowed = allowed and set(allowed)  # a list does as well
