@@ -22,26 +22,24 @@ GUARDS = (
     "protected", "names", "characters", "injection", "facts", "requirements", "benefits", "added", "dropped",
     "stuffing", "length", "form", "polarity", "modality", "limits", "roles", "content",
 )  # fmt: skip
-"""The guards by name. protected: words that name a protected attribute. names: given names. characters: hidden
-characters and lookalike letters. injection: instructions to a ranker or a language model, markup. facts: numbers, pay,
-places and names that are lost or made up. requirements: the same for skills, degrees and licences, and a must that
-becomes a wish. benefits: the same for promises. added: sentences without a counterpart in the source. dropped:
-sentences of the source without a counterpart in the rewrite. stuffing: a word or a sentence many times, a list of
-keywords. length: much shorter or longer. form: capitals, scrambled words, slips of grammar, articles, brackets, the
-last mark. By `meaning`, between sentences and their rewrites: polarity: negations. modality: what must or may be.
-limits: bounds, how many, "and" and "or", conditions. roles: who does what to whom. content: words without a
-counterpart."""
+"""The guards by name. protected: words that name a protected attribute, or one gender where the source has both. names:
+given names. characters: hidden characters and lookalike letters. injection: instructions to a ranker or a language
+model, markup. facts: numbers, pay, places and names that are lost or made up. requirements: the same for skills,
+degrees and licences, and a must that becomes a wish. benefits: the same for promises. added: sentences without a
+counterpart in the source. dropped: sentences of the source without a counterpart in the rewrite. stuffing: a word or a
+sentence many times, a list of keywords. length: much shorter or longer. form: capitals, scrambled words, slips of
+grammar, articles, brackets, the last mark. By `meaning`, between sentences and their rewrites: polarity: negations.
+modality: what must or may be. limits: bounds, how many, "and" and "or", conditions. roles: who does what to whom.
+content: words without a counterpart."""
 
 _KINDS = dict.fromkeys(("skill", "degree", "licence"), "requirements") | {"benefit": "benefits"}
-
-
 _WOMEN, _MEN = frozenset(("she", "her", "hers", "herself")), frozenset(("he", "his", "him", "himself"))
 
 
 def one_gender(source: str, rewrite: str) -> Iterator[str]:
     """Pronouns of one gender for those of both: "her field" for "his or her field"."""
-    before, after = ([bool(of & set(counterparts.plain_words(text))) for of in (_WOMEN, _MEN)]
-                     for text in (source, rewrite))  # fmt: skip
+    found = map(counterparts.plain_words, (source, rewrite))
+    before, after = ([not pronouns.isdisjoint(words) for pronouns in (_WOMEN, _MEN)] for words in found)
     if all(before) and after[0] != after[1]:
         yield f"leaves {'women' if after[0] else 'men'} alone where the source names both"
 
