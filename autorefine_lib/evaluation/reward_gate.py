@@ -194,24 +194,38 @@ def scale_fee(config: RewardConfig, cache: pd.DataFrame) -> RewardConfig:
     return replace(config, w_violation=min(found, config.w_protected)) if found > 0 else config
 
 
-def predictability(cache: pd.DataFrame, folds: int = 5, penalty: float = 10.0) -> pd.DataFrame:
-    """How well the words that a rewrite brings in and takes out foretell what it earns, on ads never seen.
+def read_alone(reward: RankingReward, cache: pd.DataFrame) -> pd.DataFrame:
+    """The `accepted` rewrites with `alone`: the projection of each where its sentence is the whole ad.
 
-    Ridge regression on the change of each word's count, cross-validated by ad.
+    A policy that sees one sentence at a time can know what an edit does to this sentence, and not what becomes of it in
+    an ad. `alone` is that part, told by the recommender itself instead of a model that has to learn it.
+    """
+    rows = accepted(cache)
+    jobs = rows["job_id"].tolist()
+    before, after = (reward.measures(rows[name].tolist(), jobs) for name in ("source", "text"))
+    return rows.assign(alone=reward.linear.signals(before, after, jobs)["projection"])
+
+
+def predictability(cache: pd.DataFrame, folds: int = 5, penalty: float = 10.0) -> pd.DataFrame:
+    """How well a rewrite's own text foretells what it earns in its ad.
+
+    Two ways: ridge regression on the change of each word's count, cross-validated by ad; and what the rewrite does
+    where its sentence is the whole ad, which needs no learning.
 
     Args:
-        cache: from `offline.collect`.
+        cache: from `read_alone`.
         folds: parts of the ads, each foretold from the others.
         penalty: of the ridge.
 
     Returns:
-        One row a signal: signal, rewrites, r over all of them, r_within, between what they differ by from the mean of
-        their sentence's rewrites: that is what a choice among them has to know; and rank_with_hard, the rank
-        correlation of the signal with what the hard selection gains. NaN where nothing can be told: of one ad alone.
+        One row a signal: signal, rewrites; r of the regression over all of them, and r_within, between what they differ
+        by from the mean of their sentence's rewrites: that is what a choice among them has to know; alone_within, the
+        same for `alone`; and rank_with_hard, the rank correlation of the signal with what the hard selection gains. NaN
+        where nothing can be told: of one ad alone.
     """
     rows = accepted(cache)
     if rows["job_id"].nunique() < 2:
-        unknown = dict.fromkeys(("r", "r_within", "rank_with_hard"), np.nan)
+        unknown = dict.fromkeys(("r", "r_within", "alone_within", "rank_with_hard"), np.nan)
         return pd.DataFrame({"signal": SIGNALS, "rewrites": len(rows)} | unknown)
     counts = CountVectorizer(token_pattern=r"[a-z']+").fit([*rows["source"], *rows["text"]])
     changes = counts.transform(rows["text"]) - counts.transform(rows["source"])
@@ -221,11 +235,12 @@ def predictability(cache: pd.DataFrame, folds: int = 5, penalty: float = 10.0) -
     found = []
     for signal in SIGNALS:
         foretold = cross_val_predict(Ridge(alpha=penalty), changes, rows[signal], cv=split)
-        pair = pd.DataFrame({"true": rows[signal], "foretold": foretold})
-        within = (pair - pair.groupby(sentence).transform("mean"))[several]
-        r, r_within = (part.corr().iloc[0, 1] for part in (pair, within))
+        told = pd.DataFrame({"true": rows[signal], "foretold": foretold, "alone": rows["alone"]})
+        within = (told - told.groupby(sentence).transform("mean"))[several]
+        over, among = told.corr()["true"], within.corr()["true"]
         common = rows[[signal, "hard"]].rank().corr().iloc[0, 1]  # Spearman, without a warning where one is constant
-        found.append({"signal": signal, "rewrites": len(rows), "r": r, "r_within": r_within, "rank_with_hard": common})
+        row = {"signal": signal, "rewrites": len(rows), "r": over["foretold"], "r_within": among["foretold"]}
+        found.append(row | {"alone_within": among["alone"], "rank_with_hard": common})
     return pd.DataFrame(found)
 
 

@@ -163,6 +163,17 @@ def test_additivity_by_hand(reward: RankingReward, cache: pd.DataFrame):
     assert singles != pytest.approx(0)
 
 
+def test_a_rewrite_alone_is_measured_without_its_ad(reward: RankingReward, cache: pd.DataFrame):
+    rows = reward_gate.read_alone(reward, cache)
+    assert len(rows) == len(reward_gate.accepted(cache))
+    kind = rows[rows["text"] == "We hire kind cooks."].iloc[0]
+    # The same edit of an ad of this one sentence; the women are behind, so what lifts them pays.
+    before, after = (reward.measures([text], ["j0"])["distance"][0] for text in (kind["source"], kind["text"]))
+    women = reward.measures.groups.index("female")
+    assert kind["alone"] == pytest.approx((after - before)[women]) and kind["alone"] > 0
+    assert set(np.sign(rows.loc[rows["text"].str.contains("hard"), "alone"])) == {-1.0}
+
+
 def test_what_the_words_decide_is_foretold_and_chance_is_not():
     rng = np.random.default_rng(0)
     worth = {"kind": 1.0, "warm": 0.5, "hard": -1.0}
@@ -173,9 +184,12 @@ def test_what_the_words_decide_is_foretold_and_chance_is_not():
     names = ["job_id", "position", "source", "text", "projection", "selection"]
     cache = pd.DataFrame(rows, columns=names).assign(changed=True, protected=False, reasons=[[]] * len(rows))
     cache["hard"] = 2 * cache["projection"]
+    # Where the rest of an ad adds something to its sentence that is the same for all rewrites, it changes no choice.
+    cache["alone"] = cache["projection"] + cache["job_id"].str.len()
     told = reward_gate.predictability(cache).set_index("signal")
     assert told.loc["projection", "r_within"] > 0.99 and abs(told.loc["selection", "r_within"]) < 0.3
     assert told.loc["projection", "rank_with_hard"] == pytest.approx(1) and set(told["rewrites"]) == {120}
+    assert told.loc["projection", "alone_within"] == pytest.approx(1) and abs(told.loc["selection"])["alone_within"] < 0.3
     # One ad: nothing is left to learn from.
     assert reward_gate.predictability(cache[cache["job_id"] == "ad 0"])[["r", "r_within"]].isna().all(axis=None)
     none = reward_gate.predictability(cache.assign(changed=False))
