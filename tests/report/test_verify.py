@@ -14,7 +14,7 @@ from autorefine_lib.report import pages, verify
 from autorefine_lib.reproduce import NOTEBOOKS, read_steps
 
 REPORTS = provenance.ROOT / "reports"
-RUNS = ("embedded", "real", "real-search", "sealed", "settings")
+RUNS = ("embedded", "real", "real-search", "sealed", "settings", "two-settings")
 DEFAULTS = next(step.defaults for step in read_steps(NOTEBOOKS) if step.name == "09_result_tables")
 
 
